@@ -1,1 +1,16 @@
-//! create-case
+//! `POST /api/v1/cases`: a new case in the lab.
+
+use shared::{
+    case::CaseCreate,
+    http::{self, Request},
+    lab::{LabScope, Permission},
+};
+
+/// Answers 201 with the case and its `Location`.
+pub async fn handler(lab: LabScope, req: Request) -> http::Result {
+    lab.require(Permission::Create)?;
+    http::no_query(&req)?;
+    let new: CaseCreate = http::json_body(&req)?;
+    let case = lab.cases().create(new).await?;
+    http::created(&case)
+}

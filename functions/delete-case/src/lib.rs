@@ -1,1 +1,14 @@
-//! delete-case
+//! `DELETE /api/v1/cases/{id}`: takes a case out of every list.
+
+use shared::{
+    http::{self, Request},
+    lab::{LabScope, Permission},
+};
+
+/// Answers 204.
+pub async fn handler(lab: LabScope, req: Request) -> http::Result {
+    lab.require(Permission::Delete)?;
+    http::no_query(&req)?;
+    lab.cases().delete(http::case_id(&req)?).await?;
+    http::no_content()
+}

@@ -1,1 +1,14 @@
-//! get-case
+//! `GET /api/v1/cases/{id}`: one case.
+
+use shared::{
+    http::{self, Request},
+    lab::{LabScope, Permission},
+};
+
+/// Answers 200 with the case and its version as `ETag`.
+pub async fn handler(lab: LabScope, req: Request) -> http::Result {
+    lab.require(Permission::Read)?;
+    http::no_query(&req)?;
+    let case = lab.cases().get(http::case_id(&req)?).await?;
+    http::ok_case(&case)
+}

@@ -1,1 +1,14 @@
-//! get-doctor
+//! `GET /api/v1/cases/doctor-info/{doctor_id}`: a doctor whom the lab works with, as LinksHub knows them.
+
+use shared::{
+    http::{self, Request},
+    lab::{LabScope, Permission},
+};
+
+/// Answers 200 with the doctor.
+pub async fn handler(lab: LabScope, req: Request) -> http::Result {
+    lab.require(Permission::Read)?;
+    http::no_query(&req)?;
+    let doctor = lab.doctor(&http::doctor_id(&req)?).await?;
+    http::ok(&doctor)
+}

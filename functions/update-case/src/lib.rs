@@ -1,1 +1,16 @@
-//! update-case
+//! `PUT /api/v1/cases/{id}`: changes the given fields of a case; `null` clears one.
+
+use shared::{
+    case::CaseUpdate,
+    http::{self, Request},
+    lab::{LabScope, Permission},
+};
+
+/// Answers 200 with the case as it is after the change.
+pub async fn handler(lab: LabScope, req: Request) -> http::Result {
+    lab.require(Permission::Update)?;
+    http::no_query(&req)?;
+    let change: CaseUpdate = http::json_body(&req)?;
+    let case = lab.cases().update(http::case_id(&req)?, &change).await?;
+    http::ok_case(&case)
+}

@@ -1,0 +1,105 @@
+//! What a client asks to be done to a case: create it, change its fields, move it to another status.
+
+use serde_json::{Map, Value};
+
+use super::{Case, CaseFields};
+use crate::{
+    error::{Error, Fault},
+    http::FromObject,
+    validate::{Choice, Fields, choice, text},
+    workflow::Status,
+};
+
+/// Fields that the service sets; a client may send them back as it read them.
+const READ_ONLY: &[&str] = &["id", "lab_id", "version", "created_by", "created_at", "updated_at"];
+
+/// A new case.
+pub struct CaseCreate {
+    /// The status it starts in.
+    pub status: Status,
+    /// Its fields.
+    pub fields: CaseFields,
+}
+
+impl FromObject for CaseCreate {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let status = fields.optional("status", initial_status).value().unwrap_or(Status::INITIAL[0]);
+        let mut case = CaseFields::default();
+        case.apply(fields);
+        let object = fields.object();
+        for name in READ_ONLY.iter().filter(|name| object.contains_key(**name)) {
+            fields.fault(name, "is set by the service");
+        }
+        fields.skip(READ_ONLY);
+        Some(Self { status, fields: case })
+    }
+}
+
+fn initial_status(value: &Value) -> Result<Status, String> {
+    let names = || Status::INITIAL.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(" or ");
+    choice(value)
+        .ok()
+        .filter(|status| Status::INITIAL.contains(status))
+        .ok_or_else(|| format!("of a new case must be {}", names()))
+}
+
+/// A change of a case's fields: the given ones are set, `null` clears.
+///
+/// What it means depends on the case that it is applied to, so the object is kept and checked against each state that
+/// a retry finds.
+pub struct CaseUpdate {
+    object: Map<String, Value>,
+}
+
+impl FromObject for CaseUpdate {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let object = fields.object().clone();
+        // Everything is judged by `apply_to`, which knows the case.
+        fields.skip_all();
+        Some(Self { object })
+    }
+}
+
+impl CaseUpdate {
+    /// The case as it would be after the change.
+    ///
+    /// # Errors
+    /// Validation, with every fault, read-only fields that differ from the case among them.
+    pub fn apply_to(&self, case: &Case) -> Result<Case, Error> {
+        let mut fields = Fields::new(&self.object);
+        let mut changed = case.clone();
+        if let Some(status) = fields.optional_but_not_null("status", choice) {
+            changed.status = status;
+        }
+        changed.fields.apply(&mut fields);
+        fields.skip(READ_ONLY);
+        fields.extend(self.read_only_faults(case)?);
+        fields.finish()?;
+        Ok(changed)
+    }
+
+    fn read_only_faults(&self, case: &Case) -> Result<Vec<Fault>, Error> {
+        let current = serde_json::to_value(case)
+            .map_err(|error| Error::internal(format!("a case does not serialize: {error}")))?;
+        let differs = |name: &&&str| self.object.get(**name).is_some_and(|value| *value != current[**name]);
+        let fault =
+            |name: &&str| Fault::new(format!("/{name}"), "is read-only and differs from the case's value");
+        Ok(READ_ONLY.iter().filter(differs).map(fault).collect())
+    }
+}
+
+/// A move to another status.
+pub struct StatusChange {
+    /// The status to move to.
+    pub status: Status,
+    /// Why, for the history.
+    pub reason: Option<String>,
+}
+
+impl FromObject for StatusChange {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let status = fields.required("status", choice);
+        let reason = fields.optional("reason", text(1..=500)).value();
+        Some(Self { status: status?, reason })
+    }
+}

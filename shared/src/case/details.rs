@@ -1,0 +1,339 @@
+//! The dental details of a case: what the dentist ordered, in the terms of each kind of work.
+
+use serde::{Deserialize, Serialize};
+
+use super::shade::Shade;
+use crate::{
+    choices,
+    http::FromObject,
+    validate::{Fields, choice, distinct, reference, text, whole},
+};
+
+/// Teeth in the universal numbering system, 1 (upper right third molar) to 32 (lower right third molar).
+const TEETH: std::ops::RangeInclusive<u8> = 1..=32;
+
+choices! {
+    /// A fixed restoration.
+    FixedProstheticType {
+        Crown = "crown", Bridge = "bridge", Inlay = "inlay", Onlay = "onlay", Veneer = "veneer",
+        ImplantCrown = "implant_crown",
+    }
+}
+choices! {
+    /// What a fixed restoration is made of.
+    FixedProstheticMaterial {
+        PorcelainFusedMetal = "porcelain_fused_metal", AllCeramic = "all_ceramic", Zirconia = "zirconia",
+        Emax = "emax", Gold = "gold", Composite = "composite", PfmHighNoble = "pfm_high_noble",
+        PfmNoble = "pfm_noble", PfmBase = "pfm_base",
+    }
+}
+choices! {
+    /// How much of the tooth was prepared.
+    PreparationType {
+        FullCoverage = "full_coverage", PartialCoverage = "partial_coverage", MinimalPrep = "minimal_prep",
+        NoPrep = "no_prep",
+    }
+}
+choices! {
+    /// The finish line of the preparation.
+    MarginType {
+        Shoulder = "shoulder", Chamfer = "chamfer", KnifeEdge = "knife_edge", FeatherEdge = "feather_edge",
+    }
+}
+choices! {
+    /// The bite that the restoration is made to.
+    OcclusionType {
+        CentricOcclusion = "centric_occlusion", WorkingSide = "working_side", BalancingSide = "balancing_side",
+        Protrusive = "protrusive",
+    }
+}
+
+/// A crown, bridge, inlay, onlay or veneer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FixedProsthetic {
+    /// The kind of restoration.
+    #[serde(rename = "type")]
+    pub kind: FixedProstheticType,
+    /// Its material.
+    pub material: FixedProstheticMaterial,
+    /// The teeth it covers, universal numbers.
+    pub tooth_numbers: Vec<u8>,
+    /// How much of the tooth was prepared.
+    pub preparation_type: Option<PreparationType>,
+    /// The finish line of the preparation.
+    pub margin_type: Option<MarginType>,
+    /// Its colour.
+    pub shade: Option<Shade>,
+    /// The bite that it is made to.
+    pub occlusion_type: Option<OcclusionType>,
+}
+
+impl FromObject for FixedProsthetic {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let kind = fields.required("type", choice);
+        let material = fields.required("material", choice);
+        let tooth_numbers = fields.required("tooth_numbers", distinct(32, whole(TEETH)));
+        let preparation_type = fields.optional("preparation_type", choice).value();
+        let margin_type = fields.optional("margin_type", choice).value();
+        let shade = fields.nested("shade").value();
+        let occlusion_type = fields.optional("occlusion_type", choice).value();
+        Some(Self {
+            kind: kind?,
+            material: material?,
+            tooth_numbers: tooth_numbers?,
+            preparation_type,
+            margin_type,
+            shade,
+            occlusion_type,
+        })
+    }
+}
+
+choices! {
+    /// A removable denture.
+    DentureType {
+        CompleteUpper = "complete_upper", CompleteLower = "complete_lower", CompleteFull = "complete_full",
+        PartialUpper = "partial_upper", PartialLower = "partial_lower", Immediate = "immediate",
+        Conventional = "conventional", ImplantSupported = "implant_supported",
+    }
+}
+choices! {
+    /// What a denture's base is made of.
+    DentureMaterial {
+        AcrylicResin = "acrylic_resin", FlexibleNylon = "flexible_nylon", MetalFramework = "metal_framework",
+        Titanium = "titanium",
+    }
+}
+choices! {
+    /// What a denture's teeth are made of.
+    ToothMaterial { Acrylic = "acrylic", Porcelain = "porcelain", Composite = "composite" }
+}
+choices! {
+    /// How a partial denture holds on to teeth.
+    ClaspDesign {
+        CastClasps = "cast_clasps", WroughtWire = "wrought_wire", PrecisionAttachments = "precision_attachments",
+        None = "none",
+    }
+}
+choices! {
+    /// What keeps a denture in place.
+    RetentionType {
+        ConventionalSuction = "conventional_suction", ImplantRetained = "implant_retained",
+        ImplantSupported = "implant_supported", Adhesive = "adhesive",
+    }
+}
+
+/// A complete or partial denture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denture {
+    /// The kind of denture.
+    #[serde(rename = "type")]
+    pub kind: DentureType,
+    /// The base's material.
+    pub material: DentureMaterial,
+    /// The teeth's material.
+    pub tooth_material: Option<ToothMaterial>,
+    /// The teeth's colour.
+    pub shade: Option<Shade>,
+    /// How it holds on to teeth.
+    pub clasp_design: Option<ClaspDesign>,
+    /// What keeps it in place.
+    pub retention_type: Option<RetentionType>,
+}
+
+impl FromObject for Denture {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let kind = fields.required("type", choice);
+        let material = fields.required("material", choice);
+        let tooth_material = fields.optional("tooth_material", choice).value();
+        let shade = fields.nested("shade").value();
+        let clasp_design = fields.optional("clasp_design", choice).value();
+        let retention_type = fields.optional("retention_type", choice).value();
+        Some(Self { kind: kind?, material: material?, tooth_material, shade, clasp_design, retention_type })
+    }
+}
+
+choices! {
+    /// A splint worn at night.
+    NightGuardType {
+        SoftGuard = "soft_guard", HardGuard = "hard_guard", DualLaminate = "dual_laminate", NtiTss = "nti_tss",
+    }
+}
+choices! {
+    /// What a night guard is made of.
+    NightGuardMaterial {
+        SoftVinyl = "soft_vinyl", HardAcrylic = "hard_acrylic", DualLayer = "dual_layer",
+        Thermoplastic = "thermoplastic",
+    }
+}
+choices! {
+    /// How thick a night guard is.
+    Thickness { Mm1 = "1mm", Mm2 = "2mm", Mm3 = "3mm", Mm4 = "4mm", Custom = "custom" }
+}
+choices! {
+    /// Which jaw wears it.
+    Arch { Upper = "upper", Lower = "lower", Both = "both" }
+}
+choices! {
+    /// Which surface a night guard covers and guides.
+    NightGuardDesign {
+        FullCoverage = "full_coverage", AnteriorOnly = "anterior_only", CanineGuidance = "canine_guidance",
+        BalancedOcclusion = "balanced_occlusion",
+    }
+}
+choices! {
+    /// Extras of a night guard.
+    SpecialFeature {
+        BiteRamps = "bite_ramps", TongueSpace = "tongue_space", BreathingHoles = "breathing_holes",
+        CustomThickness = "custom_thickness",
+    }
+}
+
+/// A night guard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NightGuard {
+    /// The kind of guard.
+    #[serde(rename = "type")]
+    pub kind: NightGuardType,
+    /// Its material.
+    pub material: NightGuardMaterial,
+    /// Its thickness.
+    pub thickness: Option<Thickness>,
+    /// Which jaw wears it.
+    pub arch: Arch,
+    /// Which surface it covers and guides.
+    pub design: Option<NightGuardDesign>,
+    /// Its extras.
+    pub special_features: Option<Vec<SpecialFeature>>,
+}
+
+impl FromObject for NightGuard {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let kind = fields.required("type", choice);
+        let material = fields.required("material", choice);
+        let thickness = fields.optional("thickness", choice).value();
+        let arch = fields.required("arch", choice);
+        let design = fields.optional("design", choice).value();
+        let special_features = fields.optional("special_features", distinct(4, choice)).value();
+        Some(Self { kind: kind?, material: material?, thickness, arch: arch?, design, special_features })
+    }
+}
+
+choices! {
+    /// The maker of the implant.
+    ImplantSystem {
+        NobelBiocare = "nobel_biocare", Straumann = "straumann", ZimmerBiomet = "zimmer_biomet",
+        DentsplySirona = "dentsply_sirona", Megagen = "megagen", Bicon = "bicon", Other = "other",
+    }
+}
+choices! {
+    /// The implant's diameter.
+    ImplantDiameter {
+        Mm3_0 = "3.0mm", Mm3_3 = "3.3mm", Mm3_5 = "3.5mm", Mm4_0 = "4.0mm", Mm4_1 = "4.1mm", Mm4_3 = "4.3mm",
+        Mm4_5 = "4.5mm", Mm5_0 = "5.0mm", Mm6_0 = "6.0mm",
+    }
+}
+choices! {
+    /// The implant's length.
+    ImplantLength {
+        Mm6 = "6mm", Mm8 = "8mm", Mm10 = "10mm", Mm11_5 = "11.5mm", Mm13 = "13mm", Mm15 = "15mm", Mm18 = "18mm",
+    }
+}
+choices! {
+    /// How the abutment joins the implant.
+    PlatformType {
+        ExternalHex = "external_hex", InternalHex = "internal_hex", InternalTriChannel = "internal_tri_channel",
+        MorseTaper = "morse_taper",
+    }
+}
+choices! {
+    /// The part between implant and restoration.
+    AbutmentType {
+        StockAbutment = "stock_abutment", CustomAbutment = "custom_abutment", AngledAbutment = "angled_abutment",
+        TemporaryAbutment = "temporary_abutment",
+    }
+}
+choices! {
+    /// What the implant carries.
+    RestorationType {
+        SingleCrown = "single_crown", BridgeAbutment = "bridge_abutment",
+        OverdentureAttachment = "overdenture_attachment", BarRetained = "bar_retained",
+    }
+}
+choices! {
+    /// Where the implant's shoulder lies.
+    TissueLevel { TissueLevel = "tissue_level", BoneLevel = "bone_level", Subcrestal = "subcrestal" }
+}
+
+/// An implant and what it carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Implant {
+    /// The maker.
+    pub implant_system: ImplantSystem,
+    /// Its diameter.
+    pub implant_diameter: ImplantDiameter,
+    /// Its length.
+    pub implant_length: ImplantLength,
+    /// How the abutment joins it.
+    pub platform_type: Option<PlatformType>,
+    /// The part between implant and restoration.
+    pub abutment_type: Option<AbutmentType>,
+    /// What it carries.
+    pub restoration_type: Option<RestorationType>,
+    /// The tooth it replaces, universal number.
+    pub tooth_number: u8,
+    /// Where its shoulder lies.
+    pub tissue_level: Option<TissueLevel>,
+}
+
+impl FromObject for Implant {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let implant_system = fields.required("implant_system", choice);
+        let implant_diameter = fields.required("implant_diameter", choice);
+        let implant_length = fields.required("implant_length", choice);
+        let platform_type = fields.optional("platform_type", choice).value();
+        let abutment_type = fields.optional("abutment_type", choice).value();
+        let restoration_type = fields.optional("restoration_type", choice).value();
+        let tooth_number = fields.required("tooth_number", whole(TEETH));
+        let tissue_level = fields.optional("tissue_level", choice).value();
+        Some(Self {
+            implant_system: implant_system?,
+            implant_diameter: implant_diameter?,
+            implant_length: implant_length?,
+            platform_type,
+            abutment_type,
+            restoration_type,
+            tooth_number: tooth_number?,
+            tissue_level,
+        })
+    }
+}
+
+choices! {
+    /// The patient's gender, as the dentist gave it.
+    Gender { Male = "male", Female = "female", Other = "other" }
+}
+
+/// The patient, as far as the work needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatientInfo {
+    /// The dentist's id of the patient.
+    pub patient_id: Option<String>,
+    /// In years.
+    pub age: Option<u8>,
+    /// As the dentist gave it.
+    pub gender: Option<Gender>,
+    /// Allergies and the like.
+    pub medical_history: Option<String>,
+}
+
+impl FromObject for PatientInfo {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        Some(Self {
+            patient_id: fields.optional("patient_id", reference).value(),
+            age: fields.optional("age", whole(0..=130)).value(),
+            gender: fields.optional("gender", choice).value(),
+            medical_history: fields.optional("medical_history", text(0..=4000)).value(),
+        })
+    }
+}

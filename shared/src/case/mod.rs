@@ -1,0 +1,168 @@
+//! A dental case: its fields, how they are read from a request, and the repository that keeps them.
+
+mod change;
+pub mod details;
+mod procedure;
+mod repository;
+mod rules;
+pub mod shade;
+
+use std::fmt;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+pub use change::{CaseCreate, CaseUpdate, StatusChange};
+pub use procedure::{CaseType, ProcedureType};
+pub use repository::{CasePage, Cases, Pagination};
+
+use crate::{
+    choices,
+    lab::LabId,
+    time::Timestamp,
+    validate::{Fields, boolean, choice, date, reference, text},
+    workflow::Status,
+};
+use details::{Denture, FixedProsthetic, Implant, NightGuard, PatientInfo};
+
+/// A case's number within its lab, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CaseId(u64);
+
+impl CaseId {
+    /// The largest id: ten digits, so that sort keys order as numbers do.
+    pub const MAX: u64 = 9_999_999_999;
+
+    /// The id, if it is in range.
+    pub fn new(number: u64) -> Option<Self> {
+        (1..=Self::MAX).contains(&number).then_some(Self(number))
+    }
+
+    /// Reads an id as a path writes it; anything else names no case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+        digits.then(|| text.parse().ok()).flatten().and_then(Self::new)
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for CaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+choices! {
+    /// How urgent a case is.
+    Priority { Low = "low", Medium = "medium", High = "high" }
+}
+
+#[allow(clippy::derivable_impls, reason = "the default belongs to the contract, not to the list of values")]
+impl Default for Priority {
+    fn default() -> Self {
+        Priority::Medium
+    }
+}
+
+/// The fields of a case that clients set. Unset ones are `null` in JSON and missing in the table.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseFields {
+    /// The patient's name.
+    pub patient_name: Option<String>,
+    /// What is made.
+    pub procedure_type: Option<ProcedureType>,
+    /// The kind of case; set once the rules have settled.
+    pub case_type: Option<CaseType>,
+    /// The lab's own title.
+    pub case_name: Option<String>,
+    /// What the dentist ordered, in words.
+    pub description: Option<String>,
+    /// Remarks.
+    pub notes: Option<String>,
+    /// Wishes for the work itself.
+    pub special_instructions: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Whether the lead time is halved.
+    #[serde(default)]
+    pub rush_order: bool,
+    /// The day it is due.
+    pub due_date: Option<Date>,
+    /// The ordering dentist's id in LinksHub.
+    pub doctor_id: Option<String>,
+    /// The product's id in LinksHub.
+    pub product_id: Option<String>,
+    /// Who works on it.
+    pub assigned_to: Option<String>,
+    /// The patient.
+    pub patient_info: Option<PatientInfo>,
+    /// A crown, bridge, inlay, onlay or veneer.
+    pub fixed_prosthetic: Option<FixedProsthetic>,
+    /// A denture.
+    pub denture: Option<Denture>,
+    /// A night guard.
+    pub night_guard: Option<NightGuard>,
+    /// An implant.
+    pub implant: Option<Implant>,
+}
+
+impl CaseFields {
+    /// Sets the fields that the object names; the others keep their values, and `null` clears. Then the rules between
+    /// the fields are settled.
+    fn apply(&mut self, fields: &mut Fields) {
+        fields.optional("patient_name", text(1..=200)).set(&mut self.patient_name);
+        let procedure_type = fields.optional("procedure_type", ProcedureType::from_value);
+        let case_type = fields.optional("case_type", choice);
+        let said = rules::Said {
+            procedure_type: matches!(procedure_type, crate::validate::Given::Value(_)),
+            case_type: matches!(case_type, crate::validate::Given::Value(_)),
+        };
+        procedure_type.set(&mut self.procedure_type);
+        case_type.set(&mut self.case_type);
+        fields.optional("case_name", text(1..=200)).set(&mut self.case_name);
+        fields.optional("description", text(0..=2000)).set(&mut self.description);
+        fields.optional("notes", text(0..=4000)).set(&mut self.notes);
+        fields.optional("special_instructions", text(0..=4000)).set(&mut self.special_instructions);
+        fields.optional("priority", choice).set_or_default(&mut self.priority);
+        fields.optional("rush_order", boolean).set_or_default(&mut self.rush_order);
+        fields.optional("due_date", date).set(&mut self.due_date);
+        fields.optional("doctor_id", reference).set(&mut self.doctor_id);
+        fields.optional("product_id", reference).set(&mut self.product_id);
+        fields.optional("assigned_to", reference).set(&mut self.assigned_to);
+        fields.nested("patient_info").set(&mut self.patient_info);
+        fields.nested("fixed_prosthetic").set(&mut self.fixed_prosthetic);
+        fields.nested("denture").set(&mut self.denture);
+        fields.nested("night_guard").set(&mut self.night_guard);
+        fields.nested("implant").set(&mut self.implant);
+        // Rules between fields say nothing useful while a field itself is at fault.
+        if fields.is_sound() {
+            fields.extend(rules::settle(self, said));
+        }
+    }
+}
+
+/// A case as the API shows it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// Its number within the lab.
+    pub id: CaseId,
+    /// The lab that it belongs to.
+    pub lab_id: LabId,
+    /// Counts its changes, from 1.
+    pub version: u32,
+    /// Where it stands.
+    pub status: Status,
+    /// What clients set.
+    #[serde(flatten)]
+    pub fields: CaseFields,
+    /// The user who created it.
+    pub created_by: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}

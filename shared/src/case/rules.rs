@@ -1,0 +1,101 @@
+//! The rules between a case's fields: procedure, kind of case and dental details have to belong together, and what is
+//! not said is derived from what is.
+
+use super::{CaseFields, CaseType, ProcedureType};
+use crate::{error::Fault, validate::Choice};
+
+/// Which of the two was said by the request itself, and so wins over the other where they disagree.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    pub procedure_type: bool,
+    pub case_type: bool,
+}
+
+/// Derives what was not said and returns the faults of what was.
+pub(super) fn settle(case: &mut CaseFields, said: Said) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    // A change of one side alone takes the other side along.
+    if said.procedure_type && !said.case_type && case.procedure_type.is_some() && !agree(case) {
+        case.case_type = None;
+    }
+    if said.case_type && !said.procedure_type && case.case_type.is_some() && !agree(case) {
+        case.procedure_type = None;
+    }
+    if case.case_type.is_none() {
+        case.case_type = derived_case_type(case);
+    }
+    let Some(case_type) = case.case_type else {
+        faults.push(Fault::new("/procedure_type", "is required, or case_type, or the dental details"));
+        return faults;
+    };
+    let from_details = procedure_of_details(case);
+    if case.procedure_type.is_none() {
+        case.procedure_type = from_details.or(default_procedure(case_type));
+    }
+    if !agree(case) {
+        faults.push(Fault::new(
+            "/procedure_type",
+            format!("is not made in a case of type {}", case_type.as_str()),
+        ));
+    } else if from_details.is_some() && from_details != case.procedure_type {
+        faults.push(Fault::new("/procedure_type", "is not what the dental details describe"));
+    }
+    for (name, present, kinds) in details(case) {
+        if present && !kinds.contains(&case_type) {
+            faults.push(Fault::new(
+                format!("/{name}"),
+                format!("does not belong to a case of type {}", case_type.as_str()),
+            ));
+        }
+    }
+    faults
+}
+
+fn agree(case: &CaseFields) -> bool {
+    match (case.procedure_type, case.case_type) {
+        (Some(procedure), Some(case_type)) => procedure.case_types().contains(&case_type),
+        _ => true,
+    }
+}
+
+fn derived_case_type(case: &CaseFields) -> Option<CaseType> {
+    // The details decide between the kinds that a procedure can be made in.
+    let of_details = details(case).into_iter().find(|(_, present, _)| *present).map(|(_, _, kinds)| kinds[0]);
+    match case.procedure_type.map(ProcedureType::case_types) {
+        Some(kinds) => of_details.filter(|kind| kinds.contains(kind)).or(kinds.first().copied()),
+        None => of_details,
+    }
+}
+
+fn procedure_of_details(case: &CaseFields) -> Option<ProcedureType> {
+    let fixed = case.fixed_prosthetic.as_ref().map(ProcedureType::of_fixed_prosthetic);
+    match case.case_type? {
+        CaseType::FixedProsthetic => fixed,
+        CaseType::Denture => case.denture.as_ref().map(ProcedureType::of_denture),
+        _ => None,
+    }
+}
+
+/// A fixed prosthetic has no usual procedure: without details, what is made stays open.
+fn default_procedure(case_type: CaseType) -> Option<ProcedureType> {
+    match case_type {
+        CaseType::FixedProsthetic => None,
+        CaseType::Denture => Some(ProcedureType::Denture),
+        CaseType::NightGuard => Some(ProcedureType::NightGuard),
+        CaseType::Implant => Some(ProcedureType::Implant),
+        CaseType::Orthodontic => Some(ProcedureType::Orthodontic),
+        CaseType::Other => Some(ProcedureType::Other),
+    }
+}
+
+/// Each kind of details: its name, whether the case has it, and the kinds of case that it belongs to, its own first.
+/// A crown may sit on an implant and a denture may be held by implants, so those carry implant details as well.
+fn details(case: &CaseFields) -> [(&'static str, bool, &'static [CaseType]); 4] {
+    use CaseType as C;
+    [
+        ("fixed_prosthetic", case.fixed_prosthetic.is_some(), &[C::FixedProsthetic, C::Implant]),
+        ("denture", case.denture.is_some(), &[C::Denture]),
+        ("night_guard", case.night_guard.is_some(), &[C::NightGuard]),
+        ("implant", case.implant.is_some(), &[C::Implant, C::FixedProsthetic, C::Denture]),
+    ]
+}

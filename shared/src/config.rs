@@ -1,0 +1,387 @@
+//! Every environment variable the functions read: once, at start, all faults reported together.
+//!
+//! Each concern is a struct that names its variables; a function reads only the concerns it uses. The README's table
+//! lists the same variables for operators.
+
+use std::{fmt, str::FromStr};
+
+/// A value that must not be shown: `Debug` prints a placeholder and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides `value`.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself; for the call that needs it, never for a message.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Reads variables and collects what is wrong with them.
+pub struct Env<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    faults: Vec<String>,
+}
+
+impl<'a> Env<'a> {
+    /// Reads through `lookup`; the functions use [`Env::process`].
+    pub fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { lookup, faults: Vec::new() }
+    }
+
+    /// Reads the process environment.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn process() -> Env<'static> {
+        Env::new(&|name| std::env::var(name).ok())
+    }
+
+    /// All faults found so far, one line each; `Ok` when there are none.
+    pub fn finish(self) -> Result<(), ConfigError> {
+        if self.faults.is_empty() { Ok(()) } else { Err(ConfigError(self.faults)) }
+    }
+
+    fn fault(&mut self, name: &str, what: &str) {
+        self.faults.push(format!("{name}: {what}"));
+    }
+
+    /// The variable's value; an empty one counts as unset.
+    fn optional(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.fault(name, "is required");
+            String::new()
+        })
+    }
+
+    fn parsed<T: FromStr>(&mut self, name: &str, default: T, what: &str) -> T {
+        match self.optional(name).map(|text| text.parse()) {
+            None => default,
+            Some(Ok(value)) => value,
+            Some(Err(_)) => {
+                self.fault(name, what);
+                default
+            }
+        }
+    }
+
+    fn base_url(&mut self, name: &str, stage: Stage, text: String) -> String {
+        let authority = match text.split_once("://") {
+            Some(("https", rest)) => rest,
+            Some(("http", rest)) if stage == Stage::Dev => rest,
+            Some(("http", _)) => {
+                self.fault(name, "must be an https:// URL outside the dev stage");
+                return text;
+            }
+            _ => "",
+        };
+        if authority.is_empty() || authority.contains(['?', '#', ' ', '@']) {
+            self.fault(name, "must be a URL such as https://ums.example.com");
+        }
+        text.trim_end_matches('/').to_owned()
+    }
+
+    fn secret(&mut self, name: &str, stage: Stage) -> Secret {
+        let value = self.required(name);
+        // RFC 7518 section 3.2: a key for HMAC-SHA-256 has at least the 256 bits of its output.
+        if stage != Stage::Dev && !value.is_empty() && value.len() < 32 {
+            self.fault(name, "must be at least 32 bytes outside the dev stage");
+        }
+        Secret(value)
+    }
+}
+
+/// Everything that is wrong with the environment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} fault(s):", self.0.len())?;
+        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Where the service runs; `dev` relaxes the rules that protect real data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// A developer's machine or sandbox account.
+    Dev,
+    /// Acceptance.
+    Qa,
+    /// Production.
+    Prod,
+}
+
+impl FromStr for Stage {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "dev" => Ok(Stage::Dev),
+            "qa" => Ok(Stage::Qa),
+            "prod" => Ok(Stage::Prod),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What every function reads.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// `STAGE`; unset means prod, the strictest.
+    pub stage: Stage,
+    /// `LOG_LEVEL`: error, warn, info or debug.
+    pub log_level: tracing::Level,
+    /// `CORS_ORIGINS`: the exact origins whose pages may call the API, or `*` in the dev stage.
+    pub cors_origins: Vec<String>,
+}
+
+impl Common {
+    /// Reads and checks.
+    pub fn read(env: &mut Env) -> Self {
+        let stage = env.parsed("STAGE", Stage::Prod, "must be dev, qa or prod");
+        let log_level = env.parsed("LOG_LEVEL", tracing::Level::INFO, "must be error, warn, info or debug");
+        let cors_origins: Vec<String> = env
+            .optional("CORS_ORIGINS")
+            .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).collect())
+            .unwrap_or_default();
+        for origin in &cors_origins {
+            let exact = origin.split_once("://").is_some_and(|(scheme, host)| {
+                matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains(['/', '*', ' '])
+            });
+            if origin == "*" && stage != Stage::Dev {
+                env.fault("CORS_ORIGINS", "must list exact origins outside the dev stage, not *");
+            } else if origin != "*" && !exact {
+                env.fault(
+                    "CORS_ORIGINS",
+                    "must be a comma-separated list of origins such as https://app.example.com",
+                );
+            }
+        }
+        Self { stage, log_level, cors_origins }
+    }
+}
+
+/// Where the table is and with which identity it is asked.
+#[derive(Clone, Debug)]
+pub struct TableConfig {
+    /// `TABLE_NAME`.
+    pub name: String,
+    /// `AWS_REGION`, set by Lambda.
+    pub region: String,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`: an emulator; unset on AWS.
+    pub endpoint: Option<String>,
+    /// `AWS_ACCESS_KEY_ID`, set by Lambda.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`, set by Lambda.
+    pub secret_access_key: Secret,
+    /// `AWS_SESSION_TOKEN`, set by Lambda.
+    pub session_token: Option<Secret>,
+}
+
+impl TableConfig {
+    /// Reads and checks.
+    pub fn read(env: &mut Env) -> Self {
+        Self {
+            name: env.required("TABLE_NAME"),
+            region: env.required("AWS_REGION"),
+            endpoint: env.optional("AWS_ENDPOINT_URL_DYNAMODB"),
+            access_key_id: env.required("AWS_ACCESS_KEY_ID"),
+            secret_access_key: Secret(env.required("AWS_SECRET_ACCESS_KEY")),
+            session_token: env.optional("AWS_SESSION_TOKEN").map(Secret),
+        }
+    }
+}
+
+/// How the User Management Service is reached.
+#[derive(Clone, Debug)]
+pub struct UmsConfig {
+    /// `UMS_BASE_URL`, without a trailing slash; defaults to the local stand-in in the dev stage only.
+    pub base_url: String,
+    /// `UMS_API_KEY`, sent as `X-API-Key` when set.
+    pub api_key: Option<Secret>,
+}
+
+impl UmsConfig {
+    /// Reads and checks.
+    pub fn read(env: &mut Env, stage: Stage) -> Self {
+        let base_url = match env.optional("UMS_BASE_URL") {
+            None if stage == Stage::Dev => "http://localhost:5000".to_owned(),
+            None => env.required("UMS_BASE_URL"),
+            Some(text) => env.base_url("UMS_BASE_URL", stage, text),
+        };
+        Self { base_url, api_key: env.optional("UMS_API_KEY").map(Secret) }
+    }
+}
+
+/// How tokens are verified.
+#[derive(Clone, Debug)]
+pub struct TokenConfig {
+    /// `JWT_SECRET_KEY`: the HS256 key shared with UMS.
+    pub secret: Secret,
+    /// `JWT_ISSUER`: the `iss` that tokens must carry, when set.
+    pub issuer: Option<String>,
+    /// `JWT_AUDIENCE`: the `aud` that tokens must carry, when set.
+    pub audience: Option<String>,
+}
+
+impl TokenConfig {
+    /// Reads and checks.
+    pub fn read(env: &mut Env, stage: Stage) -> Self {
+        Self {
+            secret: env.secret("JWT_SECRET_KEY", stage),
+            issuer: env.optional("JWT_ISSUER"),
+            audience: env.optional("JWT_AUDIENCE"),
+        }
+    }
+}
+
+/// How lists are cut into pages.
+#[derive(Clone, Debug)]
+pub struct PagingConfig {
+    /// `DEFAULT_PAGE_SIZE`: cases on a page when the client does not say.
+    pub default_size: u32,
+    /// `MAX_PAGE_SIZE`: the most a client may ask for.
+    pub max_size: u32,
+    /// `CURSOR_SECRET_KEY`: signs cursors.
+    pub cursor_key: Secret,
+}
+
+impl PagingConfig {
+    /// Reads and checks.
+    pub fn read(env: &mut Env, stage: Stage) -> Self {
+        let max_size = env.parsed("MAX_PAGE_SIZE", 100, "must be a whole number");
+        let default_size = env.parsed("DEFAULT_PAGE_SIZE", 20, "must be a whole number");
+        // 1,000 cases of the usual size stay far below Lambda's response limit of 6 MB.
+        if !(1..=1000).contains(&max_size) {
+            env.fault("MAX_PAGE_SIZE", "must be 1 to 1000");
+        }
+        if !(1..=max_size).contains(&default_size) {
+            env.fault("DEFAULT_PAGE_SIZE", "must be 1 to MAX_PAGE_SIZE");
+        }
+        Self { default_size, max_size, cursor_key: env.secret("CURSOR_SECRET_KEY", stage) }
+    }
+}
+
+/// What the functions behind a login read.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The concern of every function.
+    pub common: Common,
+    /// The table.
+    pub table: TableConfig,
+    /// The User Management Service.
+    pub ums: UmsConfig,
+    /// `LINKSHUB_BASE_URL`: LinksHub without a trailing slash; unset turns the integration off.
+    pub linkshub_base_url: Option<String>,
+    /// Tokens.
+    pub token: TokenConfig,
+    /// Pages.
+    pub paging: PagingConfig,
+}
+
+impl Config {
+    /// Reads all concerns; the error lists every fault of all of them.
+    pub fn read(mut env: Env) -> Result<Self, ConfigError> {
+        let common = Common::read(&mut env);
+        let stage = common.stage;
+        let config = Self {
+            common,
+            table: TableConfig::read(&mut env),
+            ums: UmsConfig::read(&mut env, stage),
+            linkshub_base_url: env
+                .optional("LINKSHUB_BASE_URL")
+                .map(|text| env.base_url("LINKSHUB_BASE_URL", stage, text)),
+            token: TokenConfig::read(&mut env, stage),
+            paging: PagingConfig::read(&mut env, stage),
+        };
+        env.finish().map(|()| config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &[(&str, &str)] = &[
+        ("STAGE", "prod"),
+        ("TABLE_NAME", "lhcms-prod"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("UMS_BASE_URL", "https://ums.example.com/"),
+        ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef"),
+        ("CURSOR_SECRET_KEY", "fedcba9876543210fedcba9876543210"),
+        ("CORS_ORIGINS", "https://app.example.com, https://lab.example.com"),
+    ];
+
+    fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let lookup = |name: &str| {
+            changes.iter().chain(GOOD).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        Config::read(Env::new(&lookup))
+    }
+
+    #[test]
+    fn a_full_environment_is_read_with_defaults() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.ums.base_url, "https://ums.example.com");
+        assert_eq!(config.common.cors_origins, ["https://app.example.com", "https://lab.example.com"]);
+        assert_eq!((config.paging.default_size, config.paging.max_size), (20, 100));
+        assert_eq!(config.linkshub_base_url, None);
+    }
+
+    #[test]
+    fn all_faults_are_listed_at_once() {
+        let error = read(&[
+            ("TABLE_NAME", ""),
+            ("JWT_SECRET_KEY", "short"),
+            ("CORS_ORIGINS", "*"),
+            ("UMS_BASE_URL", "http://ums.example.com"),
+            ("LINKSHUB_BASE_URL", "linkshub"),
+            ("MAX_PAGE_SIZE", "many"),
+            ("DEFAULT_PAGE_SIZE", "200"),
+            ("LOG_LEVEL", "loud"),
+        ])
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the configuration has 8 fault(s):\
+             \n  LOG_LEVEL: must be error, warn, info or debug\
+             \n  CORS_ORIGINS: must list exact origins outside the dev stage, not *\
+             \n  TABLE_NAME: is required\
+             \n  UMS_BASE_URL: must be an https:// URL outside the dev stage\
+             \n  LINKSHUB_BASE_URL: must be a URL such as https://ums.example.com\
+             \n  JWT_SECRET_KEY: must be at least 32 bytes outside the dev stage\
+             \n  MAX_PAGE_SIZE: must be a whole number\
+             \n  DEFAULT_PAGE_SIZE: must be 1 to MAX_PAGE_SIZE"
+        );
+    }
+
+    #[test]
+    fn the_dev_stage_has_a_local_ums_and_allows_any_origin() {
+        let config = read(&[("STAGE", "dev"), ("UMS_BASE_URL", ""), ("CORS_ORIGINS", "*")]).unwrap();
+        assert_eq!(config.ums.base_url, "http://localhost:5000");
+        assert_eq!(config.common.cors_origins, ["*"]);
+    }
+
+    #[test]
+    fn a_secret_does_not_show_itself() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+    }
+}

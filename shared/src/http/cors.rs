@@ -1,0 +1,54 @@
+//! Cross-origin requests. On AWS the gateway answers preflights and sets these headers itself, from the same origins;
+//! locally the functions do.
+
+use lambda_http::http::{HeaderValue, Method, StatusCode, header};
+
+use super::{Request, Response};
+use crate::config::Common;
+
+/// Whether a browser asks what it may send.
+pub fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ORIGIN)
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to a preflight; [`allow_origin`] completes it for the origins that are allowed.
+pub fn preflight() -> Response {
+    let mut response = Response::new(().into());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(
+            "authorization, content-type, x-lab-id, if-match, if-none-match, idempotency-key, x-request-id",
+        ),
+    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+    response
+}
+
+/// Lets the request's origin read the response, if the configuration names it.
+pub(crate) fn allow_origin(common: &Common, origin: Option<HeaderValue>, response: &mut Response) {
+    let any = common.cors_origins.iter().any(|allowed| allowed == "*");
+    let headers = response.headers_mut();
+    if !any {
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    }
+    let allowed = match origin {
+        Some(_) if any => HeaderValue::from_static("*"),
+        Some(origin) if common.cors_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) => {
+            origin
+        }
+        _ => return,
+    };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("etag, location, x-request-id, retry-after"),
+    );
+}

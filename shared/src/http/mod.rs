@@ -1,0 +1,20 @@
+//! Requests in, responses out: typed bodies, path and query parameters, and the headers every response carries.
+
+mod body;
+mod cors;
+mod params;
+mod respond;
+
+pub use body::{FromObject, MAX_BODY_BYTES, json_body};
+pub(crate) use cors::allow_origin;
+pub use cors::{is_preflight, preflight};
+pub use params::{Query, case_id, doctor_id, lab_header, no_query, raw_path};
+pub(crate) use respond::add_standard_headers;
+pub use respond::{created, health, no_content, ok, ok_case};
+
+/// An HTTP request as the gateway delivers it.
+pub type Request = lambda_http::Request;
+/// An HTTP response as the gateway sends it.
+pub type Response = lambda_http::Response<lambda_http::Body>;
+/// What a handler answers: every [`Error`](crate::error::Error) becomes problem details.
+pub type Result = std::result::Result<Response, crate::error::Error>;

@@ -1,0 +1,75 @@
+//! The responses that handlers give, and the headers that all of them carry.
+
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::{Response, Result};
+use crate::{case::Case, error::Error, health::Health};
+
+/// `Cache-Control` of everything that may hold patient data.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// 200 with a JSON body.
+pub fn ok(body: &impl Serialize) -> Result {
+    json(StatusCode::OK, body)
+}
+
+/// 200 when everything that the service needs is up, else 503.
+pub fn health(health: &Health) -> Result {
+    json(if health.is_healthy() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, health)
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Result {
+    let text = serde_json::to_string(body)
+        .map_err(|error| Error::internal(format!("a response does not serialize: {error}")))?;
+    let mut response = Response::new(text.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+    Ok(response)
+}
+
+/// 200 with one case and its version as `ETag`.
+pub fn ok_case(case: &Case) -> Result {
+    single_case(StatusCode::OK, case)
+}
+
+/// 201 with the new case, its version as `ETag` and its `Location`.
+pub fn created(case: &Case) -> Result {
+    let mut response = single_case(StatusCode::CREATED, case)?;
+    let location = HeaderValue::try_from(format!("/api/v1/cases/{}", case.id))
+        .map_err(|error| Error::internal(format!("a location is no header: {error}")))?;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}
+
+/// 204 without a body.
+pub fn no_content() -> Result {
+    let mut response = Response::new(().into());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+    Ok(response)
+}
+
+fn single_case(status: StatusCode, case: &Case) -> Result {
+    let mut response = json(status, case)?;
+    let etag = HeaderValue::try_from(format!("\"{}\"", case.version))
+        .map_err(|error| Error::internal(format!("a version is no header: {error}")))?;
+    response.headers_mut().insert(header::ETAG, etag);
+    Ok(response)
+}
+
+/// Adds the request id and the security headers; a handler's own value of a header stays.
+pub(crate) fn add_standard_headers(response: &mut Response, request_id: &str) {
+    const STANDARD: [(header::HeaderName, HeaderValue); 3] = [
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    for (name, value) in STANDARD {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+}

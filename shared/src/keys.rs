@@ -1,0 +1,72 @@
+//! The keys of the table's items. docs/data-model.md lists who writes and reads which.
+
+use crate::{
+    case::{Case, CaseId},
+    lab::LabId,
+    validate::Choice,
+    workflow::Status,
+};
+
+/// Statistics are spread over this many items, so that concurrent writers rarely meet on one.
+pub(crate) const STATS_SHARDS: u64 = 16;
+
+/// The partition key of a lab.
+pub(crate) fn lab(lab: LabId) -> String {
+    lab.to_string()
+}
+
+/// The sort key of a live case.
+pub(crate) fn case(id: CaseId) -> String {
+    format!("{CASE_PREFIX}{:010}", id.get())
+}
+
+/// The end of the range of cases with smaller ids.
+pub(crate) fn just_below(id: CaseId) -> String {
+    format!("{CASE_PREFIX}{:010}", id.get() - 1)
+}
+
+/// What the sort keys of live cases start with.
+pub(crate) const CASE_PREFIX: &str = "CASE#";
+
+/// The sort key of a deleted case.
+pub(crate) fn deleted(id: CaseId) -> String {
+    format!("DELETED#{:010}", id.get())
+}
+
+/// The sort key of the event that made a version of a case.
+pub(crate) fn event(id: CaseId, version: u32) -> String {
+    format!("EVENT#{:010}#{version:06}", id.get())
+}
+
+/// The sort key of the item that hands out case ids.
+pub(crate) const COUNTER: &str = "COUNTER";
+
+/// The sort key of the statistics that a case is counted in.
+pub(crate) fn stats(id: CaseId) -> String {
+    format!("STATS#{:02}", id.get() % STATS_SHARDS)
+}
+
+/// The partition key of the index `by_status`.
+pub(crate) fn status(lab: LabId, status: Status) -> String {
+    format!("{lab}#{}", status.as_str())
+}
+
+/// The sort key of the index `by_status`: by due date, those without one last.
+pub(crate) fn due(case: &Case) -> String {
+    let date = case.fields.due_date.map_or_else(|| "9999-12-31".to_owned(), |date| date.to_string());
+    format!("{date}#{:010}", case.id.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sort_keys_order_as_ids_do() {
+        let key = |id| case(CaseId::new(id).unwrap());
+        assert!(key(9) < key(10) && key(10) < key(CaseId::MAX));
+        assert_eq!(key(7), "CASE#0000000007");
+        assert_eq!(event(CaseId::new(7).unwrap(), 12), "EVENT#0000000007#000012");
+        assert_eq!(stats(CaseId::new(35).unwrap()), "STATS#03");
+    }
+}

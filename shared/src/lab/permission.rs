@@ -1,0 +1,91 @@
+//! Who may do what in a lab: by role, or, where UMS tells no role, by its attributes.
+
+/// What an operation needs; `x-permission` in `openapi.yaml` names the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// See cases.
+    Read,
+    /// Add cases.
+    Create,
+    /// Change cases' fields.
+    Update,
+    /// Move cases through the workflow.
+    UpdateStatus,
+    /// Remove cases.
+    Delete,
+}
+
+impl Permission {
+    /// The name in `openapi.yaml` and in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Permission::Read => "read",
+            Permission::Create => "create",
+            Permission::Update => "update",
+            Permission::UpdateStatus => "update_status",
+            Permission::Delete => "delete",
+        }
+    }
+}
+
+/// The permissions of one caller in one lab.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permissions(Vec<Permission>);
+
+impl Permissions {
+    /// What a role may do; a role that is not known here may do nothing.
+    pub fn of_role(role: &str) -> Self {
+        use Permission as P;
+        Self(match role {
+            "viewer" => vec![P::Read],
+            "technician" => vec![P::Read, P::UpdateStatus],
+            "member" | "dentist" => vec![P::Read, P::Create, P::Update, P::UpdateStatus],
+            "admin" => vec![P::Read, P::Create, P::Update, P::UpdateStatus, P::Delete],
+            _ => vec![],
+        })
+    }
+
+    /// What UMS attributes allow.
+    pub fn of_attributes<'a>(attributes: impl IntoIterator<Item = &'a str>) -> Self {
+        use Permission as P;
+        let of = |attribute| match attribute {
+            "lab.patient.read" => &[P::Read][..],
+            "lab.patient.write" => &[P::Create, P::Update, P::UpdateStatus],
+            "lab.patient.delete" => &[P::Delete],
+            _ => &[],
+        };
+        Self(attributes.into_iter().flat_map(of).copied().collect())
+    }
+
+    /// Whether the caller has the permission.
+    pub fn allow(&self, permission: Permission) -> bool {
+        self.0.contains(&permission)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_role_may_do_nothing() {
+        assert_eq!(Permissions::of_role("Admin"), Permissions::default());
+        assert_eq!(Permissions::of_role(""), Permissions::default());
+    }
+
+    #[test]
+    fn attributes_that_are_not_about_patients_allow_nothing() {
+        assert_eq!(
+            Permissions::of_attributes(["lab.samples.write", "lab.admin.manage"]),
+            Permissions::default()
+        );
+    }
+
+    #[test]
+    fn a_viewer_by_attributes_may_what_a_viewer_by_role_may() {
+        assert_eq!(
+            Permissions::of_attributes(["lab.patient.read", "lab.qc.view"]),
+            Permissions::of_role("viewer")
+        );
+    }
+}

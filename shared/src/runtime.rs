@@ -1,0 +1,204 @@
+//! Starts a function: configuration, clients, logging, and around every request the one wrapper that turns failures
+//! into responses. Nothing else is repeated in the functions.
+
+use std::{future::Future, panic::AssertUnwindSafe, process::ExitCode, sync::Arc, time::Instant};
+
+use futures_util::FutureExt;
+use lambda_http::{
+    RequestExt,
+    http::{HeaderValue, header},
+    request::RequestContext,
+    service_fn,
+};
+use tracing::Level;
+
+use crate::{
+    config::{Common, Config, Env},
+    error::Error,
+    health::{Probe, ProbeConfig},
+    http::{self, Request, Response, add_standard_headers, allow_origin},
+    lab::LabScope,
+    services::Services,
+    telemetry::{self, Failure, Line},
+};
+
+/// Runs a function whose handler works in a lab: the caller is verified before the handler sees the request.
+pub fn run<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(LabScope, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = http::Result> + Send + 'static,
+{
+    serve(|| {
+        let config = Config::read(Env::process())?;
+        let services = Arc::new(Services::new(&config)?);
+        Ok((config.common.log_level, LabFunction::new(config.common, services, handler)))
+    })
+}
+
+/// Runs a function that anybody may call.
+pub fn run_public<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = http::Result> + Send + 'static,
+{
+    serve(|| {
+        let mut env = Env::process();
+        let common = Common::read(&mut env);
+        env.finish()?;
+        Ok((common.log_level, PublicFunction::new(common, handler)))
+    })
+}
+
+/// Runs the health check.
+pub fn run_probe<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(Arc<Probe>, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = http::Result> + Send + 'static,
+{
+    serve(|| {
+        let config = ProbeConfig::read(Env::process())?;
+        let probe = Arc::new(Probe::new(&config)?);
+        let handler = move |request| handler(probe.clone(), request);
+        Ok((config.common.log_level, PublicFunction::new(config.common, handler)))
+    })
+}
+
+/// A function that can be called, in Lambda or in a test.
+pub trait Function: Send + Sync + 'static {
+    /// Answers a request; every failure is a response.
+    fn call(&self, request: Request) -> impl Future<Output = Response> + Send;
+}
+
+/// A handler behind a login.
+pub struct LabFunction<H> {
+    common: Common,
+    services: Arc<Services>,
+    handler: H,
+}
+
+impl<H> LabFunction<H> {
+    /// The function that runs `handler` over `services`.
+    pub fn new(common: Common, services: Arc<Services>, handler: H) -> Self {
+        Self { common, services, handler }
+    }
+}
+
+impl<H, F> Function for LabFunction<H>
+where
+    H: Fn(LabScope, Request) -> F + Send + Sync + 'static,
+    F: Future<Output = http::Result> + Send,
+{
+    async fn call(&self, request: Request) -> Response {
+        let mut exchange = Exchange::start(&self.common, &request);
+        let outcome = caught(async {
+            let lab = LabScope::open(self.services.clone(), &request, &exchange.line.request_id).await?;
+            exchange.line.lab_id = Some(lab.lab_id().get());
+            exchange.line.user_id = Some(lab.user_id().to_string());
+            (self.handler)(lab, request).await
+        })
+        .await;
+        exchange.finish(outcome)
+    }
+}
+
+/// A handler that anybody may call.
+pub struct PublicFunction<H> {
+    common: Common,
+    handler: H,
+}
+
+impl<H> PublicFunction<H> {
+    /// The function that runs `handler`.
+    pub fn new(common: Common, handler: H) -> Self {
+        Self { common, handler }
+    }
+}
+
+impl<H, F> Function for PublicFunction<H>
+where
+    H: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = http::Result> + Send,
+{
+    async fn call(&self, request: Request) -> Response {
+        let exchange = Exchange::start(&self.common, &request);
+        let outcome = caught((self.handler)(request)).await;
+        exchange.finish(outcome)
+    }
+}
+
+/// What goes around every request: its id, its log line, failures as responses, the headers of all responses.
+struct Exchange<'a> {
+    common: &'a Common,
+    origin: Option<HeaderValue>,
+    line: Line,
+    started: Instant,
+}
+
+impl<'a> Exchange<'a> {
+    fn start(common: &'a Common, request: &Request) -> Self {
+        let line =
+            Line { request_id: request_id(request), method: request.method().to_string(), ..Line::default() };
+        Self { common, origin: request.headers().get(header::ORIGIN).cloned(), line, started: Instant::now() }
+    }
+
+    fn finish(self, outcome: http::Result) -> Response {
+        let (mut response, failure) = match outcome {
+            Ok(response) => (response, None),
+            Err(error) => {
+                let failure = Failure { code: error.code(), cause: error.cause().map(str::to_owned) };
+                (error.into_response(&self.line.request_id), Some(failure))
+            }
+        };
+        add_standard_headers(&mut response, &self.line.request_id);
+        allow_origin(self.common, self.origin, &mut response);
+        telemetry::request(&self.line, &response, failure.as_ref(), self.started.elapsed());
+        response
+    }
+}
+
+/// Turns a panic into an error: the client gets problem details, and the function lives on.
+async fn caught(work: impl Future<Output = http::Result>) -> http::Result {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(Error::internal("panic")))
+}
+
+/// The gateway's request id, else Lambda's.
+fn request_id(request: &Request) -> String {
+    let of_gateway = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+        _ => None,
+    };
+    let of_lambda = || request.lambda_context_ref().map(|context| context.request_id.clone());
+    of_gateway.or_else(of_lambda).unwrap_or_default()
+}
+
+fn serve<F, S>(start: S) -> ExitCode
+where
+    F: Function,
+    S: FnOnce() -> Result<(Level, F), Box<dyn std::error::Error>>,
+{
+    let (level, function) = match start() {
+        Ok(started) => started,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    telemetry::start(level);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no async runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let function = &function;
+    let service =
+        service_fn(|request| async move { Ok::<_, lambda_http::Error>(function.call(request).await) });
+    match runtime.block_on(lambda_http::run(service)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the Lambda runtime ended: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What a function behind a login needs, made once when it starts.
+
+use crate::{
+    config::{Config, PagingConfig},
+    cursor::CursorKey,
+    linkshub::LinksHub,
+    table::Table,
+    token::Verifier,
+    ums::Ums,
+    upstream,
+};
+
+/// The clients and keys of one deployment. Only [`LabScope`](crate::lab::LabScope) reaches the table through it.
+pub struct Services {
+    pub(crate) verifier: Verifier,
+    pub(crate) ums: Ums,
+    pub(crate) linkshub: Option<LinksHub>,
+    pub(crate) table: Table,
+    pub(crate) paging: PagingConfig,
+    pub(crate) cursors: CursorKey,
+}
+
+impl Services {
+    /// Makes all of them; nothing is sent yet.
+    ///
+    /// # Errors
+    /// The text says what could not be set up.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let client = upstream::client()?;
+        Ok(Self {
+            verifier: Verifier::new(&config.token),
+            ums: Ums::new(client.clone(), config.ums.clone()),
+            linkshub: config.linkshub_base_url.clone().map(|base_url| LinksHub::new(client, base_url)),
+            table: Table::new(&config.table)?,
+            cursors: CursorKey::new(&config.paging.cursor_key),
+            paging: config.paging.clone(),
+        })
+    }
+}

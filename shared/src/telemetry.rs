@@ -1,0 +1,66 @@
+//! The log: JSON lines on standard output, one per request, without patient data, tokens or secrets.
+
+use std::{panic, time::Duration};
+
+use tracing::Level;
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{error::Code, http::Response};
+
+/// Starts logging at `level`, and makes a panic a log line that tells where, but not what: its message may hold a
+/// case's data.
+pub(crate) fn start(level: Level) {
+    // Libraries do not get a say: at their debug level the SDK and the HTTP clients log headers and bodies.
+    let ours = Targets::new().with_target("shared", level);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_target(false)
+        .with_current_span(false);
+    // It fails only where a test has started logging before.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();
+    panic::set_hook(Box::new(|info| {
+        let at = info.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(panic.at = at, "panic");
+    }));
+}
+
+/// What the request line says besides the outcome. The path is not among it: a client could write anything there.
+#[derive(Default)]
+pub(crate) struct Line {
+    pub request_id: String,
+    pub method: String,
+    pub lab_id: Option<u64>,
+    pub user_id: Option<String>,
+}
+
+/// Why a request failed, as the log has it.
+pub(crate) struct Failure {
+    pub code: Code,
+    pub cause: Option<String>,
+}
+
+/// Writes the request line. A failure's cause is logged here, once, and nowhere else.
+pub(crate) fn request(line: &Line, response: &Response, failure: Option<&Failure>, took: Duration) {
+    let status = response.status().as_u16();
+    let code = failure.map(|failure| failure.code.as_str());
+    let cause = failure.and_then(|failure| failure.cause.as_deref());
+    let took_ms = took.as_micros() as f64 / 1000.0;
+    macro_rules! line {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                request.id = line.request_id,
+                request.method = line.method,
+                response.status = status,
+                lab.id = line.lab_id,
+                user.id = line.user_id,
+                error.code = code,
+                error.cause = cause,
+                took_ms,
+                "request"
+            )
+        };
+    }
+    if status >= 500 { line!(Level::ERROR) } else { line!(Level::INFO) }
+}

@@ -1,0 +1,66 @@
+//! Moments as the API writes them: RFC 3339, UTC, milliseconds.
+
+use std::fmt;
+
+use jiff::{Unit, fmt::temporal::DateTimePrinter};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A moment in UTC to the millisecond, written as `2026-11-24T09:30:00.000Z`; text order is time order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// The current moment.
+    pub fn now() -> Self {
+        Self::truncated(jiff::Timestamp::now())
+    }
+
+    /// Seconds since the Unix epoch, as DynamoDB's TTL and JWTs count them.
+    pub fn epoch_seconds(self) -> i64 {
+        self.0.as_second()
+    }
+
+    fn truncated(moment: jiff::Timestamp) -> Self {
+        let rounding = jiff::TimestampRound::new().smallest(Unit::Millisecond).mode(jiff::RoundMode::Floor);
+        // Rounding fails only at the end of the representable range, in the year 9999.
+        Self(moment.round(rounding).unwrap_or(moment))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+        f.write_str(&MILLISECONDS.timestamp_to_string(&self.0))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_always_shows_three_decimals() {
+        let whole: Timestamp = serde_json::from_str("\"2026-11-24T09:30:00Z\"").unwrap();
+        assert_eq!(serde_json::to_string(&whole).unwrap(), "\"2026-11-24T09:30:00.000Z\"");
+    }
+
+    #[test]
+    fn now_survives_being_written_and_read() {
+        let now = Timestamp::now();
+        let back: Timestamp = serde_json::from_str(&serde_json::to_string(&now).unwrap()).unwrap();
+        assert_eq!(back, now);
+    }
+}

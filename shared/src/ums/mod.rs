@@ -1,0 +1,230 @@
+//! The User Management Service: who a token's user is, and which labs they belong to in which role.
+//!
+//! A token outlives what it was issued for, so the user is looked up at least once a minute. When UMS cannot answer,
+//! nobody is let in.
+
+mod cache;
+pub(crate) mod wire;
+
+use jiff::{civil::DateTime, tz::TimeZone};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::json;
+
+use crate::{
+    config::UmsConfig,
+    error::{Code, Error},
+    lab::{LabId, Permissions},
+    token::AccessToken,
+    upstream::{self, Answer},
+};
+use cache::Cache;
+use wire::{LabClaim, Labs, Me, Memberships, UserAttributes};
+
+/// How UMS told what a member may do.
+#[derive(Clone, Debug)]
+pub enum Grant {
+    /// By role.
+    Role(String),
+    /// Not at all: the attributes have to be asked for.
+    Unknown,
+}
+
+/// An active membership of an active lab.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// The lab.
+    pub lab_id: LabId,
+    /// Its name.
+    pub name: String,
+    /// What the member may do there.
+    pub grant: Grant,
+}
+
+/// An active user and their memberships.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Active memberships of active labs, by lab id.
+    pub memberships: Vec<Membership>,
+}
+
+/// The client, with what it learned in the last minute.
+pub struct Ums {
+    client: Client,
+    config: UmsConfig,
+    callers: Cache<Caller>,
+    permissions: Cache<Permissions>,
+}
+
+impl Ums {
+    /// A client that shares the pool of `client`.
+    pub fn new(client: Client, config: UmsConfig) -> Self {
+        Self { client, config, callers: Cache::default(), permissions: Cache::default() }
+    }
+
+    /// Who the token's user is now.
+    ///
+    /// # Errors
+    /// Unauthorized for a user who is unknown, deactivated or locked, or when UMS rejects the token; unavailable when
+    /// UMS does not answer properly within 2 s.
+    pub async fn caller(&self, token: &AccessToken) -> Result<Caller, Error> {
+        let key = Cache::<Caller>::key(token, None);
+        if let Some(caller) = self.callers.get(&key) {
+            return Ok(caller);
+        }
+        let caller = within_budget(self.look_up(token)).await?;
+        self.callers.put(key, caller.clone(), token.expires_at());
+        Ok(caller)
+    }
+
+    /// What the token's user may do in a lab, by UMS's attributes. The lab must be one of the caller's memberships:
+    /// UMS answers this for closed labs as if they were open.
+    pub async fn permissions(&self, token: &AccessToken, lab: LabId) -> Result<Permissions, Error> {
+        let key = Cache::<Permissions>::key(token, Some(lab));
+        if let Some(permissions) = self.permissions.get(&key) {
+            return Ok(permissions);
+        }
+        let permissions = within_budget(self.look_up_permissions(token, lab)).await?;
+        self.permissions.put(key, permissions.clone(), token.expires_at());
+        Ok(permissions)
+    }
+
+    /// Whether UMS answers at all; it has no health route, so any HTTP answer counts.
+    pub async fn is_up(&self) -> bool {
+        let url = format!("{}/health", self.config.base_url);
+        matches!(tokio::time::timeout(upstream::BUDGET, self.client.get(url).send()).await, Ok(Ok(_)))
+    }
+
+    async fn look_up(&self, token: &AccessToken) -> Result<Caller, Error> {
+        let memberships = async {
+            match token.labs() {
+                Some(claims) => Ok(from_claims(claims)),
+                None => self.memberships(token).await,
+            }
+        };
+        // Asked together: most users are active, and then both answers are needed.
+        let (me, memberships) = tokio::join!(self.get(token, "/api/auth/me"), memberships);
+        let me = active_user(&me?, token)?;
+        let mut memberships = match &me.labs {
+            Some(claims) => from_claims(claims),
+            None => memberships?,
+        };
+        memberships.sort_by_key(|membership| membership.lab_id);
+        Ok(Caller { memberships })
+    }
+
+    async fn memberships(&self, token: &AccessToken) -> Result<Vec<Membership>, Error> {
+        let answer = self.get(token, &format!("/api/users/{}/labs", token.subject())).await?;
+        if answer.status == StatusCode::OK {
+            return from_rows(answer.json().map_err(unavailable)?, token);
+        }
+        // The published UMS answers 500 here to everybody who has a membership; the labs are known another way.
+        let answer = self.get(token, "/api/labs").await?;
+        match answer.status {
+            StatusCode::OK => Ok(from_labs(answer.json().map_err(unavailable)?)),
+            status => Err(unavailable(format!("/api/labs answered {status}"))),
+        }
+    }
+
+    async fn look_up_permissions(&self, token: &AccessToken, lab: LabId) -> Result<Permissions, Error> {
+        // An integer on purpose: UMS refuses the same id as text.
+        let user_id: u64 =
+            token.subject().as_str().parse().map_err(|_| unavailable("a user id is no number"))?;
+        let body = json!({"user_id": user_id, "lab_id": lab});
+        let url = format!("{}/api/auth/user-attributes", self.config.base_url);
+        let api_key = self.config.api_key.as_ref();
+        let answer = upstream::send(&self.client, Method::POST, &url, token.raw(), api_key, Some(&body))
+            .await
+            .map_err(unavailable)?;
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::FORBIDDEN => return Err(lab_forbidden()),
+            status => return Err(unavailable(format!("user-attributes answered {status}"))),
+        }
+        let told: UserAttributes = answer.json().map_err(unavailable)?;
+        if told.user_id != *token.subject() || told.lab_id != lab {
+            return Err(unavailable("user-attributes answered for another user or lab"));
+        }
+        Ok(Permissions::of_attributes(told.attributes.iter().map(String::as_str)))
+    }
+
+    async fn get(&self, token: &AccessToken, path: &str) -> Result<Answer, Error> {
+        let url = format!("{}{path}", self.config.base_url);
+        upstream::send(&self.client, Method::GET, &url, token.raw(), self.config.api_key.as_ref(), None)
+            .await
+            .map_err(unavailable)
+    }
+}
+
+async fn within_budget<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(upstream::BUDGET, work)
+        .await
+        .unwrap_or_else(|_| Err(unavailable("no answer within 2 s")))
+}
+
+/// The user of `/me`, if it is the token's and may sign in.
+fn active_user(answer: &Answer, token: &AccessToken) -> Result<Me, Error> {
+    match answer.status {
+        StatusCode::OK => {}
+        StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY => {
+            return Err(Error::unauthorized("The User Management Service refused the token."));
+        }
+        StatusCode::NOT_FOUND => return Err(Error::unauthorized("The user does not exist any more.")),
+        status => return Err(unavailable(format!("/api/auth/me answered {status}"))),
+    }
+    let me: Me = answer.json().map_err(unavailable)?;
+    if me.user.id != *token.subject() {
+        return Err(unavailable("/api/auth/me answered for another user"));
+    }
+    if !me.user.is_active {
+        return Err(Error::unauthorized("The user is deactivated."));
+    }
+    if let Some(until) = &me.user.locked_until {
+        if moment(until).ok_or_else(|| unavailable("locked_until is no time"))? > jiff::Timestamp::now() {
+            return Err(Error::unauthorized("The user's account is locked."));
+        }
+    }
+    Ok(me)
+}
+
+/// UMS writes UTC without saying so; a zone is honoured if there is one.
+fn moment(text: &str) -> Option<jiff::Timestamp> {
+    text.parse().ok().or_else(|| TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok())
+}
+
+fn from_rows(told: Memberships, token: &AccessToken) -> Result<Vec<Membership>, Error> {
+    if told.memberships.iter().any(|row| row.user_id != *token.subject()) {
+        return Err(unavailable("the memberships are of another user"));
+    }
+    let active = told.memberships.into_iter().filter(|row| row.is_active && row.lab.is_active);
+    Ok(active
+        .map(|row| Membership { lab_id: row.lab.id, name: row.lab.name, grant: Grant::Role(row.role) })
+        .collect())
+}
+
+fn from_labs(told: Labs) -> Vec<Membership> {
+    told.labs
+        .into_iter()
+        .filter(|lab| lab.is_active)
+        .map(|lab| Membership { lab_id: lab.id, name: lab.name, grant: Grant::Unknown })
+        .collect()
+}
+
+fn from_claims(claims: &[LabClaim]) -> Vec<Membership> {
+    claims
+        .iter()
+        .filter(|claim| claim.membership_status == "active")
+        .map(|claim| Membership {
+            lab_id: claim.lab_id,
+            name: claim.lab_name.clone(),
+            grant: Grant::Role(claim.role.clone()),
+        })
+        .collect()
+}
+
+fn lab_forbidden() -> Error {
+    Error::new(Code::LabForbidden, "You have no active membership in the lab that the request names.")
+}
+
+fn unavailable(cause: impl Into<String>) -> Error {
+    Error::unavailable("The User Management Service", cause)
+}
