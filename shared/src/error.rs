@@ -127,7 +127,10 @@ impl Fault {
 
 /// Why a request failed: what the client is told, and a cause that only the log sees.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Failure>);
+
+#[derive(Debug)]
+struct Failure {
     code: Code,
     detail: String,
     faults: Vec<Fault>,
@@ -137,18 +140,26 @@ pub struct Error {
 }
 
 /// Seconds after which a client may try again when a dependency failed.
-const RETRY_AFTER_SECONDS: u16 = 2;
+pub(crate) const RETRY_AFTER_SECONDS: u16 = 2;
 
 impl Error {
     /// A failure of this kind; `detail` is shown to the client.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), faults: Vec::new(), extra: Map::new(), allow: None, cause: None }
+        let detail = detail.into();
+        Self(Box::new(Failure {
+            code,
+            detail,
+            faults: Vec::new(),
+            extra: Map::new(),
+            allow: None,
+            cause: None,
+        }))
     }
 
     /// The body breaks the rules: all faults at once.
     pub fn validation(faults: Vec<Fault>) -> Self {
         let mut error = Self::new(Code::ValidationFailed, "The body has fields that cannot be accepted.");
-        error.faults = faults;
+        error.0.faults = faults;
         error
     }
 
@@ -161,7 +172,7 @@ impl Error {
     pub fn parameters(faults: Vec<Fault>) -> Self {
         let mut error =
             Self::new(Code::InvalidParameter, "The request has parameters that cannot be accepted.");
-        error.faults = faults;
+        error.0.faults = faults;
         error
     }
 
@@ -183,7 +194,7 @@ impl Error {
     /// The path exists with the methods in `allow` (the value of the `Allow` header).
     pub fn method_not_allowed(allow: &str) -> Self {
         let mut error = Self::new(Code::MethodNotAllowed, "The path does not have this method.");
-        error.allow = Some(allow.to_owned());
+        error.0.allow = Some(allow.to_owned());
         error
     }
 
@@ -201,40 +212,41 @@ impl Error {
 
     /// Adds a member to the problem document.
     pub fn with(mut self, member: &str, value: Value) -> Self {
-        self.extra.insert(member.to_owned(), value);
+        self.0.extra.insert(member.to_owned(), value);
         self
     }
 
     fn because(mut self, cause: impl Into<String>) -> Self {
-        self.cause = Some(cause.into());
+        self.0.cause = Some(cause.into());
         self
     }
 
     /// The kind of failure.
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// What only the log may show.
     pub fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.0.cause.as_deref()
     }
 
     /// The problem document with its status and headers.
     pub fn into_response(self, request_id: &str) -> Response {
-        let (word, status, title) = self.code.row();
+        let failure = *self.0;
+        let (word, status, title) = failure.code.row();
         let mut problem = json!({
             "type": format!("urn:lhcms:problem:{word}"),
             "title": title,
             "status": status.as_u16(),
-            "detail": self.detail,
+            "detail": failure.detail,
             "code": word,
             "request_id": request_id,
         });
-        if !self.faults.is_empty() {
-            problem["errors"] = json!(self.faults);
+        if !failure.faults.is_empty() {
+            problem["errors"] = json!(failure.faults);
         }
-        for (member, value) in self.extra {
+        for (member, value) in failure.extra {
             problem[member] = value;
         }
         let mut response = Response::new(problem.to_string().into());
@@ -242,7 +254,7 @@ impl Error {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        match self.code {
+        match failure.code {
             Code::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
@@ -251,7 +263,7 @@ impl Error {
             }
             _ => {}
         }
-        if let Some(allow) = self.allow.and_then(|methods| HeaderValue::try_from(methods).ok()) {
+        if let Some(allow) = failure.allow.and_then(|methods| HeaderValue::try_from(methods).ok()) {
             headers.insert(header::ALLOW, allow);
         }
         response

@@ -1,3 +1,5 @@
 //! The Lambda entry point.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    shared::runtime::run_public(docs::handler)
+}

@@ -4,7 +4,11 @@ use lambda_http::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::{Response, Result};
-use crate::{case::Case, error::Error, health::Health};
+use crate::{
+    case::Case,
+    error::{Error, RETRY_AFTER_SECONDS},
+    health::Health,
+};
 
 /// `Cache-Control` of everything that may hold patient data.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -14,9 +18,22 @@ pub fn ok(body: &impl Serialize) -> Result {
     json(StatusCode::OK, body)
 }
 
+/// 200 with a part of the catalogue, which changes only with a release: caches may keep it for an hour.
+pub fn catalogue(json: impl Into<String>) -> Result {
+    let mut response = Response::new(json.into().into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    Ok(response)
+}
+
 /// 200 when everything that the service needs is up, else 503.
 pub fn health(health: &Health) -> Result {
-    json(if health.is_healthy() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, health)
+    if health.is_healthy() {
+        return ok(health);
+    }
+    let mut response = json(StatusCode::SERVICE_UNAVAILABLE, health)?;
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+    Ok(response)
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Result {

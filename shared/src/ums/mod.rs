@@ -108,6 +108,10 @@ impl Ums {
             Some(claims) => from_claims(claims),
             None => memberships?,
         };
+        if me.user.is_admin {
+            // To a system administrator /api/labs lists every lab there is, which says nothing about membership.
+            memberships.retain(|membership| matches!(membership.grant, Grant::Role(_)));
+        }
         memberships.sort_by_key(|membership| membership.lab_id);
         Ok(Caller { memberships })
     }

@@ -16,6 +16,9 @@ pub(crate) struct Me {
 pub(crate) struct User {
     pub id: Subject,
     pub is_active: bool,
+    /// A system administrator: not a member of any lab by that.
+    #[serde(default)]
+    pub is_admin: bool,
     pub locked_until: Option<String>,
 }
 

@@ -1,0 +1,89 @@
+//! From `openapi.yaml`, which also instructs the gateway, to the contract that clients see. `build.rs` runs it; the
+//! unit tests include it a second time.
+
+use serde_json::Value;
+
+/// Reads YAML 1.2, so that a plain `yes` or `on` is the string that OpenAPI takes it for. A repeated key is an error.
+pub(crate) fn parse(yaml: &str) -> Result<Value, serde_saphyr::Error> {
+    serde_saphyr::from_str_with_options(yaml, serde_saphyr::options! { strict_booleans: true })
+}
+
+/// Writes YAML that reads back as the same values, also for readers of YAML 1.1.
+pub(crate) fn to_yaml(contract: &Value) -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string(contract)
+}
+
+/// The contract without the gateway's part: no `x-amazon-*` at any depth, and no path that had nothing else.
+pub(crate) fn publish(mut contract: Value) -> Value {
+    remove_gateway_keys(&mut contract);
+    if let Some(Value::Object(paths)) = contract.get_mut("paths") {
+        paths.retain(|_, item| item.as_object().is_none_or(|item| !item.is_empty()));
+    }
+    contract
+}
+
+fn remove_gateway_keys(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|key, _| !key.starts_with("x-amazon-"));
+            members.values_mut().for_each(remove_gateway_keys);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_gateway_keys),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn gateway_keys_go_at_every_depth_and_take_their_empty_paths_along() {
+        let contract = json!({
+            "x-amazon-apigateway-cors": {"allowOrigins": ["*"]},
+            "paths": {
+                "/$default": {"x-amazon-apigateway-any-method": {"responses": {}}},
+                "/a": {"get": {
+                    "x-amazon-apigateway-integration": {"uri": {"Fn::Sub": "x"}},
+                    "parameters": [{"name": "x-lab", "x-amazon-note": 1}],
+                }},
+            },
+            "components": {"schemas": {"Empty": {}}},
+        });
+        assert_eq!(
+            publish(contract),
+            json!({
+                "paths": {"/a": {"get": {"parameters": [{"name": "x-lab"}]}}},
+                "components": {"schemas": {"Empty": {}}},
+            })
+        );
+    }
+
+    #[test]
+    fn strings_that_look_like_something_else_stay_strings_in_yaml() {
+        let looks = "2.0|1mm|yes|no|on|off|y|n|true|null|~||123|007|1e3|0x1F|1_000|12:30:00|2026-11-24|# x|a: b|- a|@a|\
+                     2026-11-24T09:30:00.000Z|{a}|[a]|'q'|\"q\"| a |one\ntwo\n|one\n\n two|^[A-Za-z0-9._:@-]+$|é";
+        let strings: Vec<&str> = looks.split('|').collect();
+        let keyed = strings.iter().map(|string| ((*string).to_owned(), json!(string))).collect();
+        let contract =
+            json!({"values": strings, "keys": Value::Object(keyed), "mixed": [1, 1.5, true, null]});
+        let yaml = to_yaml(&contract).unwrap();
+        assert_eq!(parse(&yaml).unwrap(), contract, "{yaml}");
+        // Readers of YAML 1.1 make something else of these when they are plain.
+        for string in ["yes", "no", "on", "off", "y", "n", "2.0", "007", "1_000", "12:30:00", "2026-11-24"] {
+            assert!(yaml.contains(&format!("\n- \"{string}\"\n")), "{string} is quoted in:\n{yaml}");
+        }
+    }
+
+    #[test]
+    fn plain_words_are_read_as_strings() {
+        let read = parse("[yes, on, 1mm, \"2.0\", 'null', 2026-11-24, 2.0, true, null]").unwrap();
+        assert_eq!(read, json!(["yes", "on", "1mm", "2.0", "null", "2026-11-24", 2.0, true, null]));
+    }
+
+    #[test]
+    fn a_repeated_key_is_an_error() {
+        assert!(parse("a: 1\na: 2\n").is_err());
+    }
+}

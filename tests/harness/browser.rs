@@ -1,0 +1,165 @@
+//! The docs page in a real browser: headless Chromium, driven over WebDriver by its own chromedriver. Debian's
+//! packages `chromium` and `chromium-driver` are needed; without them the test fails and says so.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use thirtyfour::prelude::*;
+use thirtyfour::{ChromeCapabilities, ChromiumLikeCapabilities, LoggingPrefsLogLevel, WebDriverRunError};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// What to do when the browser is not there.
+const PACKAGES: &str = "The docs page test needs the Debian packages chromium and chromium-driver: \
+                        apt-get install chromium chromium-driver";
+
+/// How long to wait for something to appear on the page, and how often to look.
+const PATIENCE: Duration = Duration::from_secs(20);
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Chromium without its own traffic, updates and first-run pages. No sandbox, because CI runs as root.
+const FLAGS: [&str; 10] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,1800",
+];
+
+/// Starts a browser with a profile of its own, lets `visit` use it, and ends it whatever comes of that.
+///
+/// # Panics
+/// When the browser cannot be started (the message names the packages), or `visit` fails or panics.
+pub(crate) async fn with_browser<T, Visit>(visit: impl FnOnce(WebDriver) -> Visit) -> T
+where
+    Visit: Future<Output = WebDriverResult<T>>,
+{
+    // reqwest, which carries the WebDriver commands, asks for a default provider even without TLS.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+    let (mut driver, port) = start_chromedriver(folder.path()).await;
+    let profile = folder.path().join("profile");
+    let session = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities(&profile)).await;
+    let browser = session.unwrap_or_else(|error| panic!("Chromium did not start: {error}\n{PACKAGES}"));
+    let result = browser.run_and_quit(visit).await;
+    // The browser is gone with its session; an error here would only hide the one above.
+    let _ = driver.kill().await;
+    match result {
+        Ok(value) => value,
+        Err(WebDriverRunError::Body(error)) => panic!("{error}"),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// chromedriver on a port that it chooses, and that port. It and Chromium put all of their files into `folder`.
+async fn start_chromedriver(folder: &Path) -> (Child, u16) {
+    let child = Command::new("chromedriver")
+        .arg("--port=0")
+        .envs(["TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map(|name| (name, folder)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("chromedriver did not start: {error}\n{PACKAGES}"));
+    let stdout = child.stdout.take().unwrap_or_else(|| unreachable!("stdout is piped"));
+    let mut lines = BufReader::new(stdout).lines();
+    let port = tokio::time::timeout(PATIENCE, async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            // "ChromeDriver was started successfully on port 36581."
+            let port = line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.'));
+            if let Some(port) = port.and_then(|port| port.parse().ok()) {
+                return port;
+            }
+        }
+        panic!("chromedriver ended without naming its port");
+    });
+    let port = port.await.unwrap_or_else(|_| panic!("chromedriver did not name its port in {PATIENCE:?}"));
+    (child, port)
+}
+
+fn capabilities(profile: &Path) -> ChromeCapabilities {
+    let mut capabilities = DesiredCapabilities::chrome();
+    let user_data = format!("--user-data-dir={}", profile.display());
+    for flag in FLAGS.into_iter().chain([user_data.as_str()]) {
+        capabilities.add_arg(flag).unwrap_or_else(|error| panic!("{flag}: {error}"));
+    }
+    let logging = capabilities.set_browser_log_level(LoggingPrefsLogLevel::All);
+    logging.unwrap_or_else(|error| panic!("console log: {error}"));
+    capabilities
+}
+
+/// What a visitor of the docs page saw.
+#[derive(Debug)]
+pub(crate) struct DocsVisit {
+    /// The page's title.
+    pub(crate) title: String,
+    /// The operations shown, as "GET /api/v1/cases".
+    pub(crate) operations: Vec<String>,
+    /// The status that the page showed for the answer to `GET /api/v1/cases`.
+    pub(crate) status: String,
+    /// The body that it showed.
+    pub(crate) body: String,
+    /// Errors in the browser's console, violations of the Content-Security-Policy among them.
+    pub(crate) console_errors: Vec<String>,
+}
+
+/// Opens the docs page at `url`, authorizes with `token`, sends `GET /api/v1/cases` with "Try it out" and writes a
+/// screenshot (PNG) of the answer.
+pub(crate) async fn visit_docs(
+    browser: &WebDriver,
+    url: &str,
+    token: &str,
+    screenshot: &Path,
+) -> WebDriverResult<DocsVisit> {
+    browser.goto(url).await?;
+    let page = browser.handle();
+    first(page, ".opblock").await?;
+    let mut operations = Vec::new();
+    for operation in browser.find_all(By::Css(".opblock-summary-control")).await? {
+        let method = operation.find(By::Css(".opblock-summary-method")).await?.text().await?;
+        let path = operation.find(By::Css(".opblock-summary-path")).await?;
+        operations.push(format!("{method} {}", path.attr("data-path").await?.unwrap_or_default()));
+    }
+
+    click(page, ".auth-wrapper .btn.authorize").await?;
+    first(page, ".modal-ux input").await?.send_keys(token).await?;
+    click(page, ".modal-ux button.authorize").await?;
+    click(page, ".modal-ux .btn-done").await?;
+
+    let path = first(page, ".opblock-get [data-path='/api/v1/cases']").await?;
+    let list_cases = path.find(By::XPath("ancestor::div[contains(@class, 'opblock-get')]")).await?;
+    path.click().await?;
+    click(&list_cases, ".try-out__btn").await?;
+    click(&list_cases, ".btn.execute").await?;
+    let answer = first(&list_cases, ".live-responses-table .response").await?;
+    let status = first(&answer, ".response-col_status").await?.text().await?;
+    let body = first(&answer, ".highlight-code").await?.text().await?;
+    answer.scroll_into_view().await?;
+    browser.screenshot(screenshot).await?;
+
+    let log = browser.browser_log().await?;
+    let errors = log.into_iter().filter(|entry| entry.level == "SEVERE");
+    Ok(DocsVisit {
+        title: browser.title().await?,
+        operations,
+        status,
+        body,
+        console_errors: errors.map(|entry| entry.message).collect(),
+    })
+}
+
+async fn first(within: &impl ElementQueryable, css: &str) -> WebDriverResult<WebElement> {
+    within.query(By::Css(css)).wait(PATIENCE, INTERVAL).and_displayed().first().await
+}
+
+async fn click(within: &impl ElementQueryable, css: &str) -> WebDriverResult<()> {
+    let element = within.query(By::Css(css)).wait(PATIENCE, INTERVAL).and_clickable().first().await?;
+    element.click().await
+}

@@ -1,0 +1,118 @@
+//! A proxy in front of a dependency that counts calls and fails on demand.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{Response, StatusCode, Uri},
+    response::IntoResponse,
+};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use local::server::Server;
+
+type Bytes = axum::body::Bytes;
+
+/// What happens to a call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fate {
+    /// It is passed on.
+    Pass,
+    /// It is answered without being passed on.
+    Answer(u16, String),
+    /// It is passed on, and its answer is lost.
+    LoseAnswer,
+    /// It is never answered.
+    Hang,
+}
+
+type Rule = Arc<dyn Fn(&str, &[u8]) -> Fate + Send + Sync>;
+
+/// A running proxy. It passes everything on until a rule is set.
+pub(crate) struct Proxy {
+    server: Server,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    target: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    rule: Mutex<Rule>,
+    calls: Mutex<Vec<String>>,
+}
+
+impl Proxy {
+    pub(crate) async fn start(target: &str) -> Self {
+        let shared = Arc::new(Shared {
+            target: target.to_owned(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            rule: Mutex::new(Arc::new(|_, _| Fate::Pass)),
+            calls: Mutex::default(),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let router = Router::new().fallback(forward).with_state(shared.clone());
+        Self { server: Server::start("proxy", listener, router).unwrap(), shared }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    /// Sets what happens to calls, by their name (DynamoDB's operation, else the path) and their body.
+    pub(crate) fn rule(&self, rule: impl Fn(&str, &[u8]) -> Fate + Send + Sync + 'static) {
+        *self.shared.rule.lock().unwrap() = Arc::new(rule);
+    }
+
+    /// Passes everything on again.
+    pub(crate) fn heal(&self) {
+        self.rule(|_, _| Fate::Pass);
+    }
+
+    /// The names of the calls since the last time this was asked.
+    pub(crate) fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.calls.lock().unwrap())
+    }
+}
+
+async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let operation = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()?.split_once('.'));
+    let name = operation.map_or_else(|| parts.uri.path().to_owned(), |(_, operation)| operation.to_owned());
+    let body = body.collect().await.unwrap().to_bytes();
+    shared.calls.lock().unwrap().push(name.clone());
+    let rule = shared.rule.lock().unwrap().clone();
+    let fate = rule(&name, &body);
+    match fate {
+        Fate::Answer(status, body) => {
+            let content_type = if body.starts_with('{') { "application/x-amz-json-1.0" } else { "text/html" };
+            return Response::builder()
+                .status(status)
+                .header("content-type", content_type)
+                .body(body.into())
+                .unwrap();
+        }
+        Fate::Hang => std::future::pending().await,
+        Fate::Pass | Fate::LoseAnswer => {}
+    }
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut onward = axum::http::Request::new(Full::new(body));
+    *onward.method_mut() = parts.method;
+    *onward.uri_mut() = format!("{}{path}", shared.target).parse::<Uri>().unwrap();
+    *onward.headers_mut() = parts.headers;
+    let answer = match shared.client.request(onward).await {
+        Ok(answer) => answer,
+        Err(_) => return StatusCode::BAD_GATEWAY.into_response(),
+    };
+    if fate == Fate::LoseAnswer {
+        // The write is done; the client sees only a connection that breaks.
+        let _ = answer.into_body().collect().await;
+        let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut")) });
+        return Response::builder().header("content-length", "1000").body(Body::from_stream(broken)).unwrap();
+    }
+    answer.map(Body::new)
+}

@@ -1,0 +1,52 @@
+//! A response, with the assertions that tests make on it.
+
+use lambda_http::http::HeaderMap;
+use serde_json::Value;
+
+/// What the service answered. It has been checked against the contract already.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Reply {
+    /// The body as JSON; null when there is none.
+    pub(crate) fn json(&self) -> Value {
+        if self.bytes.is_empty() { Value::Null } else { serde_json::from_slice(&self.bytes).unwrap() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        self.json()
+    }
+
+    /// Problem details with this status and code, and every header that problems carry.
+    #[track_caller]
+    pub(crate) fn expect_problem(&self, status: u16, code: &str) -> Value {
+        let body = self.expect(status);
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["status"], status);
+        assert_eq!(body["type"], format!("urn:lhcms:problem:{code}"));
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        assert_eq!(self.header("x-request-id"), body["request_id"].as_str());
+        assert_eq!(self.header("www-authenticate"), (status == 401).then_some("Bearer"));
+        assert_eq!(self.header("retry-after").is_some(), status == 503);
+        body
+    }
+
+    /// The pointers of a problem's errors, in order.
+    #[track_caller]
+    pub(crate) fn pointers(&self) -> Vec<String> {
+        let body = self.json();
+        let errors = body["errors"].as_array().unwrap_or_else(|| panic!("no errors in {body}"));
+        errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+    }
+}

@@ -1,0 +1,354 @@
+//! The whole service in one process: the real handlers, routed by `openapi.yaml`, over an embedded DynamoDB and
+//! stand-ins for UMS and LinksHub, each behind a proxy that can fail. Every reply is checked against the contract.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use axum::http::Method;
+use lambda_http::http::header;
+use local::{client::Client, dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
+use serde_json::{Map, Value, json};
+use shared::{
+    config::{Config, Env},
+    health::{Probe, ProbeConfig},
+    http::{Request, Response},
+    runtime::{Function, LabFunction, PublicFunction},
+    services::Services,
+};
+
+use super::{Reply, proxy::Proxy, spec};
+
+/// The key that the stand-in UMS signs tokens with.
+pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789";
+const TABLE: &str = "lhcms-test";
+
+type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
+
+/// A function that can be kept in a list with others.
+trait AnyFunction: Send + Sync {
+    fn answer(&self, request: Request) -> Answering<'_>;
+}
+
+impl<T: Function> AnyFunction for T {
+    fn answer(&self, request: Request) -> Answering<'_> {
+        Box::pin(self.call(request))
+    }
+}
+
+/// A running service of its own: nothing is shared between tests.
+pub(crate) struct Service {
+    functions: BTreeMap<&'static str, Box<dyn AnyFunction>>,
+    pub(crate) ums: Ums,
+    pub(crate) linkshub: LinksHub,
+    /// In front of DynamoDB.
+    pub(crate) dynamodb: Proxy,
+    /// In front of UMS.
+    pub(crate) ums_proxy: Proxy,
+    /// In front of LinksHub.
+    pub(crate) linkshub_proxy: Proxy,
+    database: Server,
+    _servers: [Server; 2],
+    settings: BTreeMap<String, String>,
+}
+
+impl Service {
+    /// Starts with the labs, people, doctors and products of `make dev`.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts with some environment variables of the functions changed.
+    pub(crate) async fn start_with(changes: &[(&str, &str)]) -> Self {
+        let ums = Ums::new(seed::directory(), SECRET);
+        let linkshub = LinksHub::new(seed::catalogue());
+        let database = dynamodb::serve(listener().await, &dynamodb::Storage::Memory).unwrap();
+        let definition = table::Definition::read(&spec::root().join("template.yaml")).unwrap();
+        table::create(database.url(), TABLE, &definition).await.unwrap();
+        let servers = [
+            Server::start("UMS", listener().await, local::ums::router(ums.clone())).unwrap(),
+            Server::start("LinksHub", listener().await, local::linkshub::router(linkshub.clone())).unwrap(),
+        ];
+        let dynamodb = Proxy::start(database.url()).await;
+        let ums_proxy = Proxy::start(servers[0].url()).await;
+        let linkshub_proxy = Proxy::start(servers[1].url()).await;
+        let mut settings: BTreeMap<String, String> = [
+            ("STAGE", "dev"),
+            ("TABLE_NAME", TABLE),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url()),
+            ("UMS_BASE_URL", ums_proxy.url()),
+            ("LINKSHUB_BASE_URL", linkshub_proxy.url()),
+            ("JWT_SECRET_KEY", SECRET),
+            ("CURSOR_SECRET_KEY", "integration-tests-sign-cursors-with-this-key"),
+            ("CORS_ORIGINS", "https://app.example.com"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let functions = functions(&settings);
+        Self {
+            functions,
+            ums,
+            linkshub,
+            dynamodb,
+            ums_proxy,
+            linkshub_proxy,
+            database,
+            _servers: servers,
+            settings,
+        }
+    }
+
+    /// Starts the functions anew: what they learned of users is forgotten.
+    pub(crate) fn restart_functions(&mut self) {
+        self.functions = functions(&self.settings);
+    }
+
+    /// Begins a request without a token.
+    pub(crate) fn request(&self, method: &str, path: &str) -> Call<'_> {
+        Call {
+            service: self,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    /// Begins a request of a seeded user.
+    pub(crate) fn as_user(&self, username: &str, method: &str, path: &str) -> Call<'_> {
+        self.request(method, path).token(&self.token_of(username))
+    }
+
+    /// A good access token of a seeded user.
+    pub(crate) fn token_of(&self, username: &str) -> String {
+        let person =
+            seed::PEOPLE.into_iter().find(|person| person.username == username).expect("a seeded user");
+        self.ums.access_token(person.id)
+    }
+
+    /// Creates a case as a user and returns it.
+    pub(crate) async fn create(&self, username: &str, body: Value) -> Value {
+        self.as_user(username, "POST", "/api/v1/cases").json(body).send().await.expect(201)
+    }
+
+    /// Every item of a lab, by sort key, straight from the table.
+    pub(crate) async fn items(&self, lab: i64) -> BTreeMap<String, Value> {
+        let mut items = BTreeMap::new();
+        let mut start = Value::Null;
+        loop {
+            let mut query = json!({
+                "TableName": TABLE, "KeyConditionExpression": "lab_id = :lab",
+                "ExpressionAttributeValues": {":lab": {"S": lab.to_string()}}, "ConsistentRead": true,
+            });
+            if !start.is_null() {
+                query["ExclusiveStartKey"] = start;
+            }
+            let mut answer = self.call_database("Query", &query).await;
+            for item in answer["Items"].as_array().unwrap() {
+                let item = plain(&json!({"M": item}));
+                items.insert(item["sk"].as_str().unwrap().to_owned(), item);
+            }
+            start = answer["LastEvaluatedKey"].take();
+            if start.is_null() {
+                return items;
+            }
+        }
+    }
+
+    /// The lab's statistics, added up over their shards; statuses that nothing is in are left out.
+    pub(crate) async fn statistics(&self, lab: i64) -> BTreeMap<String, i64> {
+        let mut sums = BTreeMap::new();
+        for (_, item) in self.items(lab).await.range("STATS#".to_owned().."STATS$".to_owned()) {
+            for (status, count) in item.as_object().unwrap().iter().filter(|(_, count)| count.is_i64()) {
+                *sums.entry(status.clone()).or_default() += count.as_i64().unwrap();
+            }
+        }
+        sums.retain(|_, count| *count != 0);
+        sums
+    }
+
+    /// Takes the table away.
+    pub(crate) async fn drop_table(&self) {
+        self.call_database("DeleteTable", &json!({"TableName": TABLE})).await;
+    }
+
+    async fn call_database(&self, operation: &str, body: &Value) -> Value {
+        let target = format!("DynamoDB_20120810.{operation}");
+        let signature = "AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/dynamodb/aws4_request, \
+                         SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
+        let headers = [
+            ("content-type", "application/x-amz-json-1.0"),
+            ("x-amz-target", target.as_str()),
+            ("x-amz-date", "20200101T000000Z"),
+            ("authorization", signature),
+        ];
+        let client = Client::new(Duration::from_secs(10));
+        let answer =
+            client.send(Method::POST, self.database.url(), &headers, body.to_string()).await.unwrap();
+        assert!(answer.status.is_success(), "{}", answer.json());
+        answer.json()
+    }
+}
+
+async fn listener() -> tokio::net::TcpListener {
+    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+fn functions(settings: &BTreeMap<String, String>) -> BTreeMap<&'static str, Box<dyn AnyFunction>> {
+    let lookup = |name: &str| settings.get(name).cloned();
+    let config = Config::read(Env::new(&lookup)).unwrap();
+    let probe_config = ProbeConfig::read(Env::new(&lookup)).unwrap();
+    let common = config.common.clone();
+    let services = Arc::new(Services::new(&config).unwrap());
+    let probe = Arc::new(Probe::new(&probe_config).unwrap());
+    macro_rules! lab {
+        ($handler:path) => {
+            Box::new(LabFunction::new(common.clone(), services.clone(), $handler)) as Box<dyn AnyFunction>
+        };
+    }
+    macro_rules! public {
+        ($handler:expr) => {
+            Box::new(PublicFunction::new(common.clone(), $handler)) as Box<dyn AnyFunction>
+        };
+    }
+    BTreeMap::from([
+        ("catalog", public!(catalog::handler)),
+        ("create-case", lab!(create_case::handler)),
+        ("delete-case", lab!(delete_case::handler)),
+        ("docs", public!(docs::handler)),
+        ("fallback", public!(fallback::handler)),
+        ("get-case", lab!(get_case::handler)),
+        ("get-doctor", lab!(get_doctor::handler)),
+        ("health", public!(move |request| health::handler(probe.clone(), request))),
+        ("list-cases", lab!(list_cases::handler)),
+        ("update-case", lab!(update_case::handler)),
+        ("update-case-status", lab!(update_case_status::handler)),
+    ])
+}
+
+/// A request that is being put together.
+pub(crate) struct Call<'s> {
+    service: &'s Service,
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+}
+
+impl Call<'_> {
+    pub(crate) fn token(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub(crate) fn lab(self, lab: i64) -> Self {
+        self.header("x-lab-id", &lab.to_string())
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn json(self, body: Value) -> Self {
+        self.header("content-type", "application/json").bytes(body.to_string())
+    }
+
+    pub(crate) fn bytes(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Sends the request as the gateway would, and checks the reply against the contract.
+    pub(crate) async fn send(self) -> Reply {
+        let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        let routed = spec::route(&self.method, path);
+        let function =
+            routed.as_ref().map_or_else(|| "fallback".to_owned(), |(operation, _)| operation.function());
+        let parameters = routed.as_ref().map(|(_, parameters)| parameters.clone()).unwrap_or_default();
+        let event = self.event(path, query, &parameters);
+        let mut request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        // JSON events cannot repeat a header; the gateway joins repeats with a comma, so tests that need two set them.
+        for (name, value) in &self.headers {
+            let name: header::HeaderName = name.parse().unwrap();
+            let repeats = self.headers.iter().filter(|(other, _)| name == other.as_str()).count() > 1;
+            if repeats {
+                request.headers_mut().append(name, value.parse().unwrap());
+            }
+        }
+        let response = self.service.functions[function.as_str()].answer(request).await;
+        let (parts, body) = response.into_parts();
+        let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, bytes: body.to_vec() };
+        self.check(&reply, routed.as_ref().map(|(operation, _)| operation));
+        reply
+    }
+
+    fn event(&self, path: &str, query: &str, parameters: &BTreeMap<String, String>) -> Value {
+        let mut headers = Map::new();
+        for (name, value) in &self.headers {
+            if !headers.contains_key(name) {
+                headers.insert(name.clone(), json!(value));
+            }
+        }
+        headers.retain(|name, _| self.headers.iter().filter(|(other, _)| other == name).count() == 1);
+        let mut event = json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": headers,
+            "pathParameters": parameters, "isBase64Encoded": false,
+            "requestContext": {
+                "accountId": "1", "apiId": "a", "domainName": "api.example.com", "domainPrefix": "api", "stage": "$default",
+                "requestId": "request-id-1", "routeKey": "$default", "time": "24/Nov/2026:09:30:00 +0000",
+                "timeEpoch": 1_795_512_600_000_i64,
+                "http": {"method": self.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test"},
+            },
+        });
+        match self.body.as_deref().map(std::str::from_utf8) {
+            None => {}
+            Some(Ok(text)) => event["body"] = json!(text),
+            Some(Err(_)) => {
+                event["body"] = json!(base64(self.body.as_deref().unwrap_or_default()));
+                event["isBase64Encoded"] = json!(true);
+            }
+        }
+        event
+    }
+
+    /// What every response has to be: promised by the contract, with the headers of all responses.
+    #[track_caller]
+    fn check(&self, reply: &Reply, operation: Option<&spec::Operation>) {
+        let context = format!("{} {} answered {}", self.method, self.path, reply.status);
+        assert_eq!(reply.header("x-request-id"), Some("request-id-1"), "{context}");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{context}");
+        assert_eq!(reply.header("referrer-policy"), Some("no-referrer"), "{context}");
+        assert_eq!(
+            reply.header("strict-transport-security"),
+            Some("max-age=63072000; includeSubDomains"),
+            "{context}"
+        );
+        if let Some(operation) = operation {
+            let faults = spec::faults(operation, reply.status, &reply.headers, &reply.bytes);
+            assert!(
+                faults.is_empty(),
+                "{context} against the contract: {faults:#?}\n{}",
+                String::from_utf8_lossy(&reply.bytes)
+            );
+        }
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use lambda_http::aws_lambda_events::encodings::Body;
+    serde_json::to_value(Body::Binary(bytes.to_vec())).unwrap().as_str().unwrap().to_owned()
+}
+
+/// DynamoDB's typed JSON as plain JSON.
+fn plain(value: &Value) -> Value {
+    let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
+    match kind.as_str() {
+        "N" => serde_json::from_str(value.as_str().unwrap()).unwrap(),
+        "M" => value.as_object().unwrap().iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+        "L" => value.as_array().unwrap().iter().map(plain).collect(),
+        "NULL" => Value::Null,
+        _ => value.clone(),
+    }
+}

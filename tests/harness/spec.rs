@@ -1,0 +1,172 @@
+//! `openapi.yaml` as the tests use it: which operation a request is, and whether a response is what it promises.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
+
+use serde_json::{Map, Value, json};
+
+/// The repository.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// The contract.
+pub(crate) static SPEC: LazyLock<Value> = LazyLock::new(|| {
+    let text = std::fs::read_to_string(root().join("openapi.yaml")).unwrap();
+    serde_saphyr::from_str(&text).unwrap()
+});
+
+/// One operation of the contract.
+pub(crate) struct Operation {
+    pub(crate) path: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) value: &'static Value,
+}
+
+impl Operation {
+    pub(crate) fn id(&self) -> &'static str {
+        self.value["operationId"].as_str().unwrap()
+    }
+
+    /// The crate that serves it, by its gateway integration.
+    pub(crate) fn function(&self) -> String {
+        crate_of(self.value)
+    }
+
+    pub(crate) fn is_public(&self) -> bool {
+        self.value["security"] == json!([])
+    }
+}
+
+/// The crate behind an integration: `…${CreateCaseFunction.Arn}…` is `create-case`.
+pub(crate) fn crate_of(operation: &Value) -> String {
+    let uri =
+        operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].as_str().expect("an integration");
+    let resource =
+        uri.split_once("functions/${").and_then(|(_, rest)| rest.split_once("Function.Arn}")).unwrap().0;
+    kebab(resource)
+}
+
+/// `CreateCase` or `createCase` as `create-case`.
+pub(crate) fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for character in name.chars() {
+        if character.is_ascii_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.push(character.to_ascii_lowercase());
+    }
+    kebab
+}
+
+/// Every operation, in the order of the file; the gateway's default route is none.
+pub(crate) fn operations() -> Vec<Operation> {
+    const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+    let mut operations = Vec::new();
+    for (path, item) in SPEC["paths"].as_object().unwrap() {
+        for method in METHODS {
+            if let Some(value) = item.get(method) {
+                operations.push(Operation { path, method, value });
+            }
+        }
+    }
+    operations
+}
+
+/// The operation of a request, as the gateway chooses it: literal segments win over parameters.
+pub(crate) fn route(method: &str, path: &str) -> Option<(Operation, BTreeMap<String, String>)> {
+    operations()
+        .into_iter()
+        .filter(|operation| operation.method.eq_ignore_ascii_case(method))
+        .filter_map(|operation| Some((parameters(operation.path, path)?, operation)))
+        .min_by_key(|(parameters, _)| parameters.len())
+        .map(|(parameters, operation)| (operation, parameters))
+}
+
+fn parameters(template: &str, path: &str) -> Option<BTreeMap<String, String>> {
+    let (expected, given): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    if expected.len() != given.len() {
+        return None;
+    }
+    let mut parameters = BTreeMap::new();
+    for (expected, given) in expected.into_iter().zip(given) {
+        match expected.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) if !given.is_empty() => {
+                parameters.insert(name.to_owned(), given.to_owned());
+            }
+            _ if expected == given => {}
+            _ => return None,
+        }
+    }
+    Some(parameters)
+}
+
+/// What is wrong with a response, by the contract: its status, its media type, its required headers, its body.
+pub(crate) fn faults(
+    operation: &Operation,
+    status: u16,
+    headers: &lambda_http::http::HeaderMap,
+    body: &[u8],
+) -> Vec<String> {
+    let Some(response) = operation.value["responses"].get(status.to_string()) else {
+        return vec![format!("{} does not answer {status}", operation.id())];
+    };
+    let response = resolved(response);
+    let mut faults = Vec::new();
+    for (name, header) in response.get("headers").and_then(Value::as_object).into_iter().flatten() {
+        if resolved(header)["required"] == true && !headers.contains_key(name.as_str()) {
+            faults.push(format!("the header {name} is missing"));
+        }
+    }
+    let content_type = headers.get("content-type").map(|value| value.to_str().unwrap());
+    let essence = content_type.map(|text| text.split(';').next().unwrap().trim().to_owned());
+    let media = match (response.get("content"), &essence) {
+        (None, None) => return faults,
+        (Some(content), Some(essence)) => content.get(essence),
+        _ => None,
+    };
+    let Some(media) = media else {
+        faults.push(format!("the media type {content_type:?} is not promised"));
+        return faults;
+    };
+    if essence.is_some_and(|essence| essence.ends_with("json")) {
+        let body: Value = match serde_json::from_slice(body) {
+            Ok(body) => body,
+            Err(error) => return vec![format!("the body is no JSON: {error}")],
+        };
+        faults.extend(schema_faults(&media["schema"], &body));
+    }
+    faults
+}
+
+/// Where a value breaks a schema of the contract.
+pub(crate) fn schema_faults(schema: &Value, value: &Value) -> Vec<String> {
+    static COMPONENTS: LazyLock<Value> = LazyLock::new(|| json_schema(&SPEC["components"]));
+    let mut schema = json_schema(schema);
+    schema["components"] = COMPONENTS.clone();
+    let validator = jsonschema::options().with_draft(jsonschema::Draft::Draft4).build(&schema).unwrap();
+    validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+pub(crate) fn resolved(value: &'static Value) -> &'static Value {
+    match value.get("$ref").and_then(Value::as_str) {
+        Some(reference) => SPEC.pointer(&reference[1..]).unwrap_or_else(|| panic!("no {reference}")),
+        None => value,
+    }
+}
+
+/// OpenAPI 3.0's dialect as JSON Schema draft 4: `nullable` becomes a choice with null.
+fn json_schema(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let nullable = members.get("nullable") == Some(&json!(true));
+            let converted: Map<String, Value> = members
+                .iter()
+                .filter(|(name, value)| !(*name == "nullable" && value.is_boolean()))
+                .map(|(name, value)| (name.clone(), json_schema(value)))
+                .collect();
+            if nullable { json!({"anyOf": [converted, {"type": "null"}]}) } else { Value::Object(converted) }
+        }
+        Value::Array(items) => items.iter().map(json_schema).collect(),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,212 @@
+//! Who gets in: active users with a good access token, and nobody because UMS could not answer.
+
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use local::ums::{self, MembershipsRoute, token};
+use serde_json::json;
+
+use crate::harness::{Reply, Service, proxy::Fate, service::SECRET, spec};
+
+/// Sends a request with this token to every operation that wants one, and returns the replies.
+async fn everywhere(service: &Service, token: Option<&str>) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    for operation in spec::operations().iter().filter(|operation| !operation.is_public()) {
+        let path = operation.path.replace("{id}", "1").replace("{doctor_id}", "DOC001");
+        let method = operation.method.to_uppercase();
+        let call = service.request(&method, &path);
+        let call = match token {
+            Some(token) => call.token(token),
+            None => call,
+        };
+        let call = if method == "GET" || method == "DELETE" { call } else { call.json(json!({})) };
+        replies.push(call.send().await);
+    }
+    assert_eq!(replies.len(), 7);
+    replies
+}
+
+#[tokio::test]
+async fn a_bad_token_is_refused_on_every_route_before_anything_is_asked() {
+    let service = Service::start().await;
+    let good = token::access_claims(1);
+    let with = |name: &str, value: serde_json::Value| {
+        let mut claims = good.clone();
+        claims.insert(name.into(), value);
+        token::sign(SECRET, &claims)
+    };
+    let mut parts = token::sign(SECRET, &good).split('.').map(str::to_owned).collect::<Vec<_>>();
+    parts[0] = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0".into();
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let tokens = [
+        ("expired", with("exp", json!(token::now() - 60))),
+        ("not valid yet", with("nbf", json!(token::now() + 600))),
+        ("refresh", ums::refresh_token(SECRET, 1)),
+        ("wrong secret", ums::access_token("another secret that is long enough for HS256", 1)),
+        ("alg none", format!("{}.{}.", parts[0], parts[1])),
+        ("alg none with a signature", parts.join(".")),
+        ("another algorithm", encode(&Header::new(Algorithm::HS384), &good, &key).unwrap()),
+        ("no subject", with("sub", json!(null))),
+        ("a path as subject", with("sub", json!("1/../2"))),
+        ("no token at all", "not-a-token".to_owned()),
+    ];
+    for (kind, token) in tokens {
+        for reply in everywhere(&service, Some(&token)).await {
+            let problem = reply.expect_problem(401, "unauthorized");
+            assert!(!problem.to_string().contains(&token), "{kind}");
+        }
+    }
+    for reply in everywhere(&service, None).await {
+        reply.expect_problem(401, "unauthorized");
+    }
+    assert_eq!(service.ums_proxy.take_calls(), [""; 0]);
+    assert_eq!(service.dynamodb.take_calls(), [""; 0]);
+}
+
+#[tokio::test]
+async fn two_authorization_headers_are_refused() {
+    let service = Service::start().await;
+    let token = service.token_of("admin");
+    let call = service.request("GET", "/api/v1/cases").token(&token).token(&token);
+    call.send().await.expect_problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_sign_in_is_refused_on_every_route() {
+    let service = Service::start().await;
+    for reply in everywhere(&service, Some(&service.token_of("inactive"))).await {
+        reply.expect_problem(401, "unauthorized");
+    }
+    service.ums.update(|directory| {
+        directory.user_mut(3).unwrap().locked_until = Some("2999-01-01T00:00:00.000000".into());
+        directory.users.retain(|user| user.id != 4);
+    });
+    service.as_user("member", "GET", "/api/v1/cases").send().await.expect_problem(401, "unauthorized");
+    service.as_user("viewer", "GET", "/api/v1/cases").send().await.expect_problem(401, "unauthorized");
+    service.ums.update(|directory| {
+        directory.user_mut(2).unwrap().locked_until = Some("2020-01-01T00:00:00.000000".into());
+    });
+    service.as_user("technician", "GET", "/api/v1/cases").send().await.expect(200);
+    assert_eq!(service.dynamodb.take_calls(), ["Query"]);
+}
+
+#[tokio::test]
+async fn ums_is_asked_once_a_minute_for_a_token() {
+    let service = Service::start().await;
+    let token = service.token_of("admin");
+    for _ in 0..3 {
+        service.request("GET", "/api/v1/cases").token(&token).send().await.expect(200);
+    }
+    let mut calls = service.ums_proxy.take_calls();
+    calls.sort();
+    assert_eq!(calls, ["/api/auth/me", "/api/users/1/labs"]);
+}
+
+#[tokio::test]
+async fn the_published_ums_is_survived_with_attributes_in_place_of_roles() {
+    let service = Service::start().await;
+    service.ums.update(|directory| directory.memberships_route = MembershipsRoute::PublishedDefect);
+    let body = json!({"procedure_type": "Crown"});
+    for (user, read, create, delete) in [
+        ("admin", 200, 201, 204),
+        ("member", 200, 201, 403),
+        ("technician", 200, 403, 403),
+        ("viewer", 200, 403, 403),
+    ] {
+        service.create("admin", body.clone()).await;
+        let newest = service.as_user("admin", "GET", "/api/v1/cases?limit=1").send().await.expect(200)["cases"][0]["id"].clone();
+        let path = format!("/api/v1/cases/{newest}");
+        assert_eq!(service.as_user(user, "GET", &path).send().await.status, read, "{user}");
+        assert_eq!(
+            service.as_user(user, "POST", "/api/v1/cases").json(body.clone()).send().await.status,
+            create,
+            "{user}"
+        );
+        assert_eq!(service.as_user(user, "DELETE", &path).send().await.status, delete, "{user}");
+    }
+    service.as_user("both", "GET", "/api/v1/cases").send().await.expect_problem(400, "lab_required");
+    service.as_user("both", "GET", "/api/v1/cases").lab(456).send().await.expect(200);
+    service
+        .as_user("admin", "GET", "/api/v1/cases")
+        .lab(456)
+        .send()
+        .await
+        .expect_problem(403, "lab_forbidden");
+}
+
+#[tokio::test]
+async fn memberships_in_me_or_in_the_token_are_used_where_they_are() {
+    let service = Service::start().await;
+    service.ums.update(|directory| {
+        directory.me_lists_labs = true;
+        directory.memberships_route = MembershipsRoute::PublishedDefect;
+    });
+    service.as_user("technician", "GET", "/api/v1/cases").send().await.expect(200);
+
+    let service = Service::start().await;
+    let mut claims = token::access_claims(2);
+    claims.insert(
+        "labs".into(),
+        json!([
+            {"lab_id": 123, "lab_name": "Riverside Dental Lab", "role": "technician", "membership_status": "active"},
+            {"lab_id": 456, "lab_name": "Northgate Dental Lab", "role": "admin", "membership_status": "inactive"},
+        ]),
+    );
+    let token = token::sign(SECRET, &claims);
+    service.request("GET", "/api/v1/cases").token(&token).send().await.expect(200);
+    service
+        .request("GET", "/api/v1/cases")
+        .token(&token)
+        .lab(456)
+        .send()
+        .await
+        .expect_problem(403, "lab_forbidden");
+    assert_eq!(service.ums_proxy.take_calls(), ["/api/auth/me"]);
+}
+
+#[tokio::test]
+async fn nobody_gets_in_while_ums_cannot_answer_properly() {
+    let html = "<html>Bad gateway</html>".to_owned();
+    let another_user = json!({"user": {"id": 2, "is_active": true, "locked_until": null}}).to_string();
+    for (what, fate) in [
+        ("error", Fate::Answer(500, html.clone())),
+        ("gateway error", Fate::Answer(502, html.clone())),
+        ("html", Fate::Answer(200, html)),
+        ("ten megabytes", Fate::Answer(200, format!("{{\"user\":\"{}\"}}", "x".repeat(10_000_000)))),
+        ("wrong json", Fate::Answer(200, "{\"user\":{\"id\":1}}".into())),
+        ("another user", Fate::Answer(200, another_user)),
+        ("a redirect", Fate::Answer(302, String::new())),
+        ("a broken connection", Fate::LoseAnswer),
+        ("silence", Fate::Hang),
+    ] {
+        let service = Service::start().await;
+        service.ums_proxy.rule(move |_, _| fate.clone());
+        let started = Instant::now();
+        let reply = service.as_user("admin", "GET", "/api/v1/cases").send().await;
+        let took = started.elapsed();
+        reply.expect_problem(503, "service_unavailable");
+        assert!(took < Duration::from_millis(2500), "{what} took {took:?}");
+        assert_eq!(service.dynamodb.take_calls(), [""; 0], "{what}");
+        service.ums_proxy.heal();
+        service.as_user("admin", "GET", "/api/v1/cases").send().await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_ums_that_is_not_there_means_503() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let service = Service::start_with(&[("UMS_BASE_URL", &format!("http://{nobody}"))]).await;
+    for reply in everywhere(&service, Some(&service.token_of("admin"))).await {
+        reply.expect_problem(503, "service_unavailable");
+    }
+}
+
+#[tokio::test]
+async fn the_api_key_goes_along_to_ums() {
+    let service = Service::start_with(&[("UMS_API_KEY", "key-of-lhcms")]).await;
+    service.ums.update(|directory| directory.api_key = Some("key-of-lhcms".into()));
+    service.as_user("admin", "GET", "/api/v1/cases").send().await.expect(200);
+    let service = Service::start().await;
+    service.ums.update(|directory| directory.api_key = Some("key-of-lhcms".into()));
+    assert!(service.as_user("admin", "GET", "/api/v1/cases").send().await.status >= 400);
+}

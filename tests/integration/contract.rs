@@ -1,0 +1,282 @@
+//! One contract, many files: `openapi.yaml`, `functions/`, `template.yaml`, the watch router and the code agree.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use serde_json::{Value, json};
+use shared::{
+    case::{CaseType, Priority, ProcedureType, details as d, shade as s},
+    config::{Config, Env},
+    error::Code,
+    validate::Choice,
+    workflow::Status,
+};
+
+use crate::harness::{
+    Service,
+    spec::{self, Operation, SPEC, crate_of, kebab, operations, root},
+};
+
+fn folders() -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join("functions")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn by_function() -> BTreeMap<String, Vec<Operation>> {
+    let mut functions = BTreeMap::<String, Vec<Operation>>::new();
+    for operation in operations() {
+        functions.entry(operation.function()).or_default().push(operation);
+    }
+    functions
+}
+
+fn template() -> Value {
+    let text = fs::read_to_string(root().join("template.yaml")).unwrap();
+    // The attribute type N would otherwise be a boolean of YAML 1.1.
+    serde_saphyr::from_str_with_options(&text, serde_saphyr::options! { strict_booleans: true }).unwrap()
+}
+
+fn pascal(name: &str) -> String {
+    name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+#[test]
+fn every_folder_of_functions_serves_a_route_and_every_route_has_one() {
+    let mut serving: BTreeSet<String> = by_function().into_keys().collect();
+    serving.insert("fallback".into());
+    assert_eq!(folders(), serving);
+    let default_route = &SPEC["paths"]["/$default"]["x-amazon-apigateway-any-method"];
+    assert_eq!(crate_of(default_route), "fallback");
+}
+
+#[test]
+fn a_function_that_serves_one_operation_is_named_after_it() {
+    for (function, operations) in by_function() {
+        if let [only] = &operations[..] {
+            assert_eq!(function, kebab(only.id()));
+        }
+    }
+}
+
+#[test]
+fn the_template_has_a_function_and_its_permissions_for_every_folder() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let functions: BTreeSet<&String> = resources
+        .iter()
+        .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
+        .map(|(name, _)| name)
+        .collect();
+    let expected: BTreeSet<String> = folders().iter().map(|folder| pascal(folder) + "Function").collect();
+    assert_eq!(functions, expected.iter().collect());
+    for folder in folders() {
+        let function = pascal(&folder) + "Function";
+        assert_eq!(resources[&function]["Properties"]["CodeUri"], format!("functions/{folder}"));
+        let permitted = resources.iter().filter(|(name, resource)| {
+            name.starts_with(&pascal(&folder))
+                && resource["Type"] == "AWS::Lambda::Permission"
+                && resource["Properties"]["FunctionName"] == json!(function)
+        });
+        assert!(permitted.count() >= 1, "{folder} may not be called by the gateway");
+    }
+}
+
+/// The router of `cargo lambda watch`, as `path method` to function.
+fn watch_router() -> BTreeMap<(String, String), String> {
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
+    let mut routes = BTreeMap::new();
+    for (path, targets) in router {
+        let Some(targets) = targets.as_array() else {
+            routes.insert((path.clone(), "*".to_owned()), targets.as_str().unwrap().to_owned());
+            continue;
+        };
+        for target in targets {
+            for method in target["methods"].as_array().unwrap() {
+                let key = (path.clone(), method.as_str().unwrap().to_owned());
+                let function = target["function"].as_str().unwrap().to_owned();
+                assert_eq!(routes.insert(key, function), None, "{path} has a method twice");
+            }
+        }
+    }
+    routes
+}
+
+#[test]
+fn the_watch_router_sends_requests_where_the_gateway_does() {
+    let router = watch_router();
+    let mut expected = BTreeSet::new();
+    for operation in operations() {
+        for path in [operation.path.to_owned(), format!("{}/", operation.path)] {
+            let key = (path, operation.method.to_uppercase());
+            assert_eq!(router.get(&key), Some(&operation.function()), "{key:?}");
+            expected.insert(key);
+        }
+    }
+    let paths: BTreeSet<&String> = expected.iter().map(|(path, _)| path).collect();
+    for ((path, method), function) in &router {
+        if !expected.contains(&(path.clone(), method.clone())) {
+            assert_eq!(function, "fallback", "{method} {path}");
+        }
+    }
+    for path in paths {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] {
+            assert!(router.contains_key(&(path.clone(), method.to_owned())), "{method} {path} goes nowhere");
+        }
+    }
+    for rest in ["/", "/{*path}"] {
+        assert!(router.keys().any(|(path, _)| path == rest), "{rest} goes nowhere");
+    }
+}
+
+#[test]
+fn the_problem_codes_of_the_contract_are_those_of_the_code() {
+    let codes: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let promised: BTreeSet<&str> = SPEC["components"]["schemas"]["ProblemCode"]["enum"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|code| code.as_str().unwrap())
+        .collect();
+    assert_eq!(codes, promised);
+    assert_eq!(codes.len(), Code::ALL.len());
+}
+
+/// The names of an enumeration.
+fn names<T: Choice>() -> Value {
+    T::ALL.iter().map(|choice| choice.as_str()).collect()
+}
+
+#[test]
+fn the_enumerations_of_the_contract_are_those_of_the_code() {
+    let properties = |schema: &str| SPEC["components"]["schemas"][schema]["properties"].clone();
+    let (fixed, denture, guard, implant) = (
+        properties("FixedProsthetic"),
+        properties("Denture"),
+        properties("NightGuard"),
+        properties("Implant"),
+    );
+    let schemas = &SPEC["components"]["schemas"];
+    for (promised, code) in [
+        (&schemas["CaseStatus"], names::<Status>()),
+        (&schemas["CaseType"], names::<CaseType>()),
+        (&schemas["Priority"], names::<Priority>()),
+        (&properties("PatientInfo")["gender"], names::<d::Gender>()),
+        (&properties("Shade")["shade_system"], names::<s::ShadeSystem>()),
+        (&properties("Shade")["translucency"], names::<s::Translucency>()),
+        (&fixed["type"], names::<d::FixedProstheticType>()),
+        (&fixed["material"], names::<d::FixedProstheticMaterial>()),
+        (&fixed["preparation_type"], names::<d::PreparationType>()),
+        (&fixed["margin_type"], names::<d::MarginType>()),
+        (&fixed["occlusion_type"], names::<d::OcclusionType>()),
+        (&denture["type"], names::<d::DentureType>()),
+        (&denture["material"], names::<d::DentureMaterial>()),
+        (&denture["tooth_material"], names::<d::ToothMaterial>()),
+        (&denture["clasp_design"], names::<d::ClaspDesign>()),
+        (&denture["retention_type"], names::<d::RetentionType>()),
+        (&guard["type"], names::<d::NightGuardType>()),
+        (&guard["material"], names::<d::NightGuardMaterial>()),
+        (&guard["thickness"], names::<d::Thickness>()),
+        (&guard["arch"], names::<d::Arch>()),
+        (&guard["design"], names::<d::NightGuardDesign>()),
+        (&guard["special_features"]["items"], names::<d::SpecialFeature>()),
+        (&implant["implant_system"], names::<d::ImplantSystem>()),
+        (&implant["implant_diameter"], names::<d::ImplantDiameter>()),
+        (&implant["implant_length"], names::<d::ImplantLength>()),
+        (&implant["platform_type"], names::<d::PlatformType>()),
+        (&implant["abutment_type"], names::<d::AbutmentType>()),
+        (&implant["restoration_type"], names::<d::RestorationType>()),
+        (&implant["tissue_level"], names::<d::TissueLevel>()),
+    ] {
+        let promised: Vec<&Value> = promised["enum"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{promised} against {code}"))
+            .iter()
+            .filter(|name| !name.is_null())
+            .collect();
+        assert_eq!(promised, code.as_array().unwrap().iter().collect::<Vec<_>>());
+    }
+    let procedures = SPEC["components"]["schemas"]["ProcedureType"].to_string();
+    for procedure in ProcedureType::ALL {
+        assert!(procedures.contains(procedure.as_str()), "{procedure:?}");
+    }
+}
+
+#[test]
+fn every_example_of_the_contract_keeps_to_its_schema() {
+    let mut checked = 0;
+    for operation in operations() {
+        let bodies = operation.value["responses"]
+            .as_object()
+            .unwrap()
+            .values()
+            .chain(operation.value.get("requestBody"));
+        for body in bodies {
+            let Some(content) = spec::resolved(body).get("content").and_then(Value::as_object) else {
+                continue;
+            };
+            for media in content.values() {
+                for (name, example) in media.get("examples").and_then(Value::as_object).into_iter().flatten()
+                {
+                    let value = &spec::resolved(example)["value"];
+                    let faults = spec::schema_faults(&media["schema"], value);
+                    assert!(faults.is_empty(), "{} {name}: {faults:#?}", operation.id());
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 50, "only {checked} examples were found");
+}
+
+#[tokio::test]
+async fn the_permission_that_the_contract_names_is_the_one_that_the_handler_wants() {
+    const ROLES: [(&str, &[&str]); 4] = [
+        ("viewer", &["read"]),
+        ("technician", &["read", "update_status"]),
+        ("member", &["read", "create", "update", "update_status"]),
+        ("admin", &["read", "create", "update", "update_status", "delete"]),
+    ];
+    let service = Service::start().await;
+    for operation in operations() {
+        let permission = operation.value["x-permission"].as_str().unwrap();
+        assert_eq!(permission == "public", operation.is_public(), "{}", operation.id());
+        let path = operation.path.replace("{id}", "1").replace("{doctor_id}", "DOC001");
+        for (role, permissions) in ROLES.into_iter().filter(|_| !operation.is_public()) {
+            let call = service.as_user(role, &operation.method.to_uppercase(), &path);
+            let reply = call.header("content-type", "text/plain").send().await;
+            assert_eq!(reply.status != 403, permissions.contains(&permission), "{role} {}", operation.id());
+        }
+    }
+}
+
+#[test]
+fn every_variable_that_is_read_is_documented_and_deployed() {
+    let read = RefCell::new(BTreeSet::new());
+    let _ = Config::read(Env::new(&|name: &str| {
+        read.borrow_mut().insert(name.to_owned());
+        None
+    }));
+    let text = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let (readme, example, template) = (text("README.md"), text(".env.example"), text("template.yaml"));
+    // Lambda sets these by itself; the endpoint is for an emulator.
+    let given = [
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+    ];
+    for name in read.into_inner() {
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not tell of {name}");
+        if name != "AWS_SESSION_TOKEN" {
+            assert!(example.contains(&format!("{name}=")), ".env.example does not have {name}");
+        }
+        if !given.contains(&name.as_str()) {
+            assert!(template.contains(&format!("{name}:")), "template.yaml does not set {name}");
+        }
+    }
+}

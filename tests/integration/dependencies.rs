@@ -1,0 +1,127 @@
+//! DynamoDB and LinksHub in trouble: a clear answer in time, and nothing half-written.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::harness::{Service, proxy::Fate};
+
+const CONFLICT: &str = r#"{"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "message": "Transaction cancelled",
+    "CancellationReasons": [{"Code": "None"}, {"Code": "None"}, {"Code": "TransactionConflict", "Message": "busy"}]}"#;
+const THROTTLED: &str =
+    r#"{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"}"#;
+
+#[tokio::test]
+async fn without_its_table_the_service_says_so_on_every_route() {
+    let service = Service::start().await;
+    service.create("admin", json!({"procedure_type": "Crown"})).await;
+    service.drop_table().await;
+    let health = service.request("GET", "/health").send().await.expect(503);
+    assert_eq!(health["checks"], json!({"table": "down", "ums": "up"}));
+    for (method, path, body) in [
+        ("GET", "/api/v1/cases", None),
+        ("POST", "/api/v1/cases", Some(json!({"procedure_type": "Crown"}))),
+        ("GET", "/api/v1/cases/1", None),
+        ("PUT", "/api/v1/cases/1", Some(json!({"notes": "x"}))),
+        ("PATCH", "/api/v1/cases/1/status", Some(json!({"status": "completed"}))),
+        ("DELETE", "/api/v1/cases/1", None),
+    ] {
+        let call = service.as_user("admin", method, path);
+        let call = match body {
+            Some(body) => call.json(body),
+            None => call,
+        };
+        let problem = call.send().await.expect_problem(503, "service_unavailable");
+        assert!(!problem.to_string().contains("lhcms-test"), "nothing of the inside is shown");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_fails_or_hangs_means_503_in_time_and_nothing_half_written() {
+    for (what, fate) in [
+        ("error", Fate::Answer(500, "{}".into())),
+        ("html", Fate::Answer(200, "<html>".into())),
+        ("throttling", Fate::Answer(400, THROTTLED.into())),
+        ("silence", Fate::Hang),
+    ] {
+        let service = Service::start().await;
+        let broken = fate.clone();
+        service
+            .dynamodb
+            .rule(move |name, _| if name == "TransactWriteItems" { broken.clone() } else { Fate::Pass });
+        let started = Instant::now();
+        let reply = service
+            .as_user("admin", "POST", "/api/v1/cases")
+            .json(json!({"procedure_type": "Crown"}))
+            .send()
+            .await;
+        let took = started.elapsed();
+        reply.expect_problem(503, "service_unavailable");
+        assert!(took < Duration::from_secs(5), "{what} took {took:?}");
+        let keys: Vec<String> = service.items(123).await.into_keys().collect();
+        assert_eq!(keys, ["COUNTER"], "{what}: an id is used up, and nothing else is there");
+        service.dynamodb.heal();
+        assert_eq!(service.create("admin", json!({"procedure_type": "Crown"})).await["id"], 2);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_meets_others_is_tried_again() {
+    let service = Service::start().await;
+    static CONFLICTS: AtomicU32 = AtomicU32::new(0);
+    service.dynamodb.rule(|name, _| {
+        if name == "TransactWriteItems" && CONFLICTS.fetch_add(1, Ordering::Relaxed) < 3 {
+            Fate::Answer(400, CONFLICT.into())
+        } else {
+            Fate::Pass
+        }
+    });
+    assert_eq!(service.create("admin", json!({"procedure_type": "Crown"})).await["id"], 1);
+    assert_eq!(service.statistics(123).await, [("pending".to_owned(), 1)].into());
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_not_done_twice() {
+    let service = Service::start().await;
+    static WRITES: AtomicU32 = AtomicU32::new(0);
+    service.dynamodb.rule(|name, _| {
+        if name == "TransactWriteItems" && WRITES.fetch_add(1, Ordering::Relaxed) == 0 {
+            Fate::LoseAnswer
+        } else {
+            Fate::Pass
+        }
+    });
+    assert_eq!(service.create("admin", json!({"procedure_type": "Crown"})).await["version"], 1);
+    assert_eq!(WRITES.load(Ordering::Relaxed), 2);
+    assert_eq!(service.statistics(123).await, [("pending".to_owned(), 1)].into());
+    assert_eq!(service.items(123).await.len(), 4);
+}
+
+#[tokio::test]
+async fn without_linkshub_a_case_that_names_a_doctor_is_not_written() {
+    for fate in [Fate::Answer(500, "{}".into()), Fate::Answer(200, "<html>".into()), Fate::Hang] {
+        let service = Service::start().await;
+        service.linkshub_proxy.rule(move |_, _| fate.clone());
+        let named = json!({"procedure_type": "Crown", "doctor_id": "DOC001"});
+        let started = Instant::now();
+        let reply = service.as_user("admin", "POST", "/api/v1/cases").json(named).send().await;
+        reply.expect_problem(503, "service_unavailable");
+        assert!(started.elapsed() < Duration::from_millis(2500));
+        assert_eq!(service.items(123).await.len(), 0);
+        let path = "/api/v1/cases/doctor-info/DOC001";
+        service.as_user("admin", "GET", path).send().await.expect_problem(503, "service_unavailable");
+        service.create("admin", json!({"procedure_type": "Crown"})).await;
+    }
+}
+
+#[tokio::test]
+async fn with_linkshub_off_ids_are_taken_as_given() {
+    let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
+    let case = service.create("admin", json!({"procedure_type": "Crown", "doctor_id": "anybody"})).await;
+    assert_eq!(case["doctor_id"], "anybody");
+    let path = "/api/v1/cases/doctor-info/DOC001";
+    service.as_user("admin", "GET", path).send().await.expect_problem(404, "doctor_not_found");
+}

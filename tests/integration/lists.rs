@@ -1,0 +1,112 @@
+//! Lists: newest first, page by page, with cursors that hold for one lab only.
+
+use serde_json::{Value, json};
+
+use crate::harness::Service;
+
+async fn with_cases(count: usize) -> Service {
+    let service = Service::start().await;
+    for number in 1..=count {
+        service
+            .create("admin", json!({"procedure_type": "Crown", "case_name": format!("Case {number}")}))
+            .await;
+    }
+    service
+}
+
+fn ids(page: &Value) -> Vec<u64> {
+    page["cases"].as_array().unwrap().iter().map(|case| case["id"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_list_starts_with_the_newest_case() {
+    let service = with_cases(3).await;
+    let reply = service.as_user("viewer", "GET", "/api/v1/cases").send().await;
+    let page = reply.expect(200);
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    assert_eq!(ids(&page), [3, 2, 1]);
+    assert_eq!(
+        page["pagination"],
+        json!({"page": 1, "per_page": 20, "total": null, "pages": null, "has_prev": false, "has_next": false, "next_cursor": null})
+    );
+    assert_eq!(
+        page["cases"][0],
+        service.as_user("viewer", "GET", "/api/v1/cases/3").send().await.expect(200)
+    );
+}
+
+#[tokio::test]
+async fn an_empty_lab_has_an_empty_list() {
+    let service = Service::start().await;
+    let page = service.as_user("viewer", "GET", "/api/v1/cases").send().await.expect(200);
+    assert_eq!(page["cases"], json!([]));
+    assert_eq!(page["pagination"]["has_next"], false);
+}
+
+#[tokio::test]
+async fn a_walk_by_cursor_sees_each_case_once_while_others_come_in() {
+    let service = with_cases(7).await;
+    let mut seen = Vec::new();
+    let mut path = "/api/v1/cases?limit=3".to_owned();
+    loop {
+        let page = service.as_user("viewer", "GET", &path).send().await.expect(200);
+        assert_eq!(page["pagination"]["has_prev"], !seen.is_empty());
+        seen.extend(ids(&page));
+        service.create("admin", json!({"procedure_type": "Crown"})).await;
+        match page["pagination"]["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/api/v1/cases?limit=3&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_page_that_ends_with_the_last_case_has_no_next() {
+    let service = with_cases(4).await;
+    let page = service.as_user("viewer", "GET", "/api/v1/cases?per_page=4").send().await.expect(200);
+    assert_eq!((ids(&page).len(), &page["pagination"]["has_next"]), (4, &json!(false)));
+    let page = service.as_user("viewer", "GET", "/api/v1/cases?per_page=3").send().await.expect(200);
+    assert_eq!((ids(&page).len(), &page["pagination"]["has_next"]), (3, &json!(true)));
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_lab_or_with_a_changed_byte_is_refused() {
+    let service = with_cases(2).await;
+    service.create("northgate", json!({"procedure_type": "Crown"})).await;
+    service.create("northgate", json!({"procedure_type": "Crown"})).await;
+    let page = service.as_user("northgate", "GET", "/api/v1/cases?limit=1").send().await.expect(200);
+    let foreign = page["pagination"]["next_cursor"].as_str().unwrap().to_owned();
+    let page = service.as_user("viewer", "GET", "/api/v1/cases?limit=1").send().await.expect(200);
+    let own = page["pagination"]["next_cursor"].as_str().unwrap().to_owned();
+    let mut changed = own.clone().into_bytes();
+    changed[3] = if changed[3] == b'A' { b'B' } else { b'A' };
+    let changed = String::from_utf8(changed).unwrap();
+    for cursor in [foreign.as_str(), changed.as_str(), "1", "%00", "MTIz"] {
+        let path = format!("/api/v1/cases?cursor={cursor}");
+        service.as_user("viewer", "GET", &path).send().await.expect_problem(400, "invalid_cursor");
+    }
+    let page =
+        service.as_user("viewer", "GET", &format!("/api/v1/cases?cursor={own}")).send().await.expect(200);
+    assert_eq!(ids(&page), [1]);
+}
+
+#[tokio::test]
+async fn wrong_parameters_are_all_named() {
+    let service = Service::start().await;
+    for (query, pointers) in [
+        ("limit=0", &["/query/limit"][..]),
+        ("limit=101", &["/query/limit"]),
+        ("limit=ten&per_page=-1", &["/query/limit", "/query/per_page"]),
+        ("limit=5&per_page=6", &["/query/per_page"]),
+        ("limit=5&limit=6", &["/query/limit"]),
+        ("page_size=5&colour=blue", &["/query/colour", "/query/page_size"]),
+        ("limit=", &["/query/limit"]),
+        ("limit=%2B5", &["/query/limit"]),
+    ] {
+        let reply = service.as_user("viewer", "GET", &format!("/api/v1/cases?{query}")).send().await;
+        reply.expect_problem(400, "invalid_parameter");
+        assert_eq!(reply.pointers(), pointers, "{query}");
+    }
+    service.as_user("viewer", "GET", "/api/v1/cases?limit=5&per_page=5").send().await.expect(200);
+}

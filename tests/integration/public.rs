@@ -1,0 +1,78 @@
+//! What anybody may ask: health, the catalogue, the docs, and paths that do not exist.
+
+use serde_json::json;
+
+use crate::harness::{Service, proxy::Fate};
+
+#[tokio::test]
+async fn health_tells_what_is_up() {
+    let service = Service::start().await;
+    for path in ["/health", "/api/v1/health"] {
+        let health = service.request("GET", path).send().await.expect(200);
+        let version = env!("CARGO_PKG_VERSION");
+        let checks = json!({"table": "up", "ums": "up"});
+        assert_eq!(
+            health,
+            json!({"status": "healthy", "service": "case_service", "version": version, "checks": checks})
+        );
+    }
+    service.ums_proxy.rule(|_, _| Fate::Hang);
+    let health = service.request("GET", "/health").send().await.expect(503);
+    assert_eq!(
+        (&health["status"], &health["checks"]),
+        (&json!("unhealthy"), &json!({"table": "up", "ums": "down"}))
+    );
+}
+
+#[tokio::test]
+async fn the_catalogue_is_the_contracts_example() {
+    let service = Service::start().await;
+    for (path, example) in [("types", "AllCaseTypes"), ("shades", "AllShades"), ("materials", "AllMaterials")]
+    {
+        let reply = service.request("GET", &format!("/api/v1/cases/{path}")).send().await;
+        let body = reply.expect(200);
+        assert_eq!(reply.header("cache-control"), Some("public, max-age=3600"));
+        assert_eq!(body, crate::harness::spec::SPEC["components"]["examples"][example]["value"], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_says_so() {
+    let service = Service::start().await;
+    service.request("GET", "/api/v1/nothing").send().await.expect_problem(404, "not_found");
+    let reply = service.request("PATCH", "/api/v1/cases/1").send().await;
+    reply.expect_problem(405, "method_not_allowed");
+    assert_eq!(reply.header("allow"), Some("GET, PUT, DELETE"));
+    let reply = service.request("POST", "/api/v1/cases/").send().await;
+    assert_eq!((reply.status, reply.header("location")), (308, Some("/api/v1/cases")));
+}
+
+#[tokio::test]
+async fn only_the_configured_origins_may_read_answers() {
+    let service = Service::start().await;
+    let reply = service.request("GET", "/health").header("origin", "https://app.example.com").send().await;
+    assert_eq!(reply.header("access-control-allow-origin"), Some("https://app.example.com"));
+    assert_eq!(reply.header("vary"), Some("Origin"));
+    assert_eq!(
+        reply.header("access-control-expose-headers"),
+        Some("etag, location, x-request-id, retry-after")
+    );
+    for origin in
+        ["https://evil.example.com", "https://app.example.com.evil.example", "null", "http://app.example.com"]
+    {
+        let reply = service.request("GET", "/health").header("origin", origin).send().await;
+        assert_eq!(reply.header("access-control-allow-origin"), None, "{origin}");
+    }
+    let preflight = service
+        .request("OPTIONS", "/api/v1/cases")
+        .header("origin", "https://app.example.com")
+        .header("access-control-request-method", "POST")
+        .send()
+        .await;
+    assert_eq!(preflight.status, 204);
+    assert_eq!(preflight.header("access-control-allow-origin"), Some("https://app.example.com"));
+    assert_eq!(
+        preflight.header("access-control-allow-methods"),
+        Some("GET, POST, PUT, PATCH, DELETE, OPTIONS")
+    );
+}
