@@ -15,3 +15,12 @@ mod integration {
     mod tenancy;
     mod validation;
 }
+
+/// The stack of `make dev` as a process, driven over HTTP as its users do.
+mod e2e {
+    mod docs_page;
+    mod first_request;
+    mod invoke;
+    mod life_of_the_stack;
+    mod schemathesis;
+}

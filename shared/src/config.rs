@@ -293,7 +293,12 @@ pub struct Config {
     pub token: TokenConfig,
     /// Pages.
     pub paging: PagingConfig,
+    /// `RETENTION_DAYS`: how long a deleted case is kept.
+    pub retention_days: u32,
 }
+
+/// Seven years with their leap days.
+const RETENTION_DAYS: u32 = 2557;
 
 impl Config {
     /// Reads all concerns; the error lists every fault of all of them.
@@ -309,6 +314,7 @@ impl Config {
                 .map(|text| env.base_url("LINKSHUB_BASE_URL", stage, text)),
             token: TokenConfig::read(&mut env, stage),
             paging: PagingConfig::read(&mut env, stage),
+            retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
         };
         env.finish().map(|()| config)
     }

@@ -18,6 +18,7 @@ pub struct Services {
     pub(crate) table: Table,
     pub(crate) paging: PagingConfig,
     pub(crate) cursors: CursorKey,
+    pub(crate) retention_days: u32,
 }
 
 impl Services {
@@ -34,6 +35,7 @@ impl Services {
             table: Table::new(&config.table)?,
             cursors: CursorKey::new(&config.paging.cursor_key),
             paging: config.paging.clone(),
+            retention_days: config.retention_days,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::{Unit, fmt::temporal::DateTimePrinter};
+use jiff::{SignedDuration, Unit, fmt::temporal::DateTimePrinter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A moment in UTC to the millisecond, written as `2026-11-24T09:30:00.000Z`; text order is time order.
@@ -18,6 +18,12 @@ impl Timestamp {
     /// Seconds since the Unix epoch, as DynamoDB's TTL and JWTs count them.
     pub fn epoch_seconds(self) -> i64 {
         self.0.as_second()
+    }
+
+    /// The moment this many days of 24 hours later, in seconds since the Unix epoch.
+    pub fn epoch_seconds_after_days(self, days: u32) -> i64 {
+        let later = self.0.checked_add(SignedDuration::from_hours(i64::from(days) * 24));
+        later.unwrap_or(jiff::Timestamp::MAX).as_second()
     }
 
     fn truncated(moment: jiff::Timestamp) -> Self {

@@ -1,7 +1,10 @@
+pub(crate) mod browser;
 pub(crate) mod proxy;
 pub(crate) mod reply;
 pub(crate) mod service;
 pub(crate) mod spec;
+pub(crate) mod stack;
 
 pub(crate) use reply::Reply;
 pub(crate) use service::Service;
+pub(crate) use stack::Stack;

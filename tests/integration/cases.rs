@@ -178,6 +178,9 @@ async fn a_deleted_case_is_gone_for_clients_and_kept_in_the_table() {
     let deleted = &items["DELETED#0000000001"];
     assert_eq!((&deleted["patient_name"], &deleted["version"]), (&json!("John Smith"), &json!(2)));
     assert_eq!(deleted["deleted_by"], "1");
+    let seven_years = 2557 * 24 * 3600;
+    let kept = deleted["expires_at"].as_i64().unwrap() - local::ums::token::now();
+    assert!((seven_years - 60..=seven_years).contains(&kept), "{kept}");
     for attribute in ["live_id", "status_key", "due_key"] {
         assert!(deleted.get(attribute).is_none(), "{attribute} would keep it in an index");
     }

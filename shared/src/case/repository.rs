@@ -145,9 +145,7 @@ impl<'a> Cases<'a> {
             let deleted = Case { version: case.version + 1, updated_at: Timestamp::now(), ..case.clone() };
             let actions = vec![
                 self.delete_version(&case)?,
-                put(self
-                    .put(deleted_item(&deleted, self.lab.user_id().as_str())?)
-                    .condition_expression("attribute_not_exists(sk)"))?,
+                put(self.put(self.deleted_item(&deleted)?).condition_expression("attribute_not_exists(sk)"))?,
                 self.event(Action::Deleted, None, Some(&deleted), None)?,
                 self.count(id, &[(case.status, -1)])?,
             ];
@@ -296,6 +294,17 @@ impl<'a> Cases<'a> {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
+    /// A deleted case: without the attributes that the indexes are made of, and with an end.
+    fn deleted_item(&self, case: &Case) -> Result<Item, Error> {
+        let mut item = to_item(case)?;
+        item.extend(key(case.lab_id, &keys::deleted(case.id)));
+        item.insert("deleted_at".to_owned(), text(case.updated_at.to_string()));
+        item.insert("deleted_by".to_owned(), text(self.lab.user_id().as_str()));
+        let end = case.updated_at.epoch_seconds_after_days(self.services.retention_days);
+        item.insert("expires_at".to_owned(), number(end));
+        Ok(item)
+    }
+
     fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
         Put::builder().table_name(self.table().name()).set_item(Some(item))
     }
@@ -325,15 +334,6 @@ fn case_item(case: &Case) -> Result<Item, Error> {
     item.insert("live_id".to_owned(), number(case.id));
     item.insert("status_key".to_owned(), text(keys::status(case.lab_id, case.status)));
     item.insert("due_key".to_owned(), text(keys::due(case)));
-    Ok(item)
-}
-
-/// A deleted case: without the attributes that the indexes are made of.
-fn deleted_item(case: &Case, deleted_by: &str) -> Result<Item, Error> {
-    let mut item = to_item(case)?;
-    item.extend(key(case.lab_id, &keys::deleted(case.id)));
-    item.insert("deleted_at".to_owned(), text(case.updated_at.to_string()));
-    item.insert("deleted_by".to_owned(), text(deleted_by));
     Ok(item)
 }
 

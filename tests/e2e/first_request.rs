@@ -1,0 +1,64 @@
+//! The first steps of the README, over HTTP.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::harness::Stack;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_request_of_the_readme_and_the_case_s_life_after_it() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = Stack::start(data.path()).await;
+    let token = stack.log_in("admin").await;
+    let first = json!({
+        "patient_name": "John Doe", "procedure_type": "Crown", "status": "in_progress", "notes": "Upper left molar",
+    });
+    let created = stack.send(&token, "POST", "/api/v1/cases", Some(&first)).await;
+    assert_eq!(created.status, 201);
+    assert_eq!(created.headers["location"], "/api/v1/cases/1");
+    let case = created.json();
+    assert_eq!((&case["id"], &case["lab_id"]), (&json!(1), &json!(123)));
+    for (name, value) in first.as_object().unwrap() {
+        assert_eq!(&case[name], value);
+    }
+    for slash in ["", "/"] {
+        let path = format!("/api/v1/cases/1{slash}");
+        let read = stack.send(&token, "GET", &path, None).await;
+        assert_eq!((read.status.as_u16(), read.json()["id"].clone()), (200, json!(1)));
+        let list = stack.send(&token, "GET", &format!("/api/v1/cases{slash}?limit=5"), None).await;
+        assert_eq!((list.status.as_u16(), list.json()["cases"][0]["id"].clone()), (200, json!(1)));
+        let notes = json!({"notes": format!("changed at {path}")});
+        let updated = stack.send(&token, "PUT", &path, Some(&notes)).await;
+        assert_eq!((updated.status.as_u16(), updated.json()["notes"].clone()), (200, notes["notes"].clone()));
+        let status = json!({"status": if slash.is_empty() { "on_hold" } else { "in_progress" }, "reason": "impression"});
+        let moved =
+            stack.send(&token, "PATCH", &format!("/api/v1/cases/1/status{slash}"), Some(&status)).await;
+        assert_eq!((moved.status.as_u16(), moved.json()["status"].clone()), (200, status["status"].clone()));
+    }
+    assert_eq!(stack.send(&token, "POST", "/api/v1/cases/", Some(&first)).await.status, 201);
+    assert_eq!(stack.send(&token, "DELETE", "/api/v1/cases/1", None).await.status, 204);
+    assert_eq!(stack.send(&token, "DELETE", "/api/v1/cases/2/", None).await.status, 204);
+    assert_eq!(stack.send(&token, "GET", "/api/v1/cases/1", None).await.status, 404);
+
+    let other = stack.log_in("northgate").await;
+    assert_eq!(stack.send(&other, "GET", "/api/v1/cases/2", None).await.status, 404);
+    let unknown = stack.send(&token, "GET", "/api/v1/nothing", None).await;
+    assert_eq!((unknown.status.as_u16(), unknown.json()["code"].clone()), (404, json!("not_found")));
+    let wrong = stack.send(&token, "DELETE", "/api/v1/cases", None).await;
+    assert_eq!((wrong.status.as_u16(), &wrong.headers["allow"]), (405, &"GET, POST".parse().unwrap()));
+    let root = stack.send(&token, "GET", "/", None).await;
+    assert_eq!((root.status.as_u16(), root.json()["code"].clone()), (404, json!("not_found")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_clients_at_once_get_sixty_four_ids() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = Stack::start(data.path()).await;
+    let token = stack.log_in("admin").await;
+    let body = json!({"procedure_type": "Crown"});
+    let answers = join_all((0..64).map(|_| stack.send(&token, "POST", "/api/v1/cases", Some(&body)))).await;
+    let ids: BTreeSet<u64> = answers.iter().map(|answer| answer.json()["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids.len(), 64);
+}
