@@ -1,1 +1,42 @@
-//! The development stack.
+//! The development stack: the parts that LHCMS talks to, on this machine, and the supervisor that runs them.
+//!
+//! Each part can be served on any listener with any data, so that tests use the same parts as `make dev`:
+//!
+//! - [`dynamodb`]: an embedded DynamoDB; [`table`]: the service's table, made from template.yaml
+//! - [`ums`] and [`linkshub`]: stand-ins for the two services that LHCMS calls; [`seed`]: their data in `make dev`
+//! - [`stack`]: everything together with `cargo lambda watch`; [`config`]: what it can be told from outside
+
+pub mod client;
+pub mod config;
+pub mod dynamodb;
+pub mod linkshub;
+pub mod process;
+pub mod seed;
+pub mod server;
+pub mod stack;
+pub mod table;
+pub mod ums;
+
+use std::fmt;
+
+/// Why the development stack, or a part of it, cannot start or go on: one line, for the person at the terminal.
+#[derive(Debug)]
+pub struct Error(String);
+
+/// The result of everything here that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error with this one-line message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}

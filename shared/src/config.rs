@@ -147,6 +147,8 @@ pub struct Common {
     pub stage: Stage,
     /// `LOG_LEVEL`: error, warn, info or debug.
     pub log_level: tracing::Level,
+    /// `AWS_LAMBDA_FUNCTION_NAME`, set by Lambda: names the function in the log.
+    pub function: String,
     /// `CORS_ORIGINS`: the exact origins whose pages may call the API, or `*` in the dev stage.
     pub cors_origins: Vec<String>,
 }
@@ -173,7 +175,8 @@ impl Common {
                 );
             }
         }
-        Self { stage, log_level, cors_origins }
+        let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+        Self { stage, log_level, function, cors_origins }
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn start(level: Level) {
 /// What the request line says besides the outcome. The path is not among it: a client could write anything there.
 #[derive(Default)]
 pub(crate) struct Line {
+    pub function: String,
     pub request_id: String,
     pub method: String,
     pub lab_id: Option<u64>,
@@ -50,6 +51,7 @@ pub(crate) fn request(line: &Line, response: &Response, failure: Option<&Failure
         ($level:expr) => {
             tracing::event!(
                 $level,
+                function = line.function,
                 request.id = line.request_id,
                 request.method = line.method,
                 response.status = status,

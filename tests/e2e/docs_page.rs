@@ -14,7 +14,7 @@ async fn the_docs_page_shows_every_operation_and_sends_requests() {
     let url = format!("{}/docs", stack.api);
     let screenshot = spec::root().join("target/docs-page.png");
     let visit = with_browser(async |browser| visit_docs(&browser, &url, &token, &screenshot).await).await;
-    assert_eq!(visit.title, "LHCMS API");
+    assert_eq!(visit.title, "LHCMS API documentation");
     assert_eq!(visit.status, "200");
     assert!(visit.body.contains("\"cases\""), "{}", visit.body);
     assert_eq!(visit.console_errors, [""; 0]);

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
+    sync::{Mutex, MutexGuard},
     time::timeout,
 };
 
@@ -21,8 +22,12 @@ use super::spec::root;
 const START: Duration = Duration::from_secs(120);
 const STOP: Duration = Duration::from_secs(20);
 
+/// One stack at a time: each is a dozen processes, and a machine has few cores.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
 /// A running stack. Dropping it kills it.
 pub(crate) struct Stack {
+    _turn: MutexGuard<'static, ()>,
     child: Child,
     _output: Lines<BufReader<ChildStdout>>,
     pub(crate) api: String,
@@ -47,6 +52,7 @@ pub(crate) fn command(data: &Path) -> Command {
 impl Stack {
     /// Starts a stack whose data lies in `data`, and waits until it says that it is running.
     pub(crate) async fn start(data: &Path) -> Self {
+        let turn = ONE_AT_A_TIME.lock().await;
         let log = data.join("stack.log");
         let errors = std::fs::File::create(&log).unwrap();
         let mut child = command(data).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
@@ -68,7 +74,7 @@ impl Stack {
         let (Ok(()), Some(api), Some(ums)) = (said, api, ums) else {
             panic!("the stack did not start:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
         };
-        Self { child, _output: output, api, ums, client: Client::new(Duration::from_secs(30)) }
+        Self { _turn: turn, child, _output: output, api, ums, client: Client::new(Duration::from_secs(30)) }
     }
 
     /// Logs in at the stand-in UMS and returns the access token.

@@ -87,19 +87,15 @@ fn the_template_has_a_function_and_its_permissions_for_every_folder() {
 /// The router of `cargo lambda watch`, as `path method` to function.
 fn watch_router() -> BTreeMap<(String, String), String> {
     let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
-    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
+    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_array().unwrap();
     let mut routes = BTreeMap::new();
-    for (path, targets) in router {
-        let Some(targets) = targets.as_array() else {
-            routes.insert((path.clone(), "*".to_owned()), targets.as_str().unwrap().to_owned());
-            continue;
-        };
-        for target in targets {
-            for method in target["methods"].as_array().unwrap() {
-                let key = (path.clone(), method.as_str().unwrap().to_owned());
-                let function = target["function"].as_str().unwrap().to_owned();
-                assert_eq!(routes.insert(key, function), None, "{path} has a method twice");
-            }
+    for route in router {
+        let (path, function) = (route["path"].as_str().unwrap(), route["function"].as_str().unwrap());
+        let any = toml::Value::Array(vec!["any".into()]);
+        let methods = route.get("methods").unwrap_or(&any).as_array().unwrap();
+        for method in methods {
+            let key = (path.to_owned(), method.as_str().unwrap().to_owned());
+            assert_eq!(routes.insert(key, function.to_owned()), None, "{path} has a method twice");
         }
     }
     routes
@@ -272,7 +268,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
     ];
     for name in read.into_inner() {
         assert!(readme.contains(&format!("`{name}`")), "README.md does not tell of {name}");
-        if name != "AWS_SESSION_TOKEN" {
+        if !["AWS_SESSION_TOKEN", "AWS_LAMBDA_FUNCTION_NAME"].contains(&name.as_str()) {
             assert!(example.contains(&format!("{name}=")), ".env.example does not have {name}");
         }
         if !given.contains(&name.as_str()) {

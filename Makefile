@@ -1,0 +1,115 @@
+# The way in. `make` alone lists what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.PHONY: help dev test check check-rust check-deps check-contract check-template gateway audit build sizes deploy clean reset-data
+
+TOOLS      := .tools
+VENV       := $(TOOLS)/venv
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+FUNCTIONS  := $(patsubst functions/%/Cargo.toml,%,$(sort $(wildcard functions/*/Cargo.toml)))
+BINS       := $(addprefix --bin ,$(FUNCTIONS))
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# dev
+
+# The same feature selection as cargo-lambda's own `cargo run --bin NAME`, so that it finds everything built.
+dev: $(VENV)/.dev-installed ## run everything on this machine (RELEASE=1: release binaries, WATCH=1: rebuild on changes)
+ifeq ($(RELEASE),1)
+	cargo build --release $(BINS)
+	cargo build --bin lhcms-local
+else
+	cargo build --bin lhcms-local $(BINS)
+endif
+	@exec $(TARGET_DIR)/debug/lhcms-local
+
+reset-data: ## forget the data of `make dev`
+	rm -rf .local
+
+# Installed again only when the list of requirements changes.
+$(VENV)/.dev-installed $(VENV)/.test-installed: $(VENV)/.%-installed: requirements/%.txt
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# test
+
+# The end-to-end tests start what `make dev` starts, so it is built first, as `make dev` builds it.
+test: $(VENV)/.dev-installed $(VENV)/.test-installed ## run every test
+	cargo build --locked --bin lhcms-local $(BINS)
+	cargo test --locked --workspace
+
+# check
+
+CHECK_VENV := $(TOOLS)/venv-check
+CARGO_DENY := 0.20.2
+# SAM wants a region even where it asks nobody, and would otherwise report its use to its makers.
+SAM_ENV    := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$(or $(AWS_DEFAULT_REGION),us-east-1)
+CHECK_PY   := $(CURDIR)/$(CHECK_VENV)/bin/python
+# cargo-lambda asks the first python3 on the path for zig, so its folder comes first.
+WITH_TOOLS := PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CHECK_VENV)/bin:$$PATH" $(SAM_ENV)
+
+check: check-rust check-deps check-contract check-template ## formatting, lints, licences, contract, template
+
+check-rust:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+check-deps: $(TOOLS)/.cargo-deny-$(CARGO_DENY)
+	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
+
+check-contract: $(CHECK_VENV)/.installed
+	@# Cut short, because the validator prints the whole document along with a fault.
+	@out=$$($(CHECK_VENV)/bin/openapi-spec-validator openapi.yaml 2>&1) || { printf '%.1000s\n' "$$out" >&2; exit 1; }
+
+check-template: $(CHECK_VENV)/.installed
+	$(CHECK_VENV)/bin/cfn-lint template.yaml
+	$(WITH_TOOLS) sam validate --lint
+	cd tests/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
+
+gateway: $(CHECK_VENV)/.installed ## bring gateway.yaml up to date with openapi.yaml
+	cd tests/template && $(CHECK_PY) gateway.py
+
+audit: $(TOOLS)/.cargo-deny-$(CARGO_DENY) ## known vulnerabilities of the dependencies (fetches the advisory database)
+	$(TOOLS)/bin/cargo-deny --locked check advisories
+
+$(TOOLS)/.cargo-deny-$(CARGO_DENY):
+	cargo install --locked --root $(TOOLS) --version $(CARGO_DENY) cargo-deny
+	@touch $@
+
+$(CHECK_VENV)/.installed: requirements/check.txt
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	python3 -m venv $(CHECK_VENV)
+	$(CHECK_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# build and deploy
+
+ARM := aarch64-unknown-linux-gnu
+
+# cargo-lambda builds all functions in one go, on all cores and with its progress shown; `sam build` then finds them
+# built and only collects them. (By itself it would build one after the other, in silence.)
+build: $(VENV)/.dev-installed $(CHECK_VENV)/.installed ## the functions for AWS, and their sizes
+	@rustup target list --installed | grep -qx $(ARM) || rustup target add $(ARM)
+	$(WITH_TOOLS) cargo lambda build --release --arm64 --locked $(BINS)
+	$(WITH_TOOLS) sam build
+	@$(MAKE) --no-print-directory sizes
+
+sizes: $(CHECK_VENV)/.installed ## the zip of each function, and how large it is
+	@cd tests/template && $(CHECK_PY) sizes.py
+
+deploy: ## build and deploy to AWS: make deploy STAGE=dev (or qa, prod; see samconfig.toml)
+	@case "$(STAGE)" in dev|qa|prod) ;; *) echo 'make: say STAGE=dev, qa or prod' >&2; exit 1 ;; esac
+	$(MAKE) build
+	$(WITH_TOOLS) sam deploy --config-env $(STAGE)
+
+# clean
+
+clean: ## delete everything that was built or installed here (keeps the data of `make dev`)
+	cargo clean
+	rm -rf $(TOOLS) .aws-sam

@@ -1,0 +1,288 @@
+//! What the development stack can be told from outside. The only module that reads the environment.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{Error, Result};
+
+/// The variables of the functions that may be set from outside, with what they are otherwise. An empty default
+/// leaves the variable away.
+const FUNCTION_DEFAULTS: [(&str, &str); 11] = [
+    ("TABLE_NAME", "lhcms-dev"),
+    ("AWS_REGION", "us-east-1"),
+    ("JWT_SECRET_KEY", "dev-jwt-secret-key-for-local-use-only-0123456789"),
+    ("CURSOR_SECRET_KEY", "dev-cursor-secret-key-for-local-use-only-01234"),
+    ("CORS_ORIGINS", "*"),
+    ("LOG_LEVEL", "info"),
+    ("UMS_API_KEY", ""),
+    ("JWT_ISSUER", ""),
+    ("JWT_AUDIENCE", ""),
+    ("DEFAULT_PAGE_SIZE", ""),
+    ("MAX_PAGE_SIZE", ""),
+];
+
+/// Inherited variables that the functions must not see: proxies would stand between the parts, and a developer's
+/// own AWS account has no place here.
+pub const WITHHELD: [&str; 15] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "AWS_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_ENDPOINT_URL",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+];
+
+/// Everything that the stack can be told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The project's folder: the one with template.yaml.
+    pub root: PathBuf,
+    /// Where data is kept (`LOCAL_DATA_DIR`, `.local` in the project's folder).
+    pub data: PathBuf,
+    /// The ports on 127.0.0.1; 0 takes any free one.
+    pub ports: Ports,
+    /// Whether release binaries run (`RELEASE=1`).
+    pub release: bool,
+    /// Whether a changed source file rebuilds and restarts the functions (`WATCH=1`).
+    pub watch: bool,
+    /// Whether the functions are left to somebody else (`--without-api` or `WITHOUT_API=1`).
+    pub without_api: bool,
+    /// Processes per function, at most (`API_CONCURRENCY`, 2; 1 with `WATCH=1`).
+    pub concurrency: u16,
+    /// The directory put in front of `PATH`, in which cargo-lambda is.
+    pub tools: PathBuf,
+    /// The log filter of cargo-lambda (`RUST_LOG`).
+    pub gateway_log: String,
+    /// The variables of the functions, but those that say where the other parts are.
+    pub functions: Vec<(String, String)>,
+    /// The `lhcms-local` executable, when this process is that supervisor and nothing else. It then ends every
+    /// process that is left over, which a test that has children of its own could not bear.
+    pub supervisor: Option<PathBuf>,
+    path: String,
+}
+
+/// The ports of the parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// The API: `API_PORT`, 5001.
+    pub api: u16,
+    /// The stand-in UMS: `UMS_PORT`, 5000.
+    pub ums: u16,
+    /// The stand-in LinksHub: `LINKSHUB_PORT`, 5002.
+    pub linkshub: u16,
+    /// DynamoDB: `DYNAMODB_PORT`, 8000.
+    pub dynamodb: u16,
+}
+
+impl Settings {
+    /// Reads the environment and the arguments of `lhcms-local`.
+    ///
+    /// # Errors
+    /// When the project's folder is not here, or a variable or an argument makes no sense.
+    pub fn from_environment(arguments: &[String]) -> Result<Self> {
+        #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+        let variable = |name: &str| env::var(name).ok();
+        let here = env::current_dir()
+            .map_err(|error| Error::new(format!("the working folder cannot be used: {error}")))?;
+        let root =
+            here.ancestors().find(|folder| folder.join("template.yaml").is_file()).ok_or_else(|| {
+                Error::new(format!("{} is not in the project (no template.yaml)", here.display()))
+            })?;
+        Self::new(root, arguments, variable)
+    }
+
+    /// The settings for the project in `root`, with `variable` for the environment.
+    ///
+    /// # Errors
+    /// When a variable or an argument makes no sense.
+    pub fn new(root: &Path, arguments: &[String], variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        // An empty variable is one that is not set.
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let number = |name: &str, default: u16| match variable(name) {
+            None => Ok(default),
+            Some(value) => value.parse().map_err(|_| {
+                Error::new(format!("{name} must be a number from 0 to 65535, but it is {value:?}"))
+            }),
+        };
+        let switch = |name: &str| match variable(name).as_deref() {
+            None | Some("0" | "false") => Ok(false),
+            Some("1" | "true") => Ok(true),
+            Some(value) => Err(Error::new(format!("{name} must be 1 or 0, but it is {value:?}"))),
+        };
+        if let Some(unknown) = arguments.iter().find(|argument| *argument != "--without-api") {
+            return Err(Error::new(format!("unknown argument {unknown}; there is only --without-api")));
+        }
+        let watch = switch("WATCH")?;
+        // A change restarts every process through cargo, so there are no more of them than necessary then.
+        let concurrency = number("API_CONCURRENCY", if watch { 1 } else { 2 })?.max(1);
+        let functions = FUNCTION_DEFAULTS
+            .iter()
+            .map(|(name, default)| {
+                ((*name).to_owned(), variable(name).unwrap_or_else(|| (*default).to_owned()))
+            })
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        Ok(Self {
+            root: root.to_owned(),
+            data: root.join(variable("LOCAL_DATA_DIR").unwrap_or_else(|| ".local".into())),
+            ports: Ports {
+                api: number("API_PORT", 5001)?,
+                ums: number("UMS_PORT", 5000)?,
+                linkshub: number("LINKSHUB_PORT", 5002)?,
+                dynamodb: number("DYNAMODB_PORT", 8000)?,
+            },
+            release: switch("RELEASE")?,
+            watch,
+            without_api: switch("WITHOUT_API")? || !arguments.is_empty(),
+            concurrency,
+            tools: root.join(".tools/venv/bin"),
+            gateway_log: variable("RUST_LOG").unwrap_or_else(|| "cargo_lambda=warn".into()),
+            functions,
+            supervisor: None,
+            path: variable("PATH").unwrap_or_default(),
+        })
+    }
+
+    /// The value of a function's variable, or nothing.
+    pub fn function_variable(&self, name: &str) -> &str {
+        let found = self.functions.iter().find(|(key, _)| key == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// The environment that cargo-lambda and the functions get in addition to the inherited one, for parts that
+    /// listen at these URLs.
+    pub fn child_environment(&self, ums: &str, linkshub: &str, dynamodb: &str) -> Vec<(String, String)> {
+        let mut environment = self.functions.clone();
+        let path = format!("{}:{}", self.tools.display(), self.path);
+        for (name, value) in [
+            ("STAGE", "dev"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb),
+            ("UMS_BASE_URL", ums),
+            ("LINKSHUB_BASE_URL", linkshub),
+            ("RUST_LOG", &self.gateway_log),
+            ("PATH", &path),
+        ] {
+            environment.push((name.into(), value.into()));
+        }
+        environment
+    }
+
+    /// The names of the functions: the folders in functions/.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn function_names(&self) -> Result<Vec<String>> {
+        let folder = self.root.join("functions");
+        let entries =
+            fs::read_dir(&folder).map_err(|error| Error::new(format!("{}: {error}", folder.display())))?;
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.ok())
+            .filter(|entry| entry.path().join("Cargo.toml").is_file())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)], arguments: &[&str]) -> Result<Settings> {
+        let arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
+        Settings::new(Path::new("/project"), &arguments, |name| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_gives_the_documented_defaults() {
+        let settings = settings(&[("API_PORT", "")], &[]).unwrap();
+        assert_eq!(settings.ports, Ports { api: 5001, ums: 5000, linkshub: 5002, dynamodb: 8000 });
+        assert_eq!(settings.data, Path::new("/project/.local"));
+        assert!(!settings.release && !settings.watch && !settings.without_api);
+        assert_eq!(settings.function_variable("TABLE_NAME"), "lhcms-dev");
+        assert_eq!(settings.function_variable("UMS_API_KEY"), "");
+        for secret in ["JWT_SECRET_KEY", "CURSOR_SECRET_KEY"] {
+            assert!(settings.function_variable(secret).len() >= 32, "{secret}");
+        }
+    }
+
+    #[test]
+    fn variables_and_arguments_change_them() {
+        let variables =
+            [("API_PORT", "0"), ("RELEASE", "1"), ("LOG_LEVEL", "debug"), ("LOCAL_DATA_DIR", "/data")];
+        let settings = settings(&variables, &["--without-api"]).unwrap();
+        assert_eq!(settings.ports.api, 0);
+        assert!(settings.release && settings.without_api);
+        assert_eq!(settings.function_variable("LOG_LEVEL"), "debug");
+        assert_eq!(settings.data, Path::new("/data"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        for (variables, arguments, name) in [
+            (&[("UMS_PORT", "70000")][..], &[][..], "UMS_PORT"),
+            (&[("WATCH", "perhaps")], &[], "WATCH"),
+            (&[], &["--port"], "--port"),
+        ] {
+            let error = settings(variables, arguments).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_functions_are_told_where_the_parts_are() {
+        let settings = settings(&[("PATH", "/bin")], &[]).unwrap();
+        let environment = settings.child_environment("http://u", "http://l", "http://d");
+        for expected in [
+            ("UMS_BASE_URL", "http://u"),
+            ("LINKSHUB_BASE_URL", "http://l"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", "http://d"),
+            ("STAGE", "dev"),
+            ("PATH", "/project/.tools/venv/bin:/bin"),
+        ] {
+            assert!(environment.iter().any(|(name, value)| (name.as_str(), value.as_str()) == expected));
+        }
+    }
+
+    #[test]
+    fn the_example_file_says_what_the_functions_get_here() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let example = fs::read_to_string(root.join(".env.example")).unwrap();
+        let mut written: Vec<(String, String)> = example
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let settings = settings(&[], &[]).unwrap();
+        let mut given = settings.child_environment(
+            "http://localhost:5000",
+            "http://localhost:5002",
+            "http://localhost:8000",
+        );
+        given.retain(|(name, _)| !["PATH", "RUST_LOG"].contains(&name.as_str()));
+        written.sort();
+        given.sort();
+        assert_eq!(written, given);
+        for (name, default) in FUNCTION_DEFAULTS {
+            let line = if default.is_empty() { format!("# {name}=") } else { format!("{name}=") };
+            assert!(example.contains(&format!("\n{line}")), "{name} is missing");
+        }
+    }
+}

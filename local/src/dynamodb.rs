@@ -1,0 +1,49 @@
+//! An embedded DynamoDB: the crate dynoxide, which keeps the tables in SQLite.
+//!
+//! It never raises TransactionConflict, does not expire items, and treats every read as consistent.
+
+use std::{fs, path::PathBuf};
+
+use dynoxide::Database;
+use tokio::net::TcpListener;
+
+use crate::{Error, Result, server::Server};
+
+/// Where the tables are kept.
+#[derive(Clone, Debug)]
+pub enum Storage {
+    /// In memory: gone with the server.
+    Memory,
+    /// In this SQLite file, which is created, with its folder, when it is missing.
+    File(PathBuf),
+}
+
+/// Serves a DynamoDB on `listener`.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn serve(listener: TcpListener, storage: &Storage) -> Result<Server> {
+    let database = open(storage)?;
+    Server::spawn("DynamoDB", listener, |listener, stopped| async move {
+        dynoxide::server::serve_with_shutdown(listener, database, stopped)
+            .await
+            .map_err(|error| Error::new(format!("DynamoDB failed: {error}")))
+    })
+}
+
+fn open(storage: &Storage) -> Result<Database> {
+    let file = match storage {
+        Storage::Memory => {
+            return Database::memory().map_err(|error| Error::new(format!("DynamoDB: {error}")));
+        }
+        Storage::File(file) => file,
+    };
+    let failed = |why: &dyn std::fmt::Display| {
+        Error::new(format!("DynamoDB cannot use its file {}: {why}", file.display()))
+    };
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    }
+    let path = file.to_str().ok_or_else(|| failed(&"the path is not UTF-8"))?;
+    Database::new(path).map_err(|error| failed(&error))
+}
