@@ -1,5 +1,7 @@
 //! The tests that need more than one crate, in one binary.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 /// What the tests stand on: the service in process, its spec, a proxy that fails on demand.
 mod harness;
 

@@ -108,7 +108,7 @@ impl Definition {
 /// # Errors
 /// When DynamoDB refuses or does not answer, or when the existing table was made from another definition.
 pub async fn create(endpoint: &str, name: &str, definition: &Definition) -> Result<Created> {
-    let api = Api { client: Client::new(LIMIT), endpoint };
+    let api = Api::new(endpoint);
     let mut request = definition.create.clone();
     request.insert("TableName".into(), name.into());
     let created = match api.call("CreateTable", &Value::Object(request)).await {
@@ -162,13 +162,16 @@ fn shape(list: Option<&Value>) -> BTreeMap<String, Value> {
         .collect()
 }
 
-struct Api<'a> {
+/// The little of DynamoDB's API that the stack and the tests call themselves, as JSON.
+#[derive(Debug)]
+pub struct Api<'a> {
     client: Client,
     endpoint: &'a str,
 }
 
 /// DynamoDB's own error, or that it could not be asked.
-struct Refusal {
+#[derive(Debug)]
+pub struct Refusal {
     kind: String,
     message: String,
 }
@@ -179,8 +182,17 @@ impl Refusal {
     }
 }
 
-impl Api<'_> {
-    async fn call(&self, operation: &str, request: &Value) -> std::result::Result<Value, Refusal> {
+impl<'a> Api<'a> {
+    /// The API of the DynamoDB at `endpoint`.
+    pub fn new(endpoint: &'a str) -> Self {
+        Self { client: Client::new(LIMIT), endpoint }
+    }
+
+    /// Calls an operation such as `Query` with its request.
+    ///
+    /// # Errors
+    /// When DynamoDB refuses or does not answer.
+    pub async fn call(&self, operation: &str, request: &Value) -> std::result::Result<Value, Refusal> {
         let target = format!("DynamoDB_20120810.{operation}");
         // An embedded DynamoDB wants to see a signature and does not verify it.
         let signature = "AWS4-HMAC-SHA256 Credential=local/20200101/us-east-1/dynamodb/aws4_request, \

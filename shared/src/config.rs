@@ -270,9 +270,9 @@ impl PagingConfig {
     pub fn read(env: &mut Env, stage: Stage) -> Self {
         let max_size = env.parsed("MAX_PAGE_SIZE", 100, "must be a whole number");
         let default_size = env.parsed("DEFAULT_PAGE_SIZE", 20, "must be a whole number");
-        // 1,000 cases of the usual size stay far below Lambda's response limit of 6 MB.
-        if !(1..=1000).contains(&max_size) {
-            env.fault("MAX_PAGE_SIZE", "must be 1 to 1000");
+        // The contract promises that nobody gets more than 100.
+        if !(1..=100).contains(&max_size) {
+            env.fault("MAX_PAGE_SIZE", "must be 1 to 100");
         }
         if !(1..=max_size).contains(&default_size) {
             env.fault("DEFAULT_PAGE_SIZE", "must be 1 to MAX_PAGE_SIZE");
@@ -319,6 +319,9 @@ impl Config {
             paging: PagingConfig::read(&mut env, stage),
             retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
         };
+        if config.retention_days == 0 {
+            env.fault("RETENTION_DAYS", "must be at least 1");
+        }
         env.finish().map(|()| config)
     }
 }

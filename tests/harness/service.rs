@@ -1,11 +1,10 @@
 //! The whole service in one process: the real handlers, routed by `openapi.yaml`, over an embedded DynamoDB and
 //! stand-ins for UMS and LinksHub, each behind a proxy that can fail. Every reply is checked against the contract.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
-use axum::http::Method;
 use lambda_http::http::header;
-use local::{client::Client, dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
+use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Map, Value, json};
 use shared::{
     config::{Config, Env},
@@ -38,7 +37,6 @@ impl<T: Function> AnyFunction for T {
 pub(crate) struct Service {
     functions: BTreeMap<&'static str, Box<dyn AnyFunction>>,
     pub(crate) ums: Ums,
-    pub(crate) linkshub: LinksHub,
     /// In front of DynamoDB.
     pub(crate) dynamodb: Proxy,
     /// In front of UMS.
@@ -65,7 +63,7 @@ impl Service {
         table::create(database.url(), TABLE, &definition).await.unwrap();
         let servers = [
             Server::start("UMS", listener().await, local::ums::router(ums.clone())).unwrap(),
-            Server::start("LinksHub", listener().await, local::linkshub::router(linkshub.clone())).unwrap(),
+            Server::start("LinksHub", listener().await, local::linkshub::router(linkshub)).unwrap(),
         ];
         let dynamodb = Proxy::start(database.url()).await;
         let ums_proxy = Proxy::start(servers[0].url()).await;
@@ -87,17 +85,7 @@ impl Service {
         .into();
         settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let functions = functions(&settings);
-        Self {
-            functions,
-            ums,
-            linkshub,
-            dynamodb,
-            ums_proxy,
-            linkshub_proxy,
-            database,
-            _servers: servers,
-            settings,
-        }
+        Self { functions, ums, dynamodb, ums_proxy, linkshub_proxy, database, _servers: servers, settings }
     }
 
     /// Starts the functions anew: what they learned of users is forgotten.
@@ -175,20 +163,7 @@ impl Service {
     }
 
     async fn call_database(&self, operation: &str, body: &Value) -> Value {
-        let target = format!("DynamoDB_20120810.{operation}");
-        let signature = "AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/dynamodb/aws4_request, \
-                         SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
-        let headers = [
-            ("content-type", "application/x-amz-json-1.0"),
-            ("x-amz-target", target.as_str()),
-            ("x-amz-date", "20200101T000000Z"),
-            ("authorization", signature),
-        ];
-        let client = Client::new(Duration::from_secs(10));
-        let answer =
-            client.send(Method::POST, self.database.url(), &headers, body.to_string()).await.unwrap();
-        assert!(answer.status.is_success(), "{}", answer.json());
-        answer.json()
+        table::Api::new(self.database.url()).call(operation, body).await.unwrap()
     }
 }
 

@@ -260,6 +260,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
     let (readme, example, template) = (text("README.md"), text(".env.example"), text("template.yaml"));
     // Lambda sets these by itself; the endpoint is for an emulator.
     let given = [
+        "AWS_LAMBDA_FUNCTION_NAME",
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",

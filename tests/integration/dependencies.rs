@@ -69,6 +69,20 @@ async fn a_database_that_fails_or_hangs_means_503_in_time_and_nothing_half_writt
 }
 
 #[tokio::test]
+async fn a_database_that_is_not_there_means_503_in_time() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let service = Service::start_with(&[("AWS_ENDPOINT_URL_DYNAMODB", &format!("http://{nobody}"))]).await;
+    for (method, path) in
+        [("GET", "/api/v1/cases"), ("GET", "/api/v1/cases/1"), ("DELETE", "/api/v1/cases/1")]
+    {
+        let started = Instant::now();
+        service.as_user("admin", method, path).send().await.expect_problem(503, "service_unavailable");
+        assert!(started.elapsed() < Duration::from_millis(2500));
+    }
+    service.request("GET", "/health").send().await.expect(503);
+}
+
+#[tokio::test]
 async fn a_transaction_that_meets_others_is_tried_again() {
     let service = Service::start().await;
     static CONFLICTS: AtomicU32 = AtomicU32::new(0);

@@ -182,17 +182,17 @@ fn active_user(answer: &Answer, token: &AccessToken) -> Result<Me, Error> {
     if !me.user.is_active {
         return Err(Error::unauthorized("The user is deactivated."));
     }
-    if let Some(until) = &me.user.locked_until {
-        if moment(until).ok_or_else(|| unavailable("locked_until is no time"))? > jiff::Timestamp::now() {
-            return Err(Error::unauthorized("The user's account is locked."));
-        }
+    let locked_until = me.user.locked_until.as_deref().map(moment).transpose()?;
+    if locked_until.is_some_and(|until| until > jiff::Timestamp::now()) {
+        return Err(Error::unauthorized("The user's account is locked."));
     }
     Ok(me)
 }
 
 /// UMS writes UTC without saying so; a zone is honoured if there is one.
-fn moment(text: &str) -> Option<jiff::Timestamp> {
-    text.parse().ok().or_else(|| TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok())
+fn moment(text: &str) -> Result<jiff::Timestamp, Error> {
+    let utc = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
+    text.parse().ok().or_else(utc).ok_or_else(|| unavailable("locked_until is no time"))
 }
 
 fn from_rows(told: Memberships, token: &AccessToken) -> Result<Vec<Membership>, Error> {
