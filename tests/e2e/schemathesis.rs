@@ -15,7 +15,7 @@ async fn made_up_requests_get_only_answers_that_the_contract_promises() {
         .arg("run")
         .arg(format!("{}/api/v1/openapi.yaml", stack.api))
         .env("LHCMS_TOKEN", token)
-        .current_dir(data.path())
+        .current_dir(root())
         .output()
         .await
         .expect("schemathesis of .tools: `make test` installs it");
