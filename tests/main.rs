@@ -16,6 +16,7 @@ mod integration {
     mod public;
     mod tenancy;
     mod validation;
+    mod workflow;
 }
 
 /// The stack of `make dev` as a process, driven over HTTP as its users do.

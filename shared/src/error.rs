@@ -36,6 +36,8 @@ pub enum Code {
     MethodNotAllowed,
     /// Another change of the same case kept winning.
     Conflict,
+    /// The workflow does not have this move.
+    IllegalTransition,
     /// The body is larger than [`crate::http::MAX_BODY_BYTES`].
     PayloadTooLarge,
     /// The body is not declared as JSON.
@@ -65,6 +67,7 @@ impl Code {
             Code::DoctorNotFound => ("doctor_not_found", S::NOT_FOUND, "Doctor not found"),
             Code::MethodNotAllowed => ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed"),
             Code::Conflict => ("conflict", S::CONFLICT, "Conflict"),
+            Code::IllegalTransition => ("illegal_transition", S::CONFLICT, "Illegal transition"),
             Code::PayloadTooLarge => ("payload_too_large", S::PAYLOAD_TOO_LARGE, "Payload too large"),
             Code::UnsupportedMediaType => {
                 ("unsupported_media_type", S::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
@@ -101,6 +104,7 @@ impl Code {
         Code::DoctorNotFound,
         Code::MethodNotAllowed,
         Code::Conflict,
+        Code::IllegalTransition,
         Code::PayloadTooLarge,
         Code::UnsupportedMediaType,
         Code::ValidationFailed,

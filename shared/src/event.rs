@@ -48,7 +48,8 @@ pub struct Change {
 }
 
 /// Fields that every change touches; the event says the same elsewhere.
-const BOOKKEEPING: &[&str] = &["id", "lab_id", "version", "created_by", "created_at", "updated_at"];
+const BOOKKEEPING: &[&str] =
+    &["id", "lab_id", "version", "created_by", "created_at", "updated_at", "status_changed_at"];
 
 /// The fields in which two states of a case differ; a new case differs from nothing.
 pub fn changes(before: Option<&Case>, after: Option<&Case>) -> Result<Vec<Change>, Error> {

@@ -11,7 +11,19 @@ use crate::{
 };
 
 /// Fields that the service sets; a client may send them back as it read them.
-const READ_ONLY: &[&str] = &["id", "lab_id", "version", "created_by", "created_at", "updated_at"];
+const READ_ONLY: &[&str] = &[
+    "id",
+    "lab_id",
+    "version",
+    "created_by",
+    "created_at",
+    "updated_at",
+    "status_changed_at",
+    "completed_at",
+    "shipped_at",
+    "delivered_at",
+    "allowed_transitions",
+];
 
 /// A new case.
 pub struct CaseCreate {
@@ -51,6 +63,12 @@ pub struct CaseUpdate {
     object: Map<String, Value>,
 }
 
+/// A case as it would be after a change, and why it is changed.
+pub(super) struct Changed {
+    pub case: Case,
+    pub reason: Option<String>,
+}
+
 impl FromObject for CaseUpdate {
     fn from_object(fields: &mut Fields) -> Option<Self> {
         let object = fields.object().clone();
@@ -64,22 +82,24 @@ impl CaseUpdate {
     /// The case as it would be after the change.
     ///
     /// # Errors
-    /// Validation, with every fault, read-only fields that differ from the case among them.
-    pub fn apply_to(&self, case: &Case) -> Result<Case, Error> {
+    /// Validation, with every fault, read-only fields that differ from the case among them; illegal transition.
+    pub(super) fn apply_to(&self, case: &Case) -> Result<Changed, Error> {
         let mut fields = Fields::new(&self.object);
         let mut changed = case.clone();
         if let Some(status) = fields.optional_but_not_null("status", choice) {
             changed.status = status;
         }
+        let reason = fields.optional("reason", text(1..=500)).value();
         changed.fields.apply(&mut fields);
         fields.skip(READ_ONLY);
         fields.extend(self.read_only_faults(case)?);
         fields.finish()?;
-        Ok(changed)
+        case.status.check_move_to(changed.status, reason.as_deref())?;
+        Ok(Changed { case: changed, reason })
     }
 
     fn read_only_faults(&self, case: &Case) -> Result<Vec<Fault>, Error> {
-        let current = serde_json::to_value(case)
+        let current = serde_json::to_value(case.view())
             .map_err(|error| Error::internal(format!("a case does not serialize: {error}")))?;
         let differs = |name: &&&str| self.object.get(**name).is_some_and(|value| *value != current[**name]);
         let fault =

@@ -145,7 +145,7 @@ impl CaseFields {
     }
 }
 
-/// A case as the API shows it.
+/// A case as it is kept.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// Its number within the lab.
@@ -165,4 +165,38 @@ pub struct Case {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// When it came into its status.
+    pub status_changed_at: Timestamp,
+    /// When it was last completed.
+    pub completed_at: Option<Timestamp>,
+    /// When it was last shipped.
+    pub shipped_at: Option<Timestamp>,
+    /// When it was delivered.
+    pub delivered_at: Option<Timestamp>,
+}
+
+impl Case {
+    /// The case as the API shows it: with what follows from it.
+    pub fn view(&self) -> CaseView<'_> {
+        CaseView { case: self, allowed_transitions: self.status.next() }
+    }
+
+    /// Notes when the case came into its status.
+    fn stamp_status(&mut self, now: Timestamp) {
+        self.status_changed_at = now;
+        match self.status {
+            Status::Completed => self.completed_at = Some(now),
+            Status::Shipped => self.shipped_at = Some(now),
+            Status::Delivered => self.delivered_at = Some(now),
+            _ => {}
+        }
+    }
+}
+
+/// A case with what is derived from it and not kept.
+#[derive(Serialize)]
+pub struct CaseView<'a> {
+    #[serde(flatten)]
+    case: &'a Case,
+    allowed_transitions: &'static [Status],
 }

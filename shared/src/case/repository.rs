@@ -5,9 +5,9 @@ use aws_sdk_dynamodb::{
     error::BuildError,
     types::{Delete, Put, TransactWriteItem, Update},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
 
-use super::{Case, CaseCreate, CaseFields, CaseId, CaseUpdate, StatusChange};
+use super::{Case, CaseCreate, CaseFields, CaseId, CaseUpdate, StatusChange, change::Changed};
 use crate::{
     error::{Code, Error},
     event::{self, Action, Event},
@@ -33,10 +33,14 @@ pub struct Cases<'a> {
 /// A page of a list of cases.
 #[derive(Serialize)]
 pub struct CasePage {
-    /// The cases, newest first.
-    pub cases: Vec<Case>,
     /// Where the page stands in the list.
     pub pagination: Pagination,
+    #[serde(serialize_with = "as_views")]
+    cases: Vec<Case>,
+}
+
+fn as_views<S: Serializer>(cases: &[Case], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(cases.iter().map(Case::view))
 }
 
 /// Where a page stands in its list. `total` and `pages` would cost a read of the whole list and are `null`.
@@ -79,6 +83,10 @@ impl<'a> Cases<'a> {
             created_by: self.lab.user_id().to_string(),
             created_at: now,
             updated_at: now,
+            status_changed_at: now,
+            completed_at: None,
+            shipped_at: None,
+            delivered_at: None,
         };
         let actions = vec![
             put(self.put(case_item(&case)?).condition_expression("attribute_not_exists(sk)"))?,
@@ -110,9 +118,9 @@ impl<'a> Cases<'a> {
     pub async fn update(&self, id: CaseId, change: &CaseUpdate) -> Result<Case, Error> {
         for _ in 0..ATTEMPTS {
             let before = self.get(id).await?;
-            let after = change.apply_to(&before)?;
+            let Changed { case: after, reason } = change.apply_to(&before)?;
             self.check_references(Some(&before.fields), &after.fields).await?;
-            if let Some(after) = self.replace(Action::Updated, &before, after, None).await? {
+            if let Some(after) = self.replace(Action::Updated, &before, after, reason.as_deref()).await? {
                 return Ok(after);
             }
         }
@@ -122,12 +130,14 @@ impl<'a> Cases<'a> {
     /// Moves a case to another status.
     ///
     /// # Errors
-    /// Case not found; conflict when other writers win every time.
+    /// Case not found; illegal transition, naming the legal ones; validation, when a reason is missing; conflict when
+    /// other writers win every time.
     pub async fn update_status(&self, id: CaseId, change: &StatusChange) -> Result<Case, Error> {
         for _ in 0..ATTEMPTS {
             let before = self.get(id).await?;
-            let after = Case { status: change.status, ..before.clone() };
             let reason = change.reason.as_deref();
+            before.status.check_move_to(change.status, reason)?;
+            let after = Case { status: change.status, ..before.clone() };
             if let Some(after) = self.replace(Action::StatusChanged, &before, after, reason).await? {
                 return Ok(after);
             }
@@ -212,6 +222,9 @@ impl<'a> Cases<'a> {
         }
         after.version += 1;
         after.updated_at = Timestamp::now();
+        if before.status != after.status {
+            after.stamp_status(after.updated_at);
+        }
         let mut actions = vec![
             put(of_version(self.put(case_item(&after)?), before.version))?,
             self.event(action, Some(before), Some(&after), reason)?,

@@ -69,7 +69,7 @@ pub fn no_content() -> Result {
 }
 
 fn single_case(status: StatusCode, case: &Case) -> Result {
-    let mut response = json(status, case)?;
+    let mut response = json(status, &case.view())?;
     let etag = HeaderValue::try_from(format!("\"{}\"", case.version))
         .map_err(|error| Error::internal(format!("a version is no header: {error}")))?;
     response.headers_mut().insert(header::ETAG, etag);
