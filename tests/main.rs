@@ -10,6 +10,7 @@ mod integration {
     mod authentication;
     mod cases;
     mod concurrency;
+    mod conditional;
     mod contract;
     mod dependencies;
     mod lists;

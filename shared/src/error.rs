@@ -38,6 +38,8 @@ pub enum Code {
     Conflict,
     /// The workflow does not have this move.
     IllegalTransition,
+    /// The case has another version than `If-Match` says.
+    PreconditionFailed,
     /// The body is larger than [`crate::http::MAX_BODY_BYTES`].
     PayloadTooLarge,
     /// The body is not declared as JSON.
@@ -68,6 +70,9 @@ impl Code {
             Code::MethodNotAllowed => ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed"),
             Code::Conflict => ("conflict", S::CONFLICT, "Conflict"),
             Code::IllegalTransition => ("illegal_transition", S::CONFLICT, "Illegal transition"),
+            Code::PreconditionFailed => {
+                ("precondition_failed", S::PRECONDITION_FAILED, "Precondition failed")
+            }
             Code::PayloadTooLarge => ("payload_too_large", S::PAYLOAD_TOO_LARGE, "Payload too large"),
             Code::UnsupportedMediaType => {
                 ("unsupported_media_type", S::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
@@ -105,6 +110,7 @@ impl Code {
         Code::MethodNotAllowed,
         Code::Conflict,
         Code::IllegalTransition,
+        Code::PreconditionFailed,
         Code::PayloadTooLarge,
         Code::UnsupportedMediaType,
         Code::ValidationFailed,

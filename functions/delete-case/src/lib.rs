@@ -9,6 +9,6 @@ use shared::{
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     lab.require(Permission::Delete)?;
     http::no_query(&req)?;
-    lab.cases().delete(http::case_id(&req)?).await?;
+    lab.cases().delete(http::case_id(&req)?, http::if_match(&req)?.as_ref()).await?;
     http::no_content()
 }

@@ -5,10 +5,10 @@ use shared::{
     lab::{LabScope, Permission},
 };
 
-/// Answers 200 with the case and its version as `ETag`.
+/// Answers 200 with the case and its version as `ETag`, or 304 to who has that version.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     lab.require(Permission::Read)?;
     http::no_query(&req)?;
     let case = lab.cases().get(http::case_id(&req)?).await?;
-    http::ok_case(&case)
+    http::ok_or_not_modified(&req, &case)
 }

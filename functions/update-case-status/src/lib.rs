@@ -11,6 +11,7 @@ pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     lab.require(Permission::UpdateStatus)?;
     http::no_query(&req)?;
     let change: StatusChange = http::json_body(&req)?;
-    let case = lab.cases().update_status(http::case_id(&req)?, &change).await?;
+    let case =
+        lab.cases().update_status(http::case_id(&req)?, &change, http::if_match(&req)?.as_ref()).await?;
     http::ok_case(&case)
 }

@@ -11,7 +11,7 @@ use super::{Case, CaseCreate, CaseFields, CaseId, CaseUpdate, StatusChange, chan
 use crate::{
     error::{Code, Error},
     event::{self, Action, Event},
-    http::{Query, Request},
+    http::{Query, Request, Tags},
     keys,
     lab::LabScope,
     services::Services,
@@ -111,13 +111,19 @@ impl<'a> Cases<'a> {
         item.map_or_else(|| Err(Error::case_not_found()), case_of)
     }
 
-    /// Changes the given fields.
+    /// The case, if it has one of the versions that the request is about. A lost race comes here again and finds out.
+    async fn get_if(&self, id: CaseId, only: Option<&Tags>) -> Result<Case, Error> {
+        let case = self.get(id).await?;
+        only.map_or(Ok(()), |tags| tags.check(&case)).map(|()| case)
+    }
+
+    /// Changes the given fields, if the case has one of the versions in `only`.
     ///
     /// # Errors
-    /// Case not found; validation; conflict when other writers win every time.
-    pub async fn update(&self, id: CaseId, change: &CaseUpdate) -> Result<Case, Error> {
+    /// Case not found; precondition failed; validation; conflict when other writers win every time.
+    pub async fn update(&self, id: CaseId, change: &CaseUpdate, only: Option<&Tags>) -> Result<Case, Error> {
         for _ in 0..ATTEMPTS {
-            let before = self.get(id).await?;
+            let before = self.get_if(id, only).await?;
             let Changed { case: after, reason } = change.apply_to(&before)?;
             self.check_references(Some(&before.fields), &after.fields).await?;
             if let Some(after) = self.replace(Action::Updated, &before, after, reason.as_deref()).await? {
@@ -127,14 +133,19 @@ impl<'a> Cases<'a> {
         Err(lost_every_race())
     }
 
-    /// Moves a case to another status.
+    /// Moves a case to another status, if it has one of the versions in `only`.
     ///
     /// # Errors
-    /// Case not found; illegal transition, naming the legal ones; validation, when a reason is missing; conflict when
-    /// other writers win every time.
-    pub async fn update_status(&self, id: CaseId, change: &StatusChange) -> Result<Case, Error> {
+    /// Case not found; precondition failed; illegal transition, naming the legal ones; validation, when a reason is
+    /// missing; conflict when other writers win every time.
+    pub async fn update_status(
+        &self,
+        id: CaseId,
+        change: &StatusChange,
+        only: Option<&Tags>,
+    ) -> Result<Case, Error> {
         for _ in 0..ATTEMPTS {
-            let before = self.get(id).await?;
+            let before = self.get_if(id, only).await?;
             let reason = change.reason.as_deref();
             before.status.check_move_to(change.status, reason)?;
             let after = Case { status: change.status, ..before.clone() };
@@ -145,13 +156,13 @@ impl<'a> Cases<'a> {
         Err(lost_every_race())
     }
 
-    /// Deletes a case: it leaves every list, and stays in the table as a deleted case.
+    /// Deletes a case, if it has one of the versions in `only`: it leaves every list, and stays in the table as a deleted case.
     ///
     /// # Errors
-    /// Case not found; conflict when other writers win every time.
-    pub async fn delete(&self, id: CaseId) -> Result<(), Error> {
+    /// Case not found; precondition failed; conflict when other writers win every time.
+    pub async fn delete(&self, id: CaseId, only: Option<&Tags>) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
-            let case = self.get(id).await?;
+            let case = self.get_if(id, only).await?;
             let deleted = Case { version: case.version + 1, updated_at: Timestamp::now(), ..case.clone() };
             let actions = vec![
                 self.delete_version(&case)?,

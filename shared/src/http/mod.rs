@@ -1,11 +1,13 @@
 //! Requests in, responses out: typed bodies, path and query parameters, and the headers every response carries.
 
 mod body;
+mod conditional;
 mod cors;
 mod params;
 mod respond;
 
 pub use body::{FromObject, MAX_BODY_BYTES, json_body};
+pub use conditional::{Tags, if_match, ok_or_not_modified};
 pub(crate) use cors::allow_origin;
 pub use cors::{is_preflight, preflight};
 pub use params::{Query, case_id, doctor_id, lab_header, no_query, raw_path};

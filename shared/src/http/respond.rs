@@ -68,9 +68,14 @@ pub fn no_content() -> Result {
     Ok(response)
 }
 
+/// The case's entity tag (RFC 9110, 8.8.3): its version in quotes.
+pub(super) fn entity_tag(case: &Case) -> String {
+    format!("\"{}\"", case.version)
+}
+
 fn single_case(status: StatusCode, case: &Case) -> Result {
     let mut response = json(status, &case.view())?;
-    let etag = HeaderValue::try_from(format!("\"{}\"", case.version))
+    let etag = HeaderValue::try_from(entity_tag(case))
         .map_err(|error| Error::internal(format!("a version is no header: {error}")))?;
     response.headers_mut().insert(header::ETAG, etag);
     Ok(response)
