@@ -13,6 +13,7 @@ mod integration {
     mod conditional;
     mod contract;
     mod dependencies;
+    mod history;
     mod lists;
     mod public;
     mod tenancy;

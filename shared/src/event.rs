@@ -1,6 +1,8 @@
-//! The history: one event for every version of a case, written in the transaction that makes the version.
+//! The history: one event for every version of a case, written in the transaction that makes the version. Each event
+//! holds the hash of the one before it, so that a changed or missing event shows.
 
-use serde::Serialize;
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -16,7 +18,7 @@ choices! {
 }
 
 /// One change of one case.
-#[derive(Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The case.
     pub case_id: CaseId,
@@ -34,10 +36,15 @@ pub struct Event {
     pub reason: Option<String>,
     /// Each field that changed.
     pub changes: Vec<Change>,
+    /// The hash of the event of the version before; none for the first.
+    pub previous_hash: Option<String>,
+    /// SHA-256, in hexadecimal, of all of the above in their canonical form.
+    #[serde(default)]
+    pub hash: String,
 }
 
 /// A field's values before and after a change; `null` where there was or is none.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The field's name.
     pub field: String,
@@ -45,6 +52,99 @@ pub struct Change {
     pub from: Value,
     /// Its value after.
     pub to: Value,
+}
+
+impl Event {
+    /// The event with its hash.
+    pub fn sealed(mut self) -> Result<Self, Error> {
+        self.hash = self.computed_hash()?;
+        Ok(self)
+    }
+
+    /// The hash that the event's content has: of its members but `hash`, as JSON without spaces, members in the order of
+    /// their names. For the text, whole numbers and truth values that events hold, that is RFC 8785's canonical form.
+    pub fn computed_hash(&self) -> Result<String, Error> {
+        let mut members = match serde_json::to_value(self) {
+            Ok(Value::Object(members)) => members,
+            _ => return Err(Error::internal("an event does not serialize")),
+        };
+        members.remove("hash");
+        let mut text = String::new();
+        write_canonical(&Value::Object(members), &mut text);
+        let hash = digest::digest(&digest::SHA256, text.as_bytes());
+        Ok(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// Does not rely on the order of a JSON map, which depends on how serde_json was built.
+fn write_canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(members) => {
+            let mut names: Vec<&String> = members.keys().collect();
+            names.sort_unstable();
+            text.push('{');
+            for (place, name) in names.into_iter().enumerate() {
+                text.push_str(if place == 0 { "" } else { "," });
+                text.push_str(&Value::from(name.as_str()).to_string());
+                text.push(':');
+                write_canonical(&members[name], text);
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (place, item) in items.iter().enumerate() {
+                text.push_str(if place == 0 { "" } else { "," });
+                write_canonical(item, text);
+            }
+            text.push(']');
+        }
+        scalar => text.push_str(&scalar.to_string()),
+    }
+}
+
+/// What a walk along a case's events found.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// The case.
+    pub case_id: CaseId,
+    /// Whether every event is there and as it was written.
+    pub valid: bool,
+    /// How many events there are.
+    pub events: usize,
+    /// The version at which the chain breaks.
+    pub broken_at: Option<u32>,
+    /// How it breaks.
+    pub fault: Option<&'static str>,
+}
+
+/// Walks along the events of a case, in order; `last_hash` is the one that the case itself remembers.
+pub fn verify(case_id: CaseId, events: &[Event], last_hash: Option<&str>) -> Result<Verification, Error> {
+    let broken = |version, fault| Verification {
+        case_id,
+        valid: false,
+        events: events.len(),
+        broken_at: Some(version),
+        fault: Some(fault),
+    };
+    let mut previous: Option<&str> = None;
+    for (expected, event) in (1u32..).zip(events) {
+        if event.version != expected {
+            return Ok(broken(expected, "The event of this version is missing."));
+        }
+        if event.previous_hash.as_deref() != previous {
+            return Ok(broken(expected, "The event does not follow the one before it."));
+        }
+        if event.computed_hash()? != event.hash {
+            return Ok(broken(expected, "The event is not as it was written."));
+        }
+        previous = Some(&event.hash);
+    }
+    if previous != last_hash {
+        let next = u32::try_from(events.len()).unwrap_or(u32::MAX).saturating_add(1);
+        return Ok(broken(next, "The case remembers another last event."));
+    }
+    Ok(Verification { case_id, valid: true, events: events.len(), broken_at: None, fault: None })
 }
 
 /// Fields that every change touches; the event says the same elsewhere.
@@ -71,5 +171,60 @@ fn members(case: Option<&Case>) -> Result<Map<String, Value>, Error> {
         Ok(Some(Value::Object(members))) => Ok(members),
         Ok(_) => Ok(Map::new()),
         Err(error) => Err(Error::internal(format!("a case does not serialize: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn chain(length: u32) -> Vec<Event> {
+        let mut events: Vec<Event> = Vec::new();
+        for version in 1..=length {
+            let event = json!({
+                "case_id": 7, "version": version, "action": "updated", "at": "2026-11-24T09:30:00.000Z",
+                "user_id": "1", "request_id": "r", "reason": null, "changes": [{"field": "notes", "from": null, "to": "x"}],
+                "previous_hash": events.last().map(|event| event.hash.clone()),
+            });
+            events.push(serde_json::from_value::<Event>(event).unwrap().sealed().unwrap());
+        }
+        events
+    }
+
+    fn verified(events: &[Event], last: &Event) -> Verification {
+        verify(CaseId::new(7).unwrap(), events, Some(&last.hash)).unwrap()
+    }
+
+    #[test]
+    fn an_untouched_chain_is_valid() {
+        let events = chain(3);
+        assert!(verified(&events, &events[2]).valid);
+        assert_eq!(events[0].hash.len(), 64);
+    }
+
+    #[test]
+    fn whatever_is_changed_taken_away_or_put_in_shows() {
+        let events = chain(3);
+        let last = events[2].clone();
+        let mut changed = events.clone();
+        changed[1].changes[0].to = json!("y");
+        assert_eq!(verified(&changed, &last).broken_at, Some(2));
+        let mut resealed = events.clone();
+        resealed[1].user_id = "2".into();
+        resealed[1] = resealed[1].clone().sealed().unwrap();
+        assert_eq!(verified(&resealed, &last).broken_at, Some(3));
+        let missing = [events[0].clone(), events[2].clone()];
+        assert_eq!(verified(&missing, &last).broken_at, Some(2));
+        assert_eq!(verified(&events[..2], &last).broken_at, Some(3));
+        assert_eq!(verified(&events[1..], &last).broken_at, Some(1));
+    }
+
+    #[test]
+    fn the_canonical_form_has_its_members_in_order() {
+        let mut text = String::new();
+        write_canonical(&json!({"b": [1, {"d": null, "c": true}], "a": "\"ü\n"}), &mut text);
+        assert_eq!(text, r#"{"a":"\"ü\n","b":[1,{"c":true,"d":null}]}"#);
     }
 }

@@ -20,9 +20,14 @@ pub(crate) fn case(id: CaseId) -> String {
     format!("{CASE_PREFIX}{:010}", id.get())
 }
 
-/// The end of the range of cases with smaller ids.
-pub(crate) fn just_below(id: CaseId) -> String {
-    format!("{CASE_PREFIX}{:010}", id.get() - 1)
+/// The end of the range of cases with smaller ids than this one.
+pub(crate) fn just_below(id: u64) -> String {
+    format!("{CASE_PREFIX}{:010}", id.saturating_sub(1))
+}
+
+/// The end of the range of all cases.
+pub(crate) fn last_case() -> String {
+    format!("{CASE_PREFIX}{:010}", CaseId::MAX)
 }
 
 /// What the sort keys of live cases start with.
@@ -36,6 +41,11 @@ pub(crate) fn deleted(id: CaseId) -> String {
 /// The sort key of the event that made a version of a case.
 pub(crate) fn event(id: CaseId, version: u32) -> String {
     format!("EVENT#{:010}#{version:06}", id.get())
+}
+
+/// The end of the range of a case's events. `:` follows `9` in ASCII.
+pub(crate) fn last_event(id: CaseId) -> String {
+    format!("EVENT#{:010}#:", id.get())
 }
 
 /// The sort key of the item that hands out case ids.

@@ -14,6 +14,7 @@ pub mod http;
 mod keys;
 pub mod lab;
 pub mod linkshub;
+pub mod page;
 pub mod runtime;
 pub mod services;
 mod table;

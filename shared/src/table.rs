@@ -34,6 +34,20 @@ pub(crate) enum Refused {
     Failed(Error),
 }
 
+/// A range of sort keys, both ends included, and in which order it is read.
+pub(crate) struct Range {
+    pub from: String,
+    pub to: String,
+    pub order: Order,
+}
+
+/// The order of sort keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Ascending,
+    Descending,
+}
+
 /// The table of one deployment.
 #[derive(Clone)]
 pub(crate) struct Table {
@@ -101,25 +115,22 @@ impl Table {
         Ok(answer.item)
     }
 
-    /// Up to `limit` live cases of a lab, newest first, those older than `before` if given; and whether DynamoDB
-    /// stopped early, at a megabyte.
-    pub(crate) async fn cases_before(
+    /// Up to `limit` items of a range of sort keys; and whether there are more. Eventually consistent, at half the price.
+    pub(crate) async fn range(
         &self,
         lab: LabId,
-        before: Option<CaseId>,
+        range: Range,
         limit: u32,
     ) -> Result<(Vec<Item>, bool), Error> {
-        // `:` follows `9` in ASCII: the range ends behind the last case.
-        let newest = before.map_or_else(|| format!("{}:", keys::CASE_PREFIX), keys::just_below);
         let answer = self
             .client
             .query()
             .table_name(&self.name)
-            .key_condition_expression("lab_id = :lab AND sk BETWEEN :oldest AND :newest")
+            .key_condition_expression("lab_id = :lab AND sk BETWEEN :from AND :to")
             .expression_attribute_values(":lab", text(keys::lab(lab)))
-            .expression_attribute_values(":oldest", text(keys::CASE_PREFIX))
-            .expression_attribute_values(":newest", text(newest))
-            .scan_index_forward(false)
+            .expression_attribute_values(":from", text(range.from))
+            .expression_attribute_values(":to", text(range.to))
+            .scan_index_forward(range.order == Order::Ascending)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .send()
             .await

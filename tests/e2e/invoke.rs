@@ -39,6 +39,7 @@ async fn every_function_can_be_invoked_with_its_event() {
         ("get-case", 200),
         ("update-case", 200),
         ("update-case-status", 200),
+        ("case-history", 200),
         ("get-doctor", 200),
         ("delete-case", 204),
         ("catalog", 200),

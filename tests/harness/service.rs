@@ -157,6 +157,23 @@ impl Service {
         sums
     }
 
+    /// Tampers with an event: sets text attributes behind the service's back.
+    pub(crate) async fn change_event(&self, lab: i64, case: u64, version: u32, attributes: Value) {
+        for (name, value) in attributes.as_object().unwrap() {
+            let update = json!({
+                "TableName": TABLE, "Key": event_key(lab, case, version), "UpdateExpression": "SET #name = :value",
+                "ExpressionAttributeNames": {"#name": name}, "ExpressionAttributeValues": {":value": {"S": value}},
+            });
+            self.call_database("UpdateItem", &update).await;
+        }
+    }
+
+    /// Takes an event away behind the service's back.
+    pub(crate) async fn delete_event(&self, lab: i64, case: u64, version: u32) {
+        let delete = json!({"TableName": TABLE, "Key": event_key(lab, case, version)});
+        self.call_database("DeleteItem", &delete).await;
+    }
+
     /// Takes the table away.
     pub(crate) async fn drop_table(&self) {
         self.call_database("DeleteTable", &json!({"TableName": TABLE})).await;
@@ -165,6 +182,10 @@ impl Service {
     async fn call_database(&self, operation: &str, body: &Value) -> Value {
         table::Api::new(self.database.url()).call(operation, body).await.unwrap()
     }
+}
+
+fn event_key(lab: i64, case: u64, version: u32) -> Value {
+    json!({"lab_id": {"S": lab.to_string()}, "sk": {"S": format!("EVENT#{case:010}#{version:06}")}})
 }
 
 async fn listener() -> tokio::net::TcpListener {
@@ -189,6 +210,7 @@ fn functions(settings: &BTreeMap<String, String>) -> BTreeMap<&'static str, Box<
         };
     }
     BTreeMap::from([
+        ("case-history", lab!(case_history::handler)),
         ("catalog", public!(catalog::handler)),
         ("create-case", lab!(create_case::handler)),
         ("delete-case", lab!(delete_case::handler)),

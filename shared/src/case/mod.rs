@@ -2,7 +2,9 @@
 
 mod change;
 pub mod details;
+mod item;
 mod procedure;
+mod read;
 mod repository;
 mod rules;
 pub mod shade;
@@ -14,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use change::{CaseCreate, CaseUpdate, StatusChange};
 pub use procedure::{CaseType, ProcedureType};
-pub use repository::{CasePage, Cases, Pagination};
+pub use read::{CasePage, EventPage};
+pub use repository::Cases;
 
 use crate::{
     choices,

@@ -5,17 +5,20 @@ use aws_sdk_dynamodb::{
     error::BuildError,
     types::{Delete, Put, TransactWriteItem, Update},
 };
-use serde::{Serialize, Serializer, de::DeserializeOwned};
 
-use super::{Case, CaseCreate, CaseFields, CaseId, CaseUpdate, StatusChange, change::Changed};
+use super::{
+    Case, CaseCreate, CaseFields, CaseId, CaseUpdate, StatusChange,
+    change::Changed,
+    item::{self, Kept},
+};
 use crate::{
     error::{Code, Error},
-    event::{self, Action, Event},
-    http::{Query, Request, Tags},
+    event::{self, Action, Change, Event},
+    http::Tags,
     keys,
     lab::LabScope,
     services::Services,
-    table::{Item, Refused, Table, key, number, text},
+    table::{Item, Refused, Table, key, number},
     time::Timestamp,
     validate::Choice,
     workflow::Status,
@@ -26,40 +29,8 @@ const ATTEMPTS: usize = 8;
 
 /// The cases of the lab that a scope opened.
 pub struct Cases<'a> {
-    lab: &'a LabScope,
-    services: &'a Services,
-}
-
-/// A page of a list of cases.
-#[derive(Serialize)]
-pub struct CasePage {
-    /// Where the page stands in the list.
-    pub pagination: Pagination,
-    #[serde(serialize_with = "as_views")]
-    cases: Vec<Case>,
-}
-
-fn as_views<S: Serializer>(cases: &[Case], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(cases.iter().map(Case::view))
-}
-
-/// Where a page stands in its list. `total` and `pages` would cost a read of the whole list and are `null`.
-#[derive(Serialize)]
-pub struct Pagination {
-    /// 1 for the start of the list; `null` behind a cursor.
-    pub page: Option<u32>,
-    /// The size that was asked for.
-    pub per_page: u32,
-    /// Always `null`.
-    pub total: Option<u64>,
-    /// Always `null`.
-    pub pages: Option<u64>,
-    /// Whether a page precedes this one.
-    pub has_prev: bool,
-    /// Whether a page follows.
-    pub has_next: bool,
-    /// Leads to the page that follows.
-    pub next_cursor: Option<String>,
+    pub(super) lab: &'a LabScope,
+    pub(super) services: &'a Services,
 }
 
 impl<'a> Cases<'a> {
@@ -88,9 +59,10 @@ impl<'a> Cases<'a> {
             shipped_at: None,
             delivered_at: None,
         };
+        let event = self.event(Action::Created, &case, event::changes(None, Some(&case))?, None, None)?;
         let actions = vec![
-            put(self.put(case_item(&case)?).condition_expression("attribute_not_exists(sk)"))?,
-            self.event(Action::Created, None, Some(&case), None)?,
+            put(self.put(item::live(&case, &event.hash)?).condition_expression("attribute_not_exists(sk)"))?,
+            self.put_event(&event)?,
             self.count(case.id, &[(case.status, 1)])?,
         ];
         match self.table().transact(actions).await {
@@ -102,19 +74,10 @@ impl<'a> Cases<'a> {
         }
     }
 
-    /// One case, as it is now.
-    ///
-    /// # Errors
-    /// Case not found, whether it never existed, was deleted, or belongs to another lab.
-    pub async fn get(&self, id: CaseId) -> Result<Case, Error> {
-        let item = self.table().get(self.lab.lab_id(), &keys::case(id)).await?;
-        item.map_or_else(|| Err(Error::case_not_found()), case_of)
-    }
-
     /// The case, if it has one of the versions that the request is about. A lost race comes here again and finds out.
-    async fn get_if(&self, id: CaseId, only: Option<&Tags>) -> Result<Case, Error> {
-        let case = self.get(id).await?;
-        only.map_or(Ok(()), |tags| tags.check(&case)).map(|()| case)
+    async fn get_if(&self, id: CaseId, only: Option<&Tags>) -> Result<Kept, Error> {
+        let kept = self.get_kept(id).await?;
+        only.map_or(Ok(()), |tags| tags.check(&kept.case)).map(|()| kept)
     }
 
     /// Changes the given fields, if the case has one of the versions in `only`.
@@ -124,8 +87,8 @@ impl<'a> Cases<'a> {
     pub async fn update(&self, id: CaseId, change: &CaseUpdate, only: Option<&Tags>) -> Result<Case, Error> {
         for _ in 0..ATTEMPTS {
             let before = self.get_if(id, only).await?;
-            let Changed { case: after, reason } = change.apply_to(&before)?;
-            self.check_references(Some(&before.fields), &after.fields).await?;
+            let Changed { case: after, reason } = change.apply_to(&before.case)?;
+            self.check_references(Some(&before.case.fields), &after.fields).await?;
             if let Some(after) = self.replace(Action::Updated, &before, after, reason.as_deref()).await? {
                 return Ok(after);
             }
@@ -147,8 +110,8 @@ impl<'a> Cases<'a> {
         for _ in 0..ATTEMPTS {
             let before = self.get_if(id, only).await?;
             let reason = change.reason.as_deref();
-            before.status.check_move_to(change.status, reason)?;
-            let after = Case { status: change.status, ..before.clone() };
+            before.case.status.check_move_to(change.status, reason)?;
+            let after = Case { status: change.status, ..before.case.clone() };
             if let Some(after) = self.replace(Action::StatusChanged, &before, after, reason).await? {
                 return Ok(after);
             }
@@ -162,12 +125,16 @@ impl<'a> Cases<'a> {
     /// Case not found; precondition failed; conflict when other writers win every time.
     pub async fn delete(&self, id: CaseId, only: Option<&Tags>) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
-            let case = self.get_if(id, only).await?;
+            let Kept { case, last_event_hash } = self.get_if(id, only).await?;
+            let user_id = self.lab.user_id().as_str();
             let deleted = Case { version: case.version + 1, updated_at: Timestamp::now(), ..case.clone() };
+            let end = deleted.updated_at.epoch_seconds_after_days(self.services.retention_days);
+            let event = self.event(Action::Deleted, &deleted, Vec::new(), None, last_event_hash)?;
+            let item = item::deleted(&deleted, &event.hash, user_id, end)?;
             let actions = vec![
                 self.delete_version(&case)?,
-                put(self.put(self.deleted_item(&deleted)?).condition_expression("attribute_not_exists(sk)"))?,
-                self.event(Action::Deleted, None, Some(&deleted), None)?,
+                put(self.put(item).condition_expression("attribute_not_exists(sk)"))?,
+                self.put_event(&event)?,
                 self.count(id, &[(case.status, -1)])?,
             ];
             match self.table().transact(actions).await {
@@ -179,55 +146,16 @@ impl<'a> Cases<'a> {
         Err(lost_every_race())
     }
 
-    /// The page of the lab's cases that the request's `limit` (or `per_page`) and `cursor` name.
-    ///
-    /// # Errors
-    /// Invalid parameter, with every fault; invalid cursor.
-    pub async fn list(&self, request: &Request) -> Result<CasePage, Error> {
-        let paging = &self.services.paging;
-        let mut query = Query::of(request);
-        let limit = query.number("limit", 1..=paging.max_size);
-        let per_page = query.number("per_page", 1..=paging.max_size);
-        let cursor = query.text("cursor");
-        if limit.is_some() && per_page.is_some() && limit != per_page {
-            query.fault("per_page", "differs from limit; give one of them");
-        }
-        query.finish()?;
-        let per_page = limit.or(per_page).unwrap_or(paging.default_size);
-        let lab_id = self.lab.lab_id();
-        let before =
-            cursor.as_deref().map(|cursor| self.services.cursors.open(lab_id, cursor)).transpose()?;
-
-        // One more than asked for tells whether another page follows.
-        let (items, stopped_early) = self.table().cases_before(lab_id, before, per_page + 1).await?;
-        let mut cases = items.into_iter().map(case_of).collect::<Result<Vec<Case>, Error>>()?;
-        let has_next = stopped_early || cases.len() > per_page as usize;
-        cases.truncate(per_page as usize);
-        let last = cases.last().filter(|_| has_next);
-        let next_cursor = last.map(|case| self.services.cursors.seal(lab_id, case.id));
-        Ok(CasePage {
-            pagination: Pagination {
-                page: before.is_none().then_some(1),
-                per_page,
-                total: None,
-                pages: None,
-                has_prev: before.is_some(),
-                has_next: next_cursor.is_some(),
-                next_cursor,
-            },
-            cases,
-        })
-    }
-
     /// Writes the next version of a case, with its event; `None` when another writer was faster. Nothing is written
     /// when nothing changes, so that repeating a request is harmless.
     async fn replace(
         &self,
         action: Action,
-        before: &Case,
+        before: &Kept,
         mut after: Case,
         reason: Option<&str>,
     ) -> Result<Option<Case>, Error> {
+        let Kept { case: before, last_event_hash } = before;
         if after == *before {
             return Ok(Some(after));
         }
@@ -236,9 +164,11 @@ impl<'a> Cases<'a> {
         if before.status != after.status {
             after.stamp_status(after.updated_at);
         }
+        let changes = event::changes(Some(before), Some(&after))?;
+        let event = self.event(action, &after, changes, reason, last_event_hash.clone())?;
         let mut actions = vec![
-            put(of_version(self.put(case_item(&after)?), before.version))?,
-            self.event(action, Some(before), Some(&after), reason)?,
+            put(of_version(self.put(item::live(&after, &event.hash)?), before.version))?,
+            self.put_event(&event)?,
         ];
         if before.status != after.status {
             actions.push(self.count(after.id, &[(before.status, -1), (after.status, 1)])?);
@@ -266,15 +196,15 @@ impl<'a> Cases<'a> {
         if faults.is_empty() { Ok(()) } else { Err(Error::validation(faults)) }
     }
 
+    /// The event that makes the version that `case` has.
     fn event(
         &self,
         action: Action,
-        before: Option<&Case>,
-        after: Option<&Case>,
+        case: &Case,
+        changes: Vec<Change>,
         reason: Option<&str>,
-    ) -> Result<TransactWriteItem, Error> {
-        let case = after.or(before).ok_or_else(|| Error::internal("an event of no case"))?;
-        let changes = if action == Action::Deleted { Vec::new() } else { event::changes(before, after)? };
+        previous_hash: Option<String>,
+    ) -> Result<Event, Error> {
         let event = Event {
             case_id: case.id,
             version: case.version,
@@ -284,9 +214,15 @@ impl<'a> Cases<'a> {
             request_id: self.lab.request_id().to_owned(),
             reason: reason.map(str::to_owned),
             changes,
+            previous_hash,
+            hash: String::new(),
         };
-        let mut item = to_item(&event)?;
-        item.extend(key(self.lab.lab_id(), &keys::event(case.id, case.version)));
+        event.sealed()
+    }
+
+    fn put_event(&self, event: &Event) -> Result<TransactWriteItem, Error> {
+        let mut item = item::to_item(event)?;
+        item.extend(key(self.lab.lab_id(), &keys::event(event.case_id, event.version)));
         put(self.put(item).condition_expression("attribute_not_exists(sk)"))
     }
 
@@ -318,22 +254,11 @@ impl<'a> Cases<'a> {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// A deleted case: without the attributes that the indexes are made of, and with an end.
-    fn deleted_item(&self, case: &Case) -> Result<Item, Error> {
-        let mut item = to_item(case)?;
-        item.extend(key(case.lab_id, &keys::deleted(case.id)));
-        item.insert("deleted_at".to_owned(), text(case.updated_at.to_string()));
-        item.insert("deleted_by".to_owned(), text(self.lab.user_id().as_str()));
-        let end = case.updated_at.epoch_seconds_after_days(self.services.retention_days);
-        item.insert("expires_at".to_owned(), number(end));
-        Ok(item)
-    }
-
     fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
         Put::builder().table_name(self.table().name()).set_item(Some(item))
     }
 
-    fn table(&self) -> &Table {
+    pub(super) fn table(&self) -> &Table {
         &self.services.table
     }
 }
@@ -349,31 +274,6 @@ fn of_version(
     builder
         .condition_expression("version = :version")
         .expression_attribute_values(":version", number(version))
-}
-
-/// A live case as the table has it, in both indexes.
-fn case_item(case: &Case) -> Result<Item, Error> {
-    let mut item = to_item(case)?;
-    item.extend(key(case.lab_id, &keys::case(case.id)));
-    item.insert("live_id".to_owned(), number(case.id));
-    item.insert("status_key".to_owned(), text(keys::status(case.lab_id, case.status)));
-    item.insert("due_key".to_owned(), text(keys::due(case)));
-    Ok(item)
-}
-
-fn case_of(item: Item) -> Result<Case, Error> {
-    from_item(item)
-}
-
-fn to_item(value: &impl Serialize) -> Result<Item, Error> {
-    let mut item: Item =
-        serde_dynamo::to_item(value).map_err(|error| Error::internal(format!("no item: {error}")))?;
-    item.retain(|_, value| !value.is_null());
-    Ok(item)
-}
-
-fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
-    serde_dynamo::from_item(item).map_err(|_| Error::internal("an item does not have the shape of its kind"))
 }
 
 fn unbuilt(error: BuildError) -> Error {

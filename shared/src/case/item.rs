@@ -1,0 +1,66 @@
+//! A case as an item of the table.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::Case;
+use crate::{
+    error::Error,
+    keys,
+    table::{Item, key, number, text},
+};
+
+/// The hash of the newest event, which the next one follows.
+const LAST_EVENT_HASH: &str = "last_event_hash";
+
+/// A case with what the table knows of it besides.
+pub(super) struct Kept {
+    pub case: Case,
+    pub last_event_hash: Option<String>,
+}
+
+impl Kept {
+    pub(super) fn from_item(item: Item) -> Result<Self, Error> {
+        let last_event_hash = item.get(LAST_EVENT_HASH).and_then(|hash| hash.as_s().ok()).cloned();
+        Ok(Self { case: from_item(item)?, last_event_hash })
+    }
+}
+
+/// A live case, in both indexes.
+pub(super) fn live(case: &Case, last_event_hash: &str) -> Result<Item, Error> {
+    let mut item = to_item(case)?;
+    item.extend(key(case.lab_id, &keys::case(case.id)));
+    item.insert(LAST_EVENT_HASH.to_owned(), text(last_event_hash));
+    item.insert("live_id".to_owned(), number(case.id));
+    item.insert("status_key".to_owned(), text(keys::status(case.lab_id, case.status)));
+    item.insert("due_key".to_owned(), text(keys::due(case)));
+    Ok(item)
+}
+
+/// A deleted case: without the attributes that the indexes are made of, and with an end (seconds since the Unix epoch).
+pub(super) fn deleted(
+    case: &Case,
+    last_event_hash: &str,
+    user_id: &str,
+    expires_at: i64,
+) -> Result<Item, Error> {
+    let mut item = to_item(case)?;
+    item.extend(key(case.lab_id, &keys::deleted(case.id)));
+    item.insert(LAST_EVENT_HASH.to_owned(), text(last_event_hash));
+    item.insert("deleted_at".to_owned(), text(case.updated_at.to_string()));
+    item.insert("deleted_by".to_owned(), text(user_id));
+    item.insert("expires_at".to_owned(), number(expires_at));
+    Ok(item)
+}
+
+/// A value as an item; what is unset takes no room.
+pub(super) fn to_item(value: &impl Serialize) -> Result<Item, Error> {
+    let mut item: Item =
+        serde_dynamo::to_item(value).map_err(|error| Error::internal(format!("no item: {error}")))?;
+    item.retain(|_, value| !value.is_null());
+    Ok(item)
+}
+
+/// The value that an item was made of.
+pub(super) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
+    serde_dynamo::from_item(item).map_err(|_| Error::internal("an item does not have the shape of its kind"))
+}
