@@ -78,7 +78,8 @@ audit: $(TOOLS)/.cargo-deny-$(CARGO_DENY) ## known vulnerabilities of the depend
 	$(TOOLS)/bin/cargo-deny --locked check advisories
 
 $(TOOLS)/.cargo-deny-$(CARGO_DENY):
-	cargo install --locked --root $(TOOLS) --version $(CARGO_DENY) cargo-deny
+	@# --debug: a minute to build instead of four, and quick enough.
+	cargo install --locked --debug --root $(TOOLS) --version $(CARGO_DENY) cargo-deny
 	@touch $@
 
 $(CHECK_VENV)/.installed: requirements/check.txt
@@ -93,10 +94,11 @@ $(CHECK_VENV)/.installed: requirements/check.txt
 ARM := aarch64-unknown-linux-gnu
 
 # cargo-lambda builds all functions in one go, on all cores and with its progress shown; `sam build` then finds them
-# built and only collects them. (By itself it would build one after the other, in silence.)
+# built and only collects them. (By itself it would build one after the other, in silence.) --package, because --bin would
+# take in the features that `local` and `tests` want, and `sam build` would build everything again without them.
 build: $(VENV)/.dev-installed $(CHECK_VENV)/.installed ## the functions for AWS, and their sizes
 	@rustup target list --installed | grep -qx $(ARM) || rustup target add $(ARM)
-	$(WITH_TOOLS) cargo lambda build --release --arm64 --locked $(BINS)
+	$(WITH_TOOLS) cargo lambda build --release --arm64 --locked $(addprefix --package ,$(FUNCTIONS))
 	$(WITH_TOOLS) sam build
 	@$(MAKE) --no-print-directory sizes
 

@@ -14,6 +14,7 @@ mod integration {
     mod contract;
     mod dependencies;
     mod history;
+    mod idempotency;
     mod lists;
     mod public;
     mod tenancy;

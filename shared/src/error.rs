@@ -38,6 +38,8 @@ pub enum Code {
     Conflict,
     /// The workflow does not have this move.
     IllegalTransition,
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused,
     /// The case has another version than `If-Match` says.
     PreconditionFailed,
     /// The body is larger than [`crate::http::MAX_BODY_BYTES`].
@@ -70,6 +72,7 @@ impl Code {
             Code::MethodNotAllowed => ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed"),
             Code::Conflict => ("conflict", S::CONFLICT, "Conflict"),
             Code::IllegalTransition => ("illegal_transition", S::CONFLICT, "Illegal transition"),
+            Code::IdempotencyKeyReused => ("idempotency_key_reused", S::CONFLICT, "Idempotency key reused"),
             Code::PreconditionFailed => {
                 ("precondition_failed", S::PRECONDITION_FAILED, "Precondition failed")
             }
@@ -110,6 +113,7 @@ impl Code {
         Code::MethodNotAllowed,
         Code::Conflict,
         Code::IllegalTransition,
+        Code::IdempotencyKeyReused,
         Code::PreconditionFailed,
         Code::PayloadTooLarge,
         Code::UnsupportedMediaType,

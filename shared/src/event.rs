@@ -1,11 +1,11 @@
 //! The history: one event for every version of a case, written in the transaction that makes the version. Each event
 //! holds the hash of the one before it, so that a changed or missing event shows.
 
-use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    canonical,
     case::{Case, CaseId},
     choices,
     error::Error,
@@ -61,45 +61,14 @@ impl Event {
         Ok(self)
     }
 
-    /// The hash that the event's content has: of its members but `hash`, as JSON without spaces, members in the order of
-    /// their names. For the text, whole numbers and truth values that events hold, that is RFC 8785's canonical form.
+    /// The hash that the event's content has: of all members but `hash`.
     pub fn computed_hash(&self) -> Result<String, Error> {
         let mut members = match serde_json::to_value(self) {
             Ok(Value::Object(members)) => members,
             _ => return Err(Error::internal("an event does not serialize")),
         };
         members.remove("hash");
-        let mut text = String::new();
-        write_canonical(&Value::Object(members), &mut text);
-        let hash = digest::digest(&digest::SHA256, text.as_bytes());
-        Ok(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-}
-
-/// Does not rely on the order of a JSON map, which depends on how serde_json was built.
-fn write_canonical(value: &Value, text: &mut String) {
-    match value {
-        Value::Object(members) => {
-            let mut names: Vec<&String> = members.keys().collect();
-            names.sort_unstable();
-            text.push('{');
-            for (place, name) in names.into_iter().enumerate() {
-                text.push_str(if place == 0 { "" } else { "," });
-                text.push_str(&Value::from(name.as_str()).to_string());
-                text.push(':');
-                write_canonical(&members[name], text);
-            }
-            text.push('}');
-        }
-        Value::Array(items) => {
-            text.push('[');
-            for (place, item) in items.iter().enumerate() {
-                text.push_str(if place == 0 { "" } else { "," });
-                write_canonical(item, text);
-            }
-            text.push(']');
-        }
-        scalar => text.push_str(&scalar.to_string()),
+        Ok(canonical::hash(&Value::Object(members)))
     }
 }
 
@@ -219,12 +188,5 @@ mod tests {
         assert_eq!(verified(&missing, &last).broken_at, Some(2));
         assert_eq!(verified(&events[..2], &last).broken_at, Some(3));
         assert_eq!(verified(&events[1..], &last).broken_at, Some(1));
-    }
-
-    #[test]
-    fn the_canonical_form_has_its_members_in_order() {
-        let mut text = String::new();
-        write_canonical(&json!({"b": [1, {"d": null, "c": true}], "a": "\"ü\n"}), &mut text);
-        assert_eq!(text, r#"{"a":"\"ü\n","b":[1,{"c":true,"d":null}]}"#);
     }
 }

@@ -48,6 +48,11 @@ pub(crate) fn last_event(id: CaseId) -> String {
     format!("EVENT#{:010}#:", id.get())
 }
 
+/// The sort key of what was answered to a user's request with an idempotency key.
+pub(crate) fn idempotency(user_id: &str, key: &str) -> String {
+    format!("IDEMPOTENCY#{user_id}#{key}")
+}
+
 /// The sort key of the item that hands out case ids.
 pub(crate) const COUNTER: &str = "COUNTER";
 

@@ -4,6 +4,7 @@
 //! lab's cases through it. [`runtime`] starts it; [`http`] reads requests and makes responses; [`error`] is the table
 //! of everything that can go wrong.
 
+mod canonical;
 pub mod case;
 pub mod config;
 mod cursor;
@@ -11,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod health;
 pub mod http;
+pub mod idempotency;
 mod keys;
 pub mod lab;
 pub mod linkshub;

@@ -11,6 +11,6 @@ pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     lab.require(Permission::Create)?;
     http::no_query(&req)?;
     let new: CaseCreate = http::json_body(&req)?;
-    let case = lab.cases().create(new).await?;
-    http::created(&case)
+    let created = lab.cases().create(new, http::idempotency_key(&req)?.as_ref()).await?;
+    http::created(&created)
 }

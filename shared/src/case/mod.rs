@@ -1,6 +1,7 @@
 //! A dental case: its fields, how they are read from a request, and the repository that keeps them.
 
 mod change;
+mod create;
 pub mod details;
 mod item;
 mod procedure;
@@ -15,6 +16,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 pub use change::{CaseCreate, CaseUpdate, StatusChange};
+pub use create::Created;
 pub use procedure::{CaseType, ProcedureType};
 pub use read::{CasePage, EventPage};
 pub use repository::Cases;

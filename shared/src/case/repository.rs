@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Case, CaseCreate, CaseFields, CaseId, CaseUpdate, StatusChange,
+    Case, CaseFields, CaseId, CaseUpdate, StatusChange,
     change::Changed,
     item::{self, Kept},
 };
@@ -36,42 +36,6 @@ pub struct Cases<'a> {
 impl<'a> Cases<'a> {
     pub(crate) fn new(lab: &'a LabScope, services: &'a Services) -> Self {
         Self { lab, services }
-    }
-
-    /// Creates a case with the lab's next id.
-    ///
-    /// # Errors
-    /// Validation when LinksHub does not know the doctor or product; unavailable when a dependency fails.
-    pub async fn create(&self, new: CaseCreate) -> Result<Case, Error> {
-        self.check_references(None, &new.fields).await?;
-        let now = Timestamp::now();
-        let case = Case {
-            id: self.table().next_case_id(self.lab.lab_id()).await?,
-            lab_id: self.lab.lab_id(),
-            version: 1,
-            status: new.status,
-            fields: new.fields,
-            created_by: self.lab.user_id().to_string(),
-            created_at: now,
-            updated_at: now,
-            status_changed_at: now,
-            completed_at: None,
-            shipped_at: None,
-            delivered_at: None,
-        };
-        let event = self.event(Action::Created, &case, event::changes(None, Some(&case))?, None, None)?;
-        let actions = vec![
-            put(self.put(item::live(&case, &event.hash)?).condition_expression("attribute_not_exists(sk)"))?,
-            self.put_event(&event)?,
-            self.count(case.id, &[(case.status, 1)])?,
-        ];
-        match self.table().transact(actions).await {
-            Ok(()) => Ok(case),
-            Err(Refused::Failed(error)) => Err(error),
-            Err(Refused::Condition) => {
-                Err(Error::internal("the counter gave out the id of an existing case"))
-            }
-        }
     }
 
     /// The case, if it has one of the versions that the request is about. A lost race comes here again and finds out.
@@ -181,7 +145,11 @@ impl<'a> Cases<'a> {
     }
 
     /// Asks LinksHub about the doctor and the product, where they are new to the case.
-    async fn check_references(&self, before: Option<&CaseFields>, after: &CaseFields) -> Result<(), Error> {
+    pub(super) async fn check_references(
+        &self,
+        before: Option<&CaseFields>,
+        after: &CaseFields,
+    ) -> Result<(), Error> {
         let Some(linkshub) = self.lab.linkshub() else { return Ok(()) };
         let doctor =
             after.doctor_id.as_deref().filter(|id| before.and_then(|b| b.doctor_id.as_deref()) != Some(*id));
@@ -197,7 +165,7 @@ impl<'a> Cases<'a> {
     }
 
     /// The event that makes the version that `case` has.
-    fn event(
+    pub(super) fn event(
         &self,
         action: Action,
         case: &Case,
@@ -220,14 +188,14 @@ impl<'a> Cases<'a> {
         event.sealed()
     }
 
-    fn put_event(&self, event: &Event) -> Result<TransactWriteItem, Error> {
+    pub(super) fn put_event(&self, event: &Event) -> Result<TransactWriteItem, Error> {
         let mut item = item::to_item(event)?;
         item.extend(key(self.lab.lab_id(), &keys::event(event.case_id, event.version)));
         put(self.put(item).condition_expression("attribute_not_exists(sk)"))
     }
 
     /// Adds to the statistics of the lab.
-    fn count(&self, id: CaseId, changes: &[(Status, i64)]) -> Result<TransactWriteItem, Error> {
+    pub(super) fn count(&self, id: CaseId, changes: &[(Status, i64)]) -> Result<TransactWriteItem, Error> {
         let mut update = Update::builder()
             .table_name(self.table().name())
             .set_key(Some(key(self.lab.lab_id(), &keys::stats(id))));
@@ -254,7 +222,7 @@ impl<'a> Cases<'a> {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+    pub(super) fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
         Put::builder().table_name(self.table().name()).set_item(Some(item))
     }
 
@@ -263,7 +231,9 @@ impl<'a> Cases<'a> {
     }
 }
 
-fn put(builder: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactWriteItem, Error> {
+pub(super) fn put(
+    builder: aws_sdk_dynamodb::types::builders::PutBuilder,
+) -> Result<TransactWriteItem, Error> {
     Ok(TransactWriteItem::builder().put(builder.build().map_err(unbuilt)?).build())
 }
 

@@ -1,11 +1,12 @@
 //! The request body as a validated value.
 
 use lambda_http::http::header;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Request;
 use crate::{
     error::{Code, Error},
+    idempotency::IdempotencyKey,
     validate::Fields,
 };
 
@@ -26,6 +27,16 @@ pub fn json_body<T: FromObject>(request: &Request) -> Result<T, Error> {
     let value = T::from_object(&mut fields);
     fields.finish()?;
     value.ok_or_else(|| Error::internal("a body without faults has no value"))
+}
+
+/// The request's `Idempotency-Key`, if it has one, bound to its method, path and body.
+///
+/// # Errors
+/// Invalid parameter, when the header is no key.
+pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Error> {
+    let body = if request.body().is_empty() { Value::Null } else { Value::Object(json_object(request)?) };
+    let asked = json!([request.method().as_str(), super::raw_path(request).trim_end_matches('/'), body]);
+    IdempotencyKey::of(request.headers(), &asked)
 }
 
 fn json_object(request: &Request) -> Result<Map<String, Value>, Error> {

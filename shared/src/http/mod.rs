@@ -6,7 +6,7 @@ mod cors;
 mod params;
 mod respond;
 
-pub use body::{FromObject, MAX_BODY_BYTES, json_body};
+pub use body::{FromObject, MAX_BODY_BYTES, idempotency_key, json_body};
 pub use conditional::{Tags, if_match, ok_or_not_modified};
 pub(crate) use cors::allow_origin;
 pub use cors::{is_preflight, preflight};

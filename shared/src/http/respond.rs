@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Response, Result};
 use crate::{
-    case::Case,
+    case::{Case, Created},
     error::{Error, RETRY_AFTER_SECONDS},
     health::Health,
 };
@@ -51,9 +51,14 @@ pub fn ok_case(case: &Case) -> Result {
     single_case(StatusCode::OK, case)
 }
 
-/// 201 with the new case, its version as `ETag` and its `Location`.
-pub fn created(case: &Case) -> Result {
+/// 201 with the new case, its version as `ETag` and its `Location`; `Idempotency-Replayed` says if it is the answer to
+/// an earlier request with the same key.
+pub fn created(created: &Created) -> Result {
+    let case = &created.case;
     let mut response = single_case(StatusCode::CREATED, case)?;
+    if created.replayed {
+        response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
     let location = HeaderValue::try_from(format!("/api/v1/cases/{}", case.id))
         .map_err(|error| Error::internal(format!("a location is no header: {error}")))?;
     response.headers_mut().insert(header::LOCATION, location);
