@@ -17,6 +17,7 @@ mod integration {
     mod idempotency;
     mod lists;
     mod public;
+    mod restore;
     mod tenancy;
     mod validation;
     mod workflow;

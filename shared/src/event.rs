@@ -14,7 +14,9 @@ use crate::{
 
 choices! {
     /// What was done to a case.
-    Action { Created = "created", Updated = "updated", StatusChanged = "status_changed", Deleted = "deleted" }
+    Action { Created = "created", Updated = "updated", StatusChanged = "status_changed", Deleted = "deleted",
+        Restored = "restored",
+    }
 }
 
 /// One change of one case.
@@ -117,8 +119,17 @@ pub fn verify(case_id: CaseId, events: &[Event], last_hash: Option<&str>) -> Res
 }
 
 /// Fields that every change touches; the event says the same elsewhere.
-const BOOKKEEPING: &[&str] =
-    &["id", "lab_id", "version", "created_by", "created_at", "updated_at", "status_changed_at"];
+const BOOKKEEPING: &[&str] = &[
+    "id",
+    "lab_id",
+    "version",
+    "created_by",
+    "created_at",
+    "updated_at",
+    "status_changed_at",
+    "deleted_at",
+    "deleted_by",
+];
 
 /// The fields in which two states of a case differ; a new case differs from nothing.
 pub fn changes(before: Option<&Case>, after: Option<&Case>) -> Result<Vec<Change>, Error> {

@@ -20,23 +20,16 @@ pub(crate) fn case(id: CaseId) -> String {
     format!("{CASE_PREFIX}{:010}", id.get())
 }
 
-/// The end of the range of cases with smaller ids than this one.
-pub(crate) fn just_below(id: u64) -> String {
-    format!("{CASE_PREFIX}{:010}", id.saturating_sub(1))
-}
-
-/// The end of the range of all cases.
-pub(crate) fn last_case() -> String {
-    format!("{CASE_PREFIX}{:010}", CaseId::MAX)
-}
-
 /// What the sort keys of live cases start with.
 pub(crate) const CASE_PREFIX: &str = "CASE#";
 
 /// The sort key of a deleted case.
 pub(crate) fn deleted(id: CaseId) -> String {
-    format!("DELETED#{:010}", id.get())
+    format!("{DELETED_PREFIX}{:010}", id.get())
 }
+
+/// What the sort keys of deleted cases start with.
+pub(crate) const DELETED_PREFIX: &str = "DELETED#";
 
 /// The sort key of the event that made a version of a case.
 pub(crate) fn event(id: CaseId, version: u32) -> String {

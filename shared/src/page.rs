@@ -2,11 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{
-    config::PagingConfig,
-    error::Error,
-    http::{Query, Request},
-};
+use crate::{config::PagingConfig, http::Query};
 
 /// The page that a request asks for.
 pub(crate) struct PageRequest {
@@ -15,20 +11,15 @@ pub(crate) struct PageRequest {
 }
 
 impl PageRequest {
-    /// Reads `limit` (or `per_page`, its other name) and `cursor`; the operation has no other parameters.
-    ///
-    /// # Errors
-    /// Invalid parameter, with every fault.
-    pub(crate) fn of(request: &Request, paging: &PagingConfig) -> Result<Self, Error> {
-        let mut query = Query::of(request);
+    /// Takes `limit` (or `per_page`, its other name) and `cursor`; faults are recorded in `query`.
+    pub(crate) fn read(query: &mut Query, paging: &PagingConfig) -> Self {
         let limit = query.number("limit", 1..=paging.max_size);
         let per_page = query.number("per_page", 1..=paging.max_size);
         let cursor = query.text("cursor");
         if limit.is_some() && per_page.is_some() && limit != per_page {
             query.fault("per_page", "differs from limit; give one of them");
         }
-        query.finish()?;
-        Ok(Self { per_page: limit.or(per_page).unwrap_or(paging.default_size), cursor })
+        Self { per_page: limit.or(per_page).unwrap_or(paging.default_size), cursor }
     }
 
     /// How many items to read: one more than asked for tells whether another page follows.

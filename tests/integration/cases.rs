@@ -31,7 +31,7 @@ async fn a_case_is_created_with_the_labs_next_id_and_every_field() {
             "due_date": null, "doctor_id": null, "product_id": null, "assigned_to": null, "patient_info": null,
             "fixed_prosthetic": null, "denture": null, "night_guard": null, "implant": null, "created_by": "1",
             "created_at": created_at, "updated_at": updated_at, "status_changed_at": created_at, "completed_at": null,
-            "shipped_at": null, "delivered_at": null,
+            "shipped_at": null, "delivered_at": null, "deleted_at": null, "deleted_by": null,
             "allowed_transitions": ["quality_check", "completed", "on_hold", "returned", "cancelled"],
         })
     );

@@ -234,7 +234,7 @@ async fn the_permission_that_the_contract_names_is_the_one_that_the_handler_want
         ("viewer", &["read"]),
         ("technician", &["read", "update_status"]),
         ("member", &["read", "create", "update", "update_status"]),
-        ("admin", &["read", "create", "update", "update_status", "delete"]),
+        ("admin", &["read", "create", "update", "update_status", "delete", "restore"]),
     ];
     let service = Service::start().await;
     for operation in operations() {

@@ -22,6 +22,8 @@ const READ_ONLY: &[&str] = &[
     "completed_at",
     "shipped_at",
     "delivered_at",
+    "deleted_at",
+    "deleted_by",
     "allowed_transitions",
 ];
 

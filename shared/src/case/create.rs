@@ -12,9 +12,9 @@ use crate::{
     time::Timestamp,
 };
 
-/// A case that a request created, now or when it was sent before.
-pub struct Created {
-    /// The case as it was created.
+/// What a request that may come again has done: the case as it was then.
+pub struct Done {
+    /// The case as it was answered first.
     pub case: Case,
     /// Whether this is the answer to an earlier request with the same key.
     pub replayed: bool,
@@ -26,7 +26,7 @@ impl Cases<'_> {
     /// # Errors
     /// Validation when LinksHub does not know the doctor or product; idempotency key reused; unavailable when a
     /// dependency fails.
-    pub async fn create(&self, new: CaseCreate, once: Option<&IdempotencyKey>) -> Result<Created, Error> {
+    pub async fn create(&self, new: CaseCreate, once: Option<&IdempotencyKey>) -> Result<Done, Error> {
         let preparation = async {
             self.check_references(None, &new.fields).await?;
             self.table().next_case_id(self.lab.lab_id()).await
@@ -34,7 +34,7 @@ impl Cases<'_> {
         // Asked together, so that a key costs no time. A replay leaves an id unused.
         let (answered, id) = tokio::join!(self.answered(once), preparation);
         if let Some(case) = answered? {
-            return Ok(Created { case, replayed: true });
+            return Ok(Done { case, replayed: true });
         }
         let now = Timestamp::now();
         let case = Case {
@@ -50,6 +50,8 @@ impl Cases<'_> {
             completed_at: None,
             shipped_at: None,
             delivered_at: None,
+            deleted_at: None,
+            deleted_by: None,
         };
         let event = self.event(Action::Created, &case, event::changes(None, Some(&case))?, None, None)?;
         let mut actions = vec![
@@ -61,18 +63,18 @@ impl Cases<'_> {
             actions.push(self.put_answer(once, &case, now)?);
         }
         match self.table().transact(actions).await {
-            Ok(()) => Ok(Created { case, replayed: false }),
+            Ok(()) => Ok(Done { case, replayed: false }),
             Err(Refused::Failed(error)) => Err(error),
             // The same request at the same time was faster; nothing of this one was written.
             Err(Refused::Condition) => match self.answered(once).await? {
-                Some(case) => Ok(Created { case, replayed: true }),
+                Some(case) => Ok(Done { case, replayed: true }),
                 None => Err(Error::internal("the counter gave out the id of an existing case")),
             },
         }
     }
 
     /// What was answered to the request before, if it has a key and was.
-    async fn answered(&self, once: Option<&IdempotencyKey>) -> Result<Option<Case>, Error> {
+    pub(super) async fn answered(&self, once: Option<&IdempotencyKey>) -> Result<Option<Case>, Error> {
         let Some(once) = once else { return Ok(None) };
         let Some(item) = self.table().get(self.lab.lab_id(), &self.answer_key(once)).await? else {
             return Ok(None);
@@ -81,7 +83,7 @@ impl Cases<'_> {
         if record.is_current(Timestamp::now()) { once.replay(record).map(Some) } else { Ok(None) }
     }
 
-    fn put_answer(
+    pub(super) fn put_answer(
         &self,
         once: &IdempotencyKey,
         answer: &Case,

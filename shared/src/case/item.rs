@@ -37,17 +37,10 @@ pub(super) fn live(case: &Case, last_event_hash: &str) -> Result<Item, Error> {
 }
 
 /// A deleted case: without the attributes that the indexes are made of, and with an end (seconds since the Unix epoch).
-pub(super) fn deleted(
-    case: &Case,
-    last_event_hash: &str,
-    user_id: &str,
-    expires_at: i64,
-) -> Result<Item, Error> {
+pub(super) fn deleted(case: &Case, last_event_hash: &str, expires_at: i64) -> Result<Item, Error> {
     let mut item = to_item(case)?;
     item.extend(key(case.lab_id, &keys::deleted(case.id)));
     item.insert(LAST_EVENT_HASH.to_owned(), text(last_event_hash));
-    item.insert("deleted_at".to_owned(), text(case.updated_at.to_string()));
-    item.insert("deleted_by".to_owned(), text(user_id));
     item.insert("expires_at".to_owned(), number(expires_at));
     Ok(item)
 }

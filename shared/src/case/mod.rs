@@ -2,6 +2,7 @@
 
 mod change;
 mod create;
+mod delete;
 pub mod details;
 mod item;
 mod procedure;
@@ -16,7 +17,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 pub use change::{CaseCreate, CaseUpdate, StatusChange};
-pub use create::Created;
+pub use create::Done;
 pub use procedure::{CaseType, ProcedureType};
 pub use read::{CasePage, EventPage};
 pub use repository::Cases;
@@ -178,6 +179,10 @@ pub struct Case {
     pub shipped_at: Option<Timestamp>,
     /// When it was delivered.
     pub delivered_at: Option<Timestamp>,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// The user who deleted it.
+    pub deleted_by: Option<String>,
 }
 
 impl Case {

@@ -9,8 +9,9 @@ use super::{
 use crate::{
     error::Error,
     event::{self, Event, Verification},
-    http::Request,
+    http::{Query, Request},
     keys,
+    lab::Permission,
     page::{PageRequest, Pagination},
     table::{Order, Range},
 };
@@ -44,23 +45,30 @@ impl Cases<'_> {
         self.get_kept(id).await.map(|kept| kept.case)
     }
 
-    /// A page of the lab's cases, newest first: the one that the request's `limit` (or `per_page`) and `cursor` name.
+    /// A page of the lab's cases, newest first: the one that the request's `limit` (or `per_page`) and `cursor` name;
+    /// with `deleted=true`, of the deleted ones.
     ///
     /// # Errors
-    /// Invalid parameter, with every fault; invalid cursor.
+    /// Invalid parameter, with every fault; invalid cursor; forbidden, for deleted cases without the permission.
     pub async fn list(&self, request: &Request) -> Result<CasePage, Error> {
-        let page = PageRequest::of(request, &self.services.paging)?;
-        let before = self.open_cursor("cases", &page)?;
-        let range = Range {
-            from: keys::CASE_PREFIX.to_owned(),
-            to: before.map_or_else(keys::last_case, keys::just_below),
-            order: Order::Descending,
-        };
+        let mut query = Query::of(request);
+        let page = PageRequest::read(&mut query, &self.services.paging);
+        let deleted = query.boolean("deleted").unwrap_or(false);
+        query.finish()?;
+        if deleted {
+            self.lab.require(Permission::Restore)?;
+        }
+        let list = if deleted { "deleted cases" } else { "cases" };
+        let prefix = if deleted { keys::DELETED_PREFIX } else { keys::CASE_PREFIX };
+        // Up to the last id, or to the one below the page before.
+        let newest = self.open_cursor(list, &page)?.map_or(CaseId::MAX, |id| id.saturating_sub(1));
+        let to = format!("{prefix}{newest:010}");
+        let range = Range { from: prefix.to_owned(), to, order: Order::Descending };
         let (items, stopped_early) = self.table().range(self.lab.lab_id(), range, page.read_limit()).await?;
         let mut cases = items.into_iter().map(from_item).collect::<Result<Vec<Case>, Error>>()?;
         let more = page.cut(&mut cases, stopped_early);
         let last = cases.last().filter(|_| more).map(|case| case.id.get());
-        Ok(CasePage { pagination: self.pagination("cases", &page, last), cases })
+        Ok(CasePage { pagination: self.pagination(list, &page, last), cases })
     }
 
     /// A page of the events of a case, oldest first; also of one that was deleted.
@@ -68,7 +76,9 @@ impl Cases<'_> {
     /// # Errors
     /// Case not found; invalid parameter; invalid cursor.
     pub async fn history(&self, id: CaseId, request: &Request) -> Result<EventPage, Error> {
-        let page = PageRequest::of(request, &self.services.paging)?;
+        let mut query = Query::of(request);
+        let page = PageRequest::read(&mut query, &self.services.paging);
+        query.finish()?;
         let list = format!("history of {id}");
         let after = self.open_cursor(&list, &page)?.unwrap_or(0);
         let (mut events, stopped_early) = self.events_after(id, after, Some(page.read_limit())).await?;
@@ -104,13 +114,16 @@ impl Cases<'_> {
         item.map_or_else(|| Err(Error::case_not_found()), Kept::from_item)
     }
 
+    /// The case, if it is deleted.
+    pub(super) async fn get_deleted(&self, id: CaseId) -> Result<Option<Kept>, Error> {
+        let item = self.table().get(self.lab.lab_id(), &keys::deleted(id)).await?;
+        item.map(Kept::from_item).transpose()
+    }
+
     async fn get_anywhere(&self, id: CaseId) -> Result<Kept, Error> {
         match self.table().get(self.lab.lab_id(), &keys::case(id)).await? {
             Some(item) => Kept::from_item(item),
-            None => {
-                let deleted = self.table().get(self.lab.lab_id(), &keys::deleted(id)).await?;
-                deleted.map_or_else(|| Err(Error::case_not_found()), Kept::from_item)
-            }
+            None => self.get_deleted(id).await?.ok_or_else(Error::case_not_found),
         }
     }
 

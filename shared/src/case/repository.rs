@@ -3,7 +3,7 @@
 
 use aws_sdk_dynamodb::{
     error::BuildError,
-    types::{Delete, Put, TransactWriteItem, Update},
+    types::{Put, TransactWriteItem, Update},
 };
 
 use super::{
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How often a change is made anew on the state that another writer left; each try is two round trips.
-const ATTEMPTS: usize = 8;
+pub(super) const ATTEMPTS: usize = 8;
 
 /// The cases of the lab that a scope opened.
 pub struct Cases<'a> {
@@ -39,7 +39,7 @@ impl<'a> Cases<'a> {
     }
 
     /// The case, if it has one of the versions that the request is about. A lost race comes here again and finds out.
-    async fn get_if(&self, id: CaseId, only: Option<&Tags>) -> Result<Kept, Error> {
+    pub(super) async fn get_if(&self, id: CaseId, only: Option<&Tags>) -> Result<Kept, Error> {
         let kept = self.get_kept(id).await?;
         only.map_or(Ok(()), |tags| tags.check(&kept.case)).map(|()| kept)
     }
@@ -78,33 +78,6 @@ impl<'a> Cases<'a> {
             let after = Case { status: change.status, ..before.case.clone() };
             if let Some(after) = self.replace(Action::StatusChanged, &before, after, reason).await? {
                 return Ok(after);
-            }
-        }
-        Err(lost_every_race())
-    }
-
-    /// Deletes a case, if it has one of the versions in `only`: it leaves every list, and stays in the table as a deleted case.
-    ///
-    /// # Errors
-    /// Case not found; precondition failed; conflict when other writers win every time.
-    pub async fn delete(&self, id: CaseId, only: Option<&Tags>) -> Result<(), Error> {
-        for _ in 0..ATTEMPTS {
-            let Kept { case, last_event_hash } = self.get_if(id, only).await?;
-            let user_id = self.lab.user_id().as_str();
-            let deleted = Case { version: case.version + 1, updated_at: Timestamp::now(), ..case.clone() };
-            let end = deleted.updated_at.epoch_seconds_after_days(self.services.retention_days);
-            let event = self.event(Action::Deleted, &deleted, Vec::new(), None, last_event_hash)?;
-            let item = item::deleted(&deleted, &event.hash, user_id, end)?;
-            let actions = vec![
-                self.delete_version(&case)?,
-                put(self.put(item).condition_expression("attribute_not_exists(sk)"))?,
-                self.put_event(&event)?,
-                self.count(id, &[(case.status, -1)])?,
-            ];
-            match self.table().transact(actions).await {
-                Ok(()) => return Ok(()),
-                Err(Refused::Failed(error)) => return Err(error),
-                Err(Refused::Condition) => {}
             }
         }
         Err(lost_every_race())
@@ -211,17 +184,6 @@ impl<'a> Cases<'a> {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    fn delete_version(&self, case: &Case) -> Result<TransactWriteItem, Error> {
-        let delete = Delete::builder()
-            .table_name(self.table().name())
-            .set_key(Some(key(self.lab.lab_id(), &keys::case(case.id))))
-            .condition_expression("version = :version")
-            .expression_attribute_values(":version", number(case.version))
-            .build()
-            .map_err(unbuilt)?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
-    }
-
     pub(super) fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
         Put::builder().table_name(self.table().name()).set_item(Some(item))
     }
@@ -246,10 +208,10 @@ fn of_version(
         .expression_attribute_values(":version", number(version))
 }
 
-fn unbuilt(error: BuildError) -> Error {
+pub(super) fn unbuilt(error: BuildError) -> Error {
     Error::internal(format!("a request does not build: {error}"))
 }
 
-fn lost_every_race() -> Error {
+pub(super) fn lost_every_race() -> Error {
     Error::new(Code::Conflict, "The case is being changed by others at this moment. Try again.")
 }

@@ -102,6 +102,16 @@ impl Query {
         number
     }
 
+    /// Takes `true` or `false`.
+    pub fn boolean(&mut self, name: &str) -> Option<bool> {
+        let text = self.text(name)?;
+        let value = text.parse().ok();
+        if value.is_none() {
+            self.fault(name, "must be true or false");
+        }
+        value
+    }
+
     /// Records a fault of a parameter.
     pub fn fault(&mut self, name: &str, detail: &str) {
         self.faults.push(Fault::new(format!("/query/{name}"), detail));

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Response, Result};
 use crate::{
-    case::{Case, Created},
+    case::{Case, Done},
     error::{Error, RETRY_AFTER_SECONDS},
     health::Health,
 };
@@ -53,15 +53,24 @@ pub fn ok_case(case: &Case) -> Result {
 
 /// 201 with the new case, its version as `ETag` and its `Location`; `Idempotency-Replayed` says if it is the answer to
 /// an earlier request with the same key.
-pub fn created(created: &Created) -> Result {
-    let case = &created.case;
-    let mut response = single_case(StatusCode::CREATED, case)?;
-    if created.replayed {
-        response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
-    }
-    let location = HeaderValue::try_from(format!("/api/v1/cases/{}", case.id))
+pub fn created(done: &Done) -> Result {
+    let mut response = answer_once(StatusCode::CREATED, done)?;
+    let location = HeaderValue::try_from(format!("/api/v1/cases/{}", done.case.id))
         .map_err(|error| Error::internal(format!("a location is no header: {error}")))?;
     response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}
+
+/// 200 with a case that the request changed, now or when it was sent before.
+pub fn done(done: &Done) -> Result {
+    answer_once(StatusCode::OK, done)
+}
+
+fn answer_once(status: StatusCode, done: &Done) -> Result {
+    let mut response = single_case(status, &done.case)?;
+    if done.replayed {
+        response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
     Ok(response)
 }
 

@@ -13,6 +13,8 @@ pub enum Permission {
     UpdateStatus,
     /// Remove cases.
     Delete,
+    /// See removed cases and bring them back.
+    Restore,
 }
 
 impl Permission {
@@ -24,6 +26,7 @@ impl Permission {
             Permission::Update => "update",
             Permission::UpdateStatus => "update_status",
             Permission::Delete => "delete",
+            Permission::Restore => "restore",
         }
     }
 }
@@ -40,7 +43,7 @@ impl Permissions {
             "viewer" => vec![P::Read],
             "technician" => vec![P::Read, P::UpdateStatus],
             "member" | "dentist" => vec![P::Read, P::Create, P::Update, P::UpdateStatus],
-            "admin" => vec![P::Read, P::Create, P::Update, P::UpdateStatus, P::Delete],
+            "admin" => vec![P::Read, P::Create, P::Update, P::UpdateStatus, P::Delete, P::Restore],
             _ => vec![],
         })
     }
@@ -51,7 +54,7 @@ impl Permissions {
         let of = |attribute| match attribute {
             "lab.patient.read" => &[P::Read][..],
             "lab.patient.write" => &[P::Create, P::Update, P::UpdateStatus],
-            "lab.patient.delete" => &[P::Delete],
+            "lab.patient.delete" => &[P::Delete, P::Restore],
             _ => &[],
         };
         Self(attributes.into_iter().flat_map(of).copied().collect())

@@ -1,0 +1,14 @@
+//! `POST /api/v1/cases/{id}/restore`: brings a deleted case back.
+
+use shared::{
+    http::{self, Request},
+    lab::{LabScope, Permission},
+};
+
+/// Answers 200 with the case as it is again.
+pub async fn handler(lab: LabScope, req: Request) -> http::Result {
+    lab.require(Permission::Restore)?;
+    http::no_query(&req)?;
+    let restored = lab.cases().restore(http::case_id(&req)?, http::idempotency_key(&req)?.as_ref()).await?;
+    http::done(&restored)
+}
