@@ -13,6 +13,7 @@ mod integration {
     mod conditional;
     mod contract;
     mod dependencies;
+    mod due_dates;
     mod history;
     mod idempotency;
     mod lists;

@@ -5,6 +5,8 @@
 
 use std::{fmt, str::FromStr};
 
+use jiff::civil::Date;
+
 /// A value that must not be shown: `Debug` prints a placeholder and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -75,6 +77,20 @@ impl<'a> Env<'a> {
                 default
             }
         }
+    }
+
+    fn dates(&mut self, name: &str) -> Vec<Date> {
+        let list = self.optional(name).unwrap_or_default();
+        let dates: Option<Vec<Date>> = list
+            .split(',')
+            .map(str::trim)
+            .filter(|date| !date.is_empty())
+            .map(|date| date.parse().ok())
+            .collect();
+        dates.unwrap_or_else(|| {
+            self.fault(name, "must be a comma-separated list of dates such as 2026-12-25");
+            Vec::new()
+        })
     }
 
     fn base_url(&mut self, name: &str, stage: Stage, text: String) -> String {
@@ -298,6 +314,8 @@ pub struct Config {
     pub paging: PagingConfig,
     /// `RETENTION_DAYS`: how long a deleted case is kept.
     pub retention_days: u32,
+    /// `HOLIDAYS`: the days besides weekends on which labs do not work, for lead times.
+    pub holidays: Vec<Date>,
 }
 
 /// Seven years with their leap days.
@@ -317,6 +335,7 @@ impl Config {
                 .map(|text| env.base_url("LINKSHUB_BASE_URL", stage, text)),
             token: TokenConfig::read(&mut env, stage),
             paging: PagingConfig::read(&mut env, stage),
+            holidays: env.dates("HOLIDAYS"),
             retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
         };
         if config.retention_days == 0 {

@@ -4,6 +4,7 @@
 //! lab's cases through it. [`runtime`] starts it; [`http`] reads requests and makes responses; [`error`] is the table
 //! of everything that can go wrong.
 
+pub mod calendar;
 mod canonical;
 pub mod case;
 pub mod config;

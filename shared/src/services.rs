@@ -1,6 +1,7 @@
 //! What a function behind a login needs, made once when it starts.
 
 use crate::{
+    calendar::Calendar,
     config::{Config, PagingConfig},
     cursor::CursorKey,
     linkshub::LinksHub,
@@ -19,6 +20,7 @@ pub struct Services {
     pub(crate) paging: PagingConfig,
     pub(crate) cursors: CursorKey,
     pub(crate) retention_days: u32,
+    pub(crate) calendar: Calendar,
 }
 
 impl Services {
@@ -36,6 +38,7 @@ impl Services {
             cursors: CursorKey::new(&config.paging.cursor_key),
             paging: config.paging.clone(),
             retention_days: config.retention_days,
+            calendar: Calendar::new(config.holidays.clone()),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::{SignedDuration, Unit, fmt::temporal::DateTimePrinter};
+use jiff::{SignedDuration, Unit, civil::Date, fmt::temporal::DateTimePrinter, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A moment in UTC to the millisecond, written as `2026-11-24T09:30:00.000Z`; text order is time order.
@@ -24,6 +24,11 @@ impl Timestamp {
     pub fn epoch_seconds_after_days(self, days: u32) -> i64 {
         let later = self.0.checked_add(SignedDuration::from_hours(i64::from(days) * 24));
         later.unwrap_or(jiff::Timestamp::MAX).as_second()
+    }
+
+    /// The calendar date in UTC.
+    pub fn date(self) -> Date {
+        TimeZone::UTC.to_datetime(self.0).date()
     }
 
     fn truncated(moment: jiff::Timestamp) -> Self {

@@ -22,13 +22,16 @@ async fn a_case_is_created_with_the_labs_next_id_and_every_field() {
     assert_eq!(reply.header("cache-control"), Some("no-store"));
     let (created_at, updated_at) = (case["created_at"].clone(), case["updated_at"].clone());
     assert_eq!(created_at, updated_at);
+    let today = created_at.as_str().unwrap();
+    let (number, due) = (format!("RIVERSIDE-{}{}-1", &today[..4], &today[5..7]), case["due_date"].clone());
+    assert!(due.as_str() > Some(&today[..10]), "{due}");
     assert_eq!(
         case,
         json!({
-            "id": 1, "lab_id": 123, "version": 1, "status": "in_progress", "patient_name": "John Smith",
-            "procedure_type": "Crown", "case_type": "fixed_prosthetic", "case_name": null, "description": null,
+            "id": 1, "lab_id": 123, "version": 1, "status": "in_progress", "case_number": number,
+            "patient_name": "John Smith", "procedure_type": "Crown", "case_type": "fixed_prosthetic", "case_name": null, "description": null,
             "notes": "Upper right molar", "special_instructions": null, "priority": "medium", "rush_order": false,
-            "due_date": null, "doctor_id": null, "product_id": null, "assigned_to": null, "patient_info": null,
+            "due_date": due, "earliest_due_date": due, "warnings": [], "doctor_id": null, "product_id": null, "assigned_to": null, "patient_info": null,
             "fixed_prosthetic": null, "denture": null, "night_guard": null, "implant": null, "created_by": "1",
             "created_at": created_at, "updated_at": updated_at, "status_changed_at": created_at, "completed_at": null,
             "shipped_at": null, "delivered_at": null, "deleted_at": null, "deleted_by": null,
@@ -49,7 +52,7 @@ async fn creating_writes_the_case_its_event_and_the_statistics() {
     let stored = &items["CASE#0000000001"];
     assert_eq!(stored["live_id"], 1);
     assert_eq!(stored["status_key"], "123#in_progress");
-    assert_eq!(stored["due_key"], "9999-12-31#0000000001");
+    assert_eq!(stored["due_key"], format!("{}#0000000001", case["due_date"].as_str().unwrap()));
     assert!(stored.get("denture").is_none(), "what is unset takes no room");
     let event = &items["EVENT#0000000001#000001"];
     assert_eq!(event["action"], "created");
@@ -60,7 +63,18 @@ async fn creating_writes_the_case_its_event_and_the_statistics() {
         event["changes"].as_array().unwrap().iter().map(|change| change["field"].as_str().unwrap()).collect();
     assert_eq!(
         changed,
-        ["case_type", "notes", "patient_name", "priority", "procedure_type", "rush_order", "status"]
+        [
+            "case_number",
+            "case_type",
+            "due_date",
+            "earliest_due_date",
+            "notes",
+            "patient_name",
+            "priority",
+            "procedure_type",
+            "rush_order",
+            "status"
+        ]
     );
     assert_eq!(items["STATS#01"]["in_progress"], 1);
 }
@@ -105,14 +119,14 @@ fn assert_contains(whole: &Value, part: &Value, at: &str) {
 async fn an_update_changes_what_it_names_and_null_clears() {
     let service = Service::start().await;
     let before = service.create("admin", first_case()).await;
-    let update = json!({"notes": null, "priority": "high", "due_date": "2026-12-24", "case_name": "Molar"});
+    let update = json!({"notes": null, "priority": "high", "due_date": "2999-12-24", "case_name": "Molar"});
     let reply = service.as_user("member", "PUT", "/api/v1/cases/1").json(update).send().await;
     let after = reply.expect(200);
     assert_eq!(reply.header("etag"), Some("\"2\""));
     let mut expected = before.clone();
     expected["notes"] = Value::Null;
     expected["priority"] = json!("high");
-    expected["due_date"] = json!("2026-12-24");
+    expected["due_date"] = json!("2999-12-24");
     expected["case_name"] = json!("Molar");
     expected["version"] = json!(2);
     expected["updated_at"] = after["updated_at"].clone();
@@ -120,7 +134,7 @@ async fn an_update_changes_what_it_names_and_null_clears() {
     assert!(after["updated_at"].as_str() >= before["updated_at"].as_str());
 
     let items = service.items(123).await;
-    assert_eq!(items["CASE#0000000001"]["due_key"], "2026-12-24#0000000001");
+    assert_eq!(items["CASE#0000000001"]["due_key"], "2999-12-24#0000000001");
     let event = &items["EVENT#0000000001#000002"];
     assert_eq!(event["action"], "updated");
     assert_eq!(event["user_id"], "3");
@@ -128,7 +142,7 @@ async fn an_update_changes_what_it_names_and_null_clears() {
         event["changes"],
         json!([
             {"field": "case_name", "from": null, "to": "Molar"},
-            {"field": "due_date", "from": null, "to": "2026-12-24"},
+            {"field": "due_date", "from": before["due_date"], "to": "2999-12-24"},
             {"field": "notes", "from": "Upper right molar", "to": null},
             {"field": "priority", "from": "medium", "to": "high"},
         ])

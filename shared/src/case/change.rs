@@ -14,6 +14,9 @@ use crate::{
 const READ_ONLY: &[&str] = &[
     "id",
     "lab_id",
+    "case_number",
+    "earliest_due_date",
+    "warnings",
     "version",
     "created_by",
     "created_at",

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
-use super::{Case, CaseCreate, Cases, item, repository::put};
+use super::{Case, CaseCreate, CaseId, Cases, item, repository::put};
 use crate::{
     error::Error,
     event::{self, Action},
@@ -36,13 +36,15 @@ impl Cases<'_> {
         if let Some(case) = answered? {
             return Ok(Done { case, replayed: true });
         }
-        let now = Timestamp::now();
-        let case = Case {
-            id: id?,
+        let (id, now) = (id?, Timestamp::now());
+        let mut case = Case {
+            id,
             lab_id: self.lab.lab_id(),
             version: 1,
             status: new.status,
+            case_number: case_number(self.lab.lab_code(), now, id),
             fields: new.fields,
+            earliest_due_date: now.date(),
             created_by: self.lab.user_id().to_string(),
             created_at: now,
             updated_at: now,
@@ -53,6 +55,8 @@ impl Cases<'_> {
             deleted_at: None,
             deleted_by: None,
         };
+        case.settle_lead_time(&self.services.calendar);
+        case.fields.due_date.get_or_insert(case.earliest_due_date);
         let event = self.event(Action::Created, &case, event::changes(None, Some(&case))?, None, None)?;
         let mut actions = vec![
             put(self.put(item::live(&case, &event.hash)?).condition_expression("attribute_not_exists(sk)"))?,
@@ -102,4 +106,10 @@ impl Cases<'_> {
     fn answer_key(&self, once: &IdempotencyKey) -> String {
         keys::idempotency(self.lab.user_id().as_str(), once.as_str())
     }
+}
+
+/// `RIVERSIDE-202611-42`.
+fn case_number(lab_code: &str, created: Timestamp, id: CaseId) -> String {
+    let date = created.date();
+    format!("{lab_code}-{:04}{:02}-{id}", date.year(), date.month())
 }

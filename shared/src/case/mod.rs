@@ -23,7 +23,9 @@ pub use read::{CasePage, EventPage};
 pub use repository::Cases;
 
 use crate::{
+    calendar::Calendar,
     choices,
+    error::Fault,
     lab::LabId,
     time::Timestamp,
     validate::{Fields, boolean, choice, date, reference, text},
@@ -117,6 +119,12 @@ pub struct CaseFields {
 }
 
 impl CaseFields {
+    /// The business days that the work takes; a rush order halves them.
+    fn lead_days(&self) -> u32 {
+        let days = self.procedure_type.map_or(procedure::OTHER_LEAD_DAYS, ProcedureType::lead_days);
+        if self.rush_order { (days / 2).max(1) } else { days }
+    }
+
     /// Sets the fields that the object names; the others keep their values, and `null` clears. Then the rules between
     /// the fields are settled.
     fn apply(&mut self, fields: &mut Fields) {
@@ -162,9 +170,13 @@ pub struct Case {
     pub version: u32,
     /// Where it stands.
     pub status: Status,
+    /// How the lab and its dentists name it: lab code, year and month, id.
+    pub case_number: String,
     /// What clients set.
     #[serde(flatten)]
     pub fields: CaseFields,
+    /// The first day that the lead time allows.
+    pub earliest_due_date: Date,
     /// The user who created it.
     pub created_by: String,
     /// When it was created.
@@ -188,7 +200,20 @@ pub struct Case {
 impl Case {
     /// The case as the API shows it: with what follows from it.
     pub fn view(&self) -> CaseView<'_> {
-        CaseView { case: self, allowed_transitions: self.status.next() }
+        CaseView { case: self, allowed_transitions: self.status.next(), warnings: self.warnings() }
+    }
+
+    /// What was accepted, but should be looked at: labs decide.
+    fn warnings(&self) -> Vec<Fault> {
+        let earliest = self.earliest_due_date;
+        let early = self.fields.due_date.is_some_and(|due| due < earliest);
+        let warning = || Fault::new("/due_date", format!("is earlier than the lead time allows: {earliest}"));
+        early.then(warning).into_iter().collect()
+    }
+
+    /// Works out the first day that the lead time allows, counted from the day of creation.
+    fn settle_lead_time(&mut self, calendar: &Calendar) {
+        self.earliest_due_date = calendar.after(self.created_at.date(), self.fields.lead_days());
     }
 
     /// Notes when the case came into its status.
@@ -209,4 +234,5 @@ pub struct CaseView<'a> {
     #[serde(flatten)]
     case: &'a Case,
     allowed_transitions: &'static [Status],
+    warnings: Vec<Fault>,
 }

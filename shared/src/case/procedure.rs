@@ -23,6 +23,9 @@ choices! {
     }
 }
 
+/// The business days that work takes which has no lead time of its own.
+pub(super) const OTHER_LEAD_DAYS: u32 = 5;
+
 impl ProcedureType {
     /// The kinds of case that it can be made in; the first is assumed when the request does not say.
     pub fn case_types(self) -> &'static [CaseType] {
@@ -56,6 +59,20 @@ impl ProcedureType {
         match details.kind {
             DentureType::PartialUpper | DentureType::PartialLower => Self::PartialDenture,
             _ => Self::Denture,
+        }
+    }
+
+    /// The business days that the work takes.
+    pub fn lead_days(self) -> u32 {
+        use ProcedureType as P;
+        match self {
+            P::Inlay | P::Onlay => 3,
+            P::Crown => 5,
+            P::Bridge | P::Veneer => 7,
+            P::ImplantCrown => 10,
+            P::PartialDenture => 14,
+            P::Denture => 21,
+            P::NightGuard | P::Implant | P::Orthodontic | P::Other => OTHER_LEAD_DAYS,
         }
     }
 

@@ -96,6 +96,7 @@ impl<'a> Cases<'a> {
         if after == *before {
             return Ok(Some(after));
         }
+        after.settle_lead_time(&self.services.calendar);
         after.version += 1;
         after.updated_at = Timestamp::now();
         if before.status != after.status {

@@ -29,6 +29,7 @@ pub struct LabScope {
     services: Arc<Services>,
     token: AccessToken,
     lab_id: LabId,
+    lab_code: String,
     permissions: Permissions,
     request_id: String,
 }
@@ -50,7 +51,8 @@ impl LabScope {
             Grant::Unknown => services.ums.permissions(&token, membership.lab_id).await?,
         };
         let lab_id = membership.lab_id;
-        Ok(Self { services, token, lab_id, permissions, request_id: request_id.to_owned() })
+        let lab_code = membership.code.clone().unwrap_or_else(|| format!("LAB{lab_id}"));
+        Ok(Self { services, token, lab_id, lab_code, permissions, request_id: request_id.to_owned() })
     }
 
     /// Refuses a caller who lacks the permission.
@@ -90,6 +92,11 @@ impl LabScope {
     /// The lab.
     pub fn lab_id(&self) -> LabId {
         self.lab_id
+    }
+
+    /// The lab's short code, as case numbers begin.
+    pub fn lab_code(&self) -> &str {
+        &self.lab_code
     }
 
     /// The caller's user id.
@@ -164,6 +171,7 @@ mod tests {
     fn membership(lab: u64) -> Membership {
         Membership {
             lab_id: LabId::new(lab).unwrap(),
+            code: None,
             name: format!("Lab {lab}"),
             grant: Grant::Role("member".into()),
         }

@@ -34,6 +34,8 @@ pub enum Grant {
 pub struct Membership {
     /// The lab.
     pub lab_id: LabId,
+    /// Its short code, which begins its case numbers; not told by every source.
+    pub code: Option<String>,
     /// Its name.
     pub name: String,
     /// What the member may do there.
@@ -201,7 +203,12 @@ fn from_rows(told: Memberships, token: &AccessToken) -> Result<Vec<Membership>, 
     }
     let active = told.memberships.into_iter().filter(|row| row.is_active && row.lab.is_active);
     Ok(active
-        .map(|row| Membership { lab_id: row.lab.id, name: row.lab.name, grant: Grant::Role(row.role) })
+        .map(|row| Membership {
+            lab_id: row.lab.id,
+            code: row.lab.code,
+            name: row.lab.name,
+            grant: Grant::Role(row.role),
+        })
         .collect())
 }
 
@@ -209,7 +216,7 @@ fn from_labs(told: Labs) -> Vec<Membership> {
     told.labs
         .into_iter()
         .filter(|lab| lab.is_active)
-        .map(|lab| Membership { lab_id: lab.id, name: lab.name, grant: Grant::Unknown })
+        .map(|lab| Membership { lab_id: lab.id, code: lab.code, name: lab.name, grant: Grant::Unknown })
         .collect()
 }
 
@@ -219,6 +226,7 @@ fn from_claims(claims: &[LabClaim]) -> Vec<Membership> {
         .filter(|claim| claim.membership_status == "active")
         .map(|claim| Membership {
             lab_id: claim.lab_id,
+            code: None,
             name: claim.lab_name.clone(),
             grant: Grant::Role(claim.role.clone()),
         })

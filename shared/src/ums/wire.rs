@@ -55,6 +55,7 @@ pub(crate) struct Labs {
 #[derive(Deserialize)]
 pub(crate) struct Lab {
     pub id: LabId,
+    pub code: Option<String>,
     pub name: String,
     pub is_active: bool,
 }
