@@ -18,6 +18,7 @@ mod integration {
     mod idempotency;
     mod lists;
     mod public;
+    mod remakes;
     mod restore;
     mod tenancy;
     mod validation;

@@ -15,7 +15,7 @@ use crate::{
 choices! {
     /// What was done to a case.
     Action { Created = "created", Updated = "updated", StatusChanged = "status_changed", Deleted = "deleted",
-        Restored = "restored",
+        Restored = "restored", Remade = "remade",
     }
 }
 

@@ -43,6 +43,7 @@ async fn every_function_can_be_invoked_with_its_event() {
         ("get-doctor", 200),
         ("delete-case", 204),
         ("restore-case", 200),
+        ("remake-case", 201),
         ("catalog", 200),
         ("health", 200),
         ("docs", 200),

@@ -220,6 +220,7 @@ fn functions(settings: &BTreeMap<String, String>) -> BTreeMap<&'static str, Box<
         ("get-doctor", lab!(get_doctor::handler)),
         ("health", public!(move |request| health::handler(probe.clone(), request))),
         ("list-cases", lab!(list_cases::handler)),
+        ("remake-case", lab!(remake_case::handler)),
         ("restore-case", lab!(restore_case::handler)),
         ("update-case", lab!(update_case::handler)),
         ("update-case-status", lab!(update_case_status::handler)),

@@ -31,7 +31,8 @@ async fn a_case_is_created_with_the_labs_next_id_and_every_field() {
             "id": 1, "lab_id": 123, "version": 1, "status": "in_progress", "case_number": number,
             "patient_name": "John Smith", "procedure_type": "Crown", "case_type": "fixed_prosthetic", "case_name": null, "description": null,
             "notes": "Upper right molar", "special_instructions": null, "priority": "medium", "rush_order": false,
-            "due_date": due, "earliest_due_date": due, "warnings": [], "doctor_id": null, "product_id": null, "assigned_to": null, "patient_info": null,
+            "due_date": due, "earliest_due_date": due, "warnings": [], "remake_of": null, "remake_reason_code": null,
+            "remakes": [], "doctor_id": null, "product_id": null, "assigned_to": null, "patient_info": null,
             "fixed_prosthetic": null, "denture": null, "night_guard": null, "implant": null, "created_by": "1",
             "created_at": created_at, "updated_at": updated_at, "status_changed_at": created_at, "completed_at": null,
             "shipped_at": null, "delivered_at": null, "deleted_at": null, "deleted_by": null,
@@ -72,6 +73,7 @@ async fn creating_writes_the_case_its_event_and_the_statistics() {
             "patient_name",
             "priority",
             "procedure_type",
+            "remakes",
             "rush_order",
             "status"
         ]

@@ -8,9 +8,10 @@ use std::{
 
 use serde_json::{Value, json};
 use shared::{
-    case::{CaseType, Priority, ProcedureType, details as d, shade as s},
+    case::{CaseType, Priority, ProcedureType, RemakeReason, details as d, shade as s},
     config::{Config, Env},
     error::Code,
+    event::Action,
     validate::Choice,
     workflow::Status,
 };
@@ -160,6 +161,8 @@ fn the_enumerations_of_the_contract_are_those_of_the_code() {
         (&schemas["CaseStatus"], names::<Status>()),
         (&schemas["CaseType"], names::<CaseType>()),
         (&schemas["Priority"], names::<Priority>()),
+        (&schemas["RemakeReason"], names::<RemakeReason>()),
+        (&schemas["EventAction"], names::<Action>()),
         (&properties("PatientInfo")["gender"], names::<d::Gender>()),
         (&properties("Shade")["shade_system"], names::<s::ShadeSystem>()),
         (&properties("Shade")["translucency"], names::<s::Translucency>()),

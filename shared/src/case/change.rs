@@ -1,12 +1,13 @@
 //! What a client asks to be done to a case: create it, change its fields, move it to another status.
 
+use jiff::civil::Date;
 use serde_json::{Map, Value};
 
-use super::{Case, CaseFields};
+use super::{Case, CaseFields, RemakeReason};
 use crate::{
     error::{Error, Fault},
     http::FromObject,
-    validate::{Choice, Fields, choice, text},
+    validate::{Choice, Fields, choice, date, text},
     workflow::Status,
 };
 
@@ -16,6 +17,9 @@ const READ_ONLY: &[&str] = &[
     "lab_id",
     "case_number",
     "earliest_due_date",
+    "remake_of",
+    "remake_reason_code",
+    "remakes",
     "warnings",
     "version",
     "created_by",
@@ -110,6 +114,25 @@ impl CaseUpdate {
         let fault =
             |name: &&str| Fault::new(format!("/{name}"), "is read-only and differs from the case's value");
         Ok(READ_ONLY.iter().filter(differs).map(fault).collect())
+    }
+}
+
+/// A case that is to be made again.
+pub struct RemakeCreate {
+    /// Why, for the statistics.
+    pub reason_code: RemakeReason,
+    /// Why, for the history.
+    pub reason: String,
+    /// When the new work is due; without it, as early as the lead time allows.
+    pub due_date: Option<Date>,
+}
+
+impl FromObject for RemakeCreate {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let reason_code = fields.required("reason_code", choice);
+        let reason = fields.required("reason", text(1..=500));
+        let due_date = fields.optional("due_date", date).value();
+        Some(Self { reason_code: reason_code?, reason: reason?, due_date })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
-use super::{Case, CaseCreate, CaseId, Cases, item, repository::put};
+use super::{Case, CaseCreate, CaseFields, CaseId, Cases, item, repository::put};
 use crate::{
     error::Error,
     event::{self, Action},
@@ -10,6 +10,7 @@ use crate::{
     keys,
     table::{Refused, key, number},
     time::Timestamp,
+    workflow::Status,
 };
 
 /// What a request that may come again has done: the case as it was then.
@@ -36,33 +37,9 @@ impl Cases<'_> {
         if let Some(case) = answered? {
             return Ok(Done { case, replayed: true });
         }
-        let (id, now) = (id?, Timestamp::now());
-        let mut case = Case {
-            id,
-            lab_id: self.lab.lab_id(),
-            version: 1,
-            status: new.status,
-            case_number: case_number(self.lab.lab_code(), now, id),
-            fields: new.fields,
-            earliest_due_date: now.date(),
-            created_by: self.lab.user_id().to_string(),
-            created_at: now,
-            updated_at: now,
-            status_changed_at: now,
-            completed_at: None,
-            shipped_at: None,
-            delivered_at: None,
-            deleted_at: None,
-            deleted_by: None,
-        };
-        case.settle_lead_time(&self.services.calendar);
-        case.fields.due_date.get_or_insert(case.earliest_due_date);
-        let event = self.event(Action::Created, &case, event::changes(None, Some(&case))?, None, None)?;
-        let mut actions = vec![
-            put(self.put(item::live(&case, &event.hash)?).condition_expression("attribute_not_exists(sk)"))?,
-            self.put_event(&event)?,
-            self.count(case.id, &[(case.status, 1)])?,
-        ];
+        let now = Timestamp::now();
+        let case = self.new_case(id?, new.status, new.fields, now);
+        let mut actions = self.creation(&case, None)?;
         if let Some(once) = once {
             actions.push(self.put_answer(once, &case, now)?);
         }
@@ -75,6 +52,48 @@ impl Cases<'_> {
                 None => Err(Error::internal("the counter gave out the id of an existing case")),
             },
         }
+    }
+
+    /// A case as it begins.
+    pub(super) fn new_case(&self, id: CaseId, status: Status, fields: CaseFields, now: Timestamp) -> Case {
+        let mut case = Case {
+            id,
+            lab_id: self.lab.lab_id(),
+            version: 1,
+            status,
+            case_number: case_number(self.lab.lab_code(), now, id),
+            fields,
+            earliest_due_date: now.date(),
+            remake_of: None,
+            remake_reason_code: None,
+            remakes: Vec::new(),
+            created_by: self.lab.user_id().to_string(),
+            created_at: now,
+            updated_at: now,
+            status_changed_at: now,
+            completed_at: None,
+            shipped_at: None,
+            delivered_at: None,
+            deleted_at: None,
+            deleted_by: None,
+        };
+        case.settle_lead_time(&self.services.calendar);
+        case.fields.due_date.get_or_insert(case.earliest_due_date);
+        case
+    }
+
+    /// Writes a new case with its event and its count.
+    pub(super) fn creation(
+        &self,
+        case: &Case,
+        reason: Option<&str>,
+    ) -> Result<Vec<TransactWriteItem>, Error> {
+        let event = self.event(Action::Created, case, event::changes(None, Some(case))?, reason, None)?;
+        Ok(vec![
+            put(self.put(item::live(case, &event.hash)?).condition_expression("attribute_not_exists(sk)"))?,
+            self.put_event(&event)?,
+            self.count(case.id, &[(case.status, 1)])?,
+        ])
     }
 
     /// What was answered to the request before, if it has a key and was.

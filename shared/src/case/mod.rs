@@ -7,6 +7,7 @@ pub mod details;
 mod item;
 mod procedure;
 mod read;
+mod remake;
 mod repository;
 mod rules;
 pub mod shade;
@@ -16,7 +17,7 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-pub use change::{CaseCreate, CaseUpdate, StatusChange};
+pub use change::{CaseCreate, CaseUpdate, RemakeCreate, StatusChange};
 pub use create::Done;
 pub use procedure::{CaseType, ProcedureType};
 pub use read::{CasePage, EventPage};
@@ -73,6 +74,14 @@ choices! {
 impl Default for Priority {
     fn default() -> Self {
         Priority::Medium
+    }
+}
+
+choices! {
+    /// Why work has to be made again.
+    RemakeReason {
+        Fit = "fit", Shade = "shade", Fracture = "fracture", Margin = "margin", Contact = "contact",
+        DoctorChange = "doctor_change", Other = "other",
     }
 }
 
@@ -177,6 +186,13 @@ pub struct Case {
     pub fields: CaseFields,
     /// The first day that the lead time allows.
     pub earliest_due_date: Date,
+    /// The case that this one is made again for.
+    pub remake_of: Option<CaseId>,
+    /// Why it is made again.
+    pub remake_reason_code: Option<RemakeReason>,
+    /// The cases that make this one again, oldest first.
+    #[serde(default)]
+    pub remakes: Vec<CaseId>,
     /// The user who created it.
     pub created_by: String,
     /// When it was created.

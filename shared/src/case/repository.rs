@@ -200,7 +200,7 @@ pub(super) fn put(
     Ok(TransactWriteItem::builder().put(builder.build().map_err(unbuilt)?).build())
 }
 
-fn of_version(
+pub(super) fn of_version(
     builder: aws_sdk_dynamodb::types::builders::PutBuilder,
     version: u32,
 ) -> aws_sdk_dynamodb::types::builders::PutBuilder {

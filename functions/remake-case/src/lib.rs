@@ -1,0 +1,17 @@
+//! `POST /api/v1/cases/{id}/remakes`: a new case that makes this one again.
+
+use shared::{
+    case::RemakeCreate,
+    http::{self, Request},
+    lab::{LabScope, Permission},
+};
+
+/// Answers 201 with the new case and its `Location`.
+pub async fn handler(lab: LabScope, req: Request) -> http::Result {
+    lab.require(Permission::Create)?;
+    http::no_query(&req)?;
+    let remake: RemakeCreate = http::json_body(&req)?;
+    let once = http::idempotency_key(&req)?;
+    let created = lab.cases().remake(http::case_id(&req)?, &remake, once.as_ref()).await?;
+    http::created(&created)
+}
