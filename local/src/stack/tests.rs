@@ -77,7 +77,7 @@ async fn a_gateway_that_is_missing_or_ends_is_told_at_once() {
 
 #[tokio::test]
 async fn a_function_that_ends_as_it_starts_is_told_at_once() {
-    let error = start_with_gateway(Some("echo 'ERROR command exited code=1'\nexec sleep 600")).await;
+    let error = start_with_gateway(Some("echo 'ERROR command exited code=1'\nexec /bin/sleep 600")).await;
     assert!(error.contains("a function ended as it started"), "{error}");
 }
 
