@@ -81,23 +81,27 @@ fn tags(request: &Request, name: HeaderName, pointer: &str) -> Result<Option<Tag
     Ok(if tags.is_empty() { None } else { Some(Tags(tags)) })
 }
 
-/// Our tags hold digits only, so a comma always ends a tag.
+/// A list of entity tags as RFC 9110, section 8.8.3, writes them: a comma may stand inside of one.
 fn parse(value: &HeaderValue) -> Option<Vec<Tag>> {
-    let text = value.to_str().ok()?.trim();
-    if text == "*" {
+    let mut rest = value.to_str().ok()?.trim();
+    if rest == "*" {
         return Some(vec![Tag::Any]);
     }
-    text.split(',')
-        .map(|tag| {
-            let tag = tag.trim();
-            let (weak, quoted) = tag.strip_prefix("W/").map_or((false, tag), |rest| (true, rest));
-            let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
-            (!inner.contains('"')).then(|| match weak {
-                true => Tag::Weak(quoted.to_owned()),
-                false => Tag::Strong(quoted.to_owned()),
-            })
-        })
-        .collect()
+    let mut tags = Vec::new();
+    loop {
+        let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
+        let (inner, behind) = quoted.strip_prefix('"')?.split_once('"')?;
+        if !inner.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        let tag = format!("\"{inner}\"");
+        tags.push(if weak { Tag::Weak(tag) } else { Tag::Strong(tag) });
+        rest = behind.trim_start();
+        if rest.is_empty() {
+            return Some(tags);
+        }
+        rest = rest.strip_prefix(',')?.trim_start();
+    }
 }
 
 #[cfg(test)]
@@ -116,7 +120,11 @@ mod tests {
             read("W/\"3\" , \"4\""),
             Some(vec![Tag::Weak("\"3\"".into()), Tag::Strong("\"4\"".into())])
         );
-        for bad in ["", "3", "\"3", "w/\"3\"", "\"3\" \"4\"", "\"3\",", "*, \"3\""] {
+        assert_eq!(
+            read("\"a,b\",\"c\""),
+            Some(vec![Tag::Strong("\"a,b\"".into()), Tag::Strong("\"c\"".into())])
+        );
+        for bad in ["\"a b\"", "", "3", "\"3", "w/\"3\"", "\"3\" \"4\"", "\"3\",", "*, \"3\""] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }
