@@ -1,0 +1,70 @@
+//! Good environments are read, and every fault of a bad one is listed.
+
+use super::*;
+
+const GOOD: &[(&str, &str)] = &[
+    ("STAGE", "prod"),
+    ("TABLE_NAME", "lhcms-prod"),
+    ("AWS_REGION", "us-east-1"),
+    ("AWS_ACCESS_KEY_ID", "id"),
+    ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ("UMS_BASE_URL", "https://ums.example.com/"),
+    ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef"),
+    ("CURSOR_SECRET_KEY", "fedcba9876543210fedcba9876543210"),
+    ("CORS_ORIGINS", "https://app.example.com, https://lab.example.com"),
+];
+
+fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let lookup = |name: &str| {
+        changes.iter().chain(GOOD).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    };
+    Config::read(Env::new(&lookup))
+}
+
+#[test]
+fn a_full_environment_is_read_with_defaults() {
+    let config = read(&[]).unwrap();
+    assert_eq!(config.ums.base_url, "https://ums.example.com");
+    assert_eq!(config.common.cors_origins, ["https://app.example.com", "https://lab.example.com"]);
+    assert_eq!((config.paging.default_size, config.paging.max_size), (20, 100));
+    assert_eq!(config.linkshub_base_url, None);
+}
+
+#[test]
+fn all_faults_are_listed_at_once() {
+    let error = read(&[
+        ("TABLE_NAME", ""),
+        ("JWT_SECRET_KEY", "short"),
+        ("CORS_ORIGINS", "*"),
+        ("UMS_BASE_URL", "http://ums.example.com"),
+        ("LINKSHUB_BASE_URL", "linkshub"),
+        ("MAX_PAGE_SIZE", "many"),
+        ("DEFAULT_PAGE_SIZE", "200"),
+        ("LOG_LEVEL", "loud"),
+    ])
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the configuration has 8 fault(s):\
+         \n  LOG_LEVEL: must be error, warn, info or debug\
+         \n  CORS_ORIGINS: must list exact origins outside the dev stage, not *\
+         \n  TABLE_NAME: is required\
+         \n  UMS_BASE_URL: must be an https:// URL outside the dev stage\
+         \n  LINKSHUB_BASE_URL: must be a URL such as https://ums.example.com\
+         \n  JWT_SECRET_KEY: must be at least 32 bytes outside the dev stage\
+         \n  MAX_PAGE_SIZE: must be a whole number\
+         \n  DEFAULT_PAGE_SIZE: must be 1 to MAX_PAGE_SIZE"
+    );
+}
+
+#[test]
+fn the_dev_stage_has_a_local_ums_and_allows_any_origin() {
+    let config = read(&[("STAGE", "dev"), ("UMS_BASE_URL", ""), ("CORS_ORIGINS", "*")]).unwrap();
+    assert_eq!(config.ums.base_url, "http://localhost:5000");
+    assert_eq!(config.common.cors_origins, ["*"]);
+}
+
+#[test]
+fn a_secret_does_not_show_itself() {
+    assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+}
