@@ -1,6 +1,11 @@
 //! What anybody may ask: health, the catalogue, the docs, and paths that do not exist.
 
 use serde_json::json;
+use shared::{
+    config::{Common, Env},
+    http,
+    runtime::{Function, PublicFunction},
+};
 
 use crate::harness::{Service, proxy::Fate};
 
@@ -34,6 +39,16 @@ async fn the_catalogue_is_the_contracts_example() {
         assert_eq!(reply.header("cache-control"), Some("public, max-age=3600"));
         assert_eq!(body, crate::harness::spec::SPEC["components"]["examples"][example]["value"], "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_a_problem_that_tells_nothing() {
+    let common = Common::read(&mut Env::new(&|_: &str| None));
+    let function = PublicFunction::new(common, async |_| -> http::Result { panic!("Jane Roe") });
+    let response = function.call(http::Request::default()).await;
+    assert_eq!(response.status(), 500);
+    let body = String::from_utf8_lossy(response.body()).into_owned();
+    assert!(body.contains("\"code\":\"internal_error\"") && !body.contains("Jane"), "{body}");
 }
 
 #[tokio::test]
