@@ -1,6 +1,9 @@
 //! A proxy in front of a dependency that counts calls and fails on demand.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -27,6 +30,8 @@ pub(crate) enum Fate {
     Answer(u16, String),
     /// It is passed on, and its answer is lost.
     LoseAnswer,
+    /// It is passed on after this time.
+    Slow(Duration),
     /// It is never answered.
     Hang,
 }
@@ -96,6 +101,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
                 .body(body.into())
                 .unwrap();
         }
+        Fate::Slow(time) => tokio::time::sleep(time).await,
         Fate::Hang => std::future::pending().await,
         Fate::Pass | Fate::LoseAnswer => {}
     }

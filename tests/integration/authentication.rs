@@ -193,6 +193,21 @@ async fn nobody_gets_in_while_ums_cannot_answer_properly() {
 }
 
 #[tokio::test]
+async fn all_that_ums_is_asked_for_one_request_takes_two_seconds_at_most() {
+    let service = Service::start().await;
+    service.ums.update(|directory| directory.memberships_route = MembershipsRoute::PublishedDefect);
+    // Three questions, one after the other, of 0.9 s each.
+    service.ums_proxy.rule(|_, _| Fate::Slow(Duration::from_millis(900)));
+    let started = Instant::now();
+    let reply = service.as_user("admin", "GET", "/api/v1/cases").send().await;
+    let took = started.elapsed();
+    reply.expect_problem(503, "service_unavailable");
+    assert!(took < Duration::from_millis(2500), "{took:?}");
+    service.ums_proxy.heal();
+    service.as_user("admin", "GET", "/api/v1/cases").send().await.expect(200);
+}
+
+#[tokio::test]
 async fn a_ums_that_is_not_there_means_503() {
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let service = Service::start_with(&[("UMS_BASE_URL", &format!("http://{nobody}"))]).await;

@@ -12,7 +12,7 @@ use crate::{
     linkshub::{Doctor, LinksHub},
     services::Services,
     token::{AccessToken, Subject},
-    ums::{Grant, Membership},
+    ums::{self, Grant, Membership},
 };
 
 /// One lab, opened for one verified caller with an active membership in it.
@@ -44,14 +44,18 @@ impl LabScope {
     pub async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
         let token = services.verifier.verify(request)?;
         let wanted = wanted_lab(request)?;
-        let caller = services.ums.caller(&token).await?;
-        let membership = choose(&caller.memberships, wanted)?;
-        let permissions = match &membership.grant {
-            Grant::Role(role) => Permissions::of_role(role),
-            Grant::Unknown => services.ums.permissions(&token, membership.lab_id).await?,
-        };
+        let (membership, permissions) = ums::within_budget(async {
+            let caller = services.ums.caller(&token).await?;
+            let membership = choose(&caller.memberships, wanted)?.clone();
+            let permissions = match &membership.grant {
+                Grant::Role(role) => Permissions::of_role(role),
+                Grant::Unknown => services.ums.permissions(&token, membership.lab_id).await?,
+            };
+            Ok((membership, permissions))
+        })
+        .await?;
         let lab_id = membership.lab_id;
-        let lab_code = membership.code.clone().unwrap_or_else(|| format!("LAB{lab_id}"));
+        let lab_code = membership.code.unwrap_or_else(|| format!("LAB{lab_id}"));
         Ok(Self { services, token, lab_id, lab_code, permissions, request_id: request_id.to_owned() })
     }
 

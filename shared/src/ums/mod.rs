@@ -67,13 +67,13 @@ impl Ums {
     ///
     /// # Errors
     /// Unauthorized for a user who is unknown, deactivated or locked, or when UMS rejects the token; unavailable when
-    /// UMS does not answer properly within 2 s.
+    /// UMS does not answer properly.
     pub async fn caller(&self, token: &AccessToken) -> Result<Caller, Error> {
         let key = Cache::<Caller>::key(token, None);
         if let Some(caller) = self.callers.get(&key) {
             return Ok(caller);
         }
-        let caller = within_budget(self.look_up(token)).await?;
+        let caller = self.look_up(token).await?;
         self.callers.put(key, caller.clone(), token.expires_at());
         Ok(caller)
     }
@@ -85,7 +85,7 @@ impl Ums {
         if let Some(permissions) = self.permissions.get(&key) {
             return Ok(permissions);
         }
-        let permissions = within_budget(self.look_up_permissions(token, lab)).await?;
+        let permissions = self.look_up_permissions(token, lab).await?;
         self.permissions.put(key, permissions.clone(), token.expires_at());
         Ok(permissions)
     }
@@ -161,7 +161,11 @@ impl Ums {
     }
 }
 
-async fn within_budget<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+/// Gives all that has to be asked for one request 2 s together.
+///
+/// # Errors
+/// Unavailable, when they do not suffice; else those of `work`.
+pub(crate) async fn within_budget<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::time::timeout(upstream::BUDGET, work)
         .await
         .unwrap_or_else(|_| Err(unavailable("no answer within 2 s")))
