@@ -1,7 +1,7 @@
 //! The whole service in one process: the real handlers, routed by `openapi.yaml`, over an embedded DynamoDB and
 //! stand-ins for UMS and LinksHub, each behind a proxy that can fail. Every reply is checked against the contract.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use lambda_http::http::header;
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
@@ -19,6 +19,8 @@ use super::{Reply, proxy::Proxy, spec};
 /// The key that the stand-in UMS signs tokens with.
 pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789";
 const TABLE: &str = "lhcms-test";
+/// `Timeout` of the functions in template.yaml.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
@@ -259,8 +261,15 @@ impl Call<'_> {
         self
     }
 
-    /// Sends the request as the gateway would, and checks the reply against the contract.
+    /// Sends the request as the gateway would, and checks the reply against the contract. Lambda gives up after ten
+    /// seconds; so does this, whatever a dependency does.
     pub(crate) async fn send(self) -> Reply {
+        let what = format!("{} {}", self.method, self.path);
+        let reply = tokio::time::timeout(FUNCTION_TIMEOUT, self.exchange()).await;
+        reply.unwrap_or_else(|_| panic!("{what} did not answer"))
+    }
+
+    async fn exchange(self) -> Reply {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
         let routed = spec::route(&self.method, path);
         let function =
