@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
-    error::{DisplayErrorContext, SdkError},
-    operation::transact_write_items::TransactWriteItemsError,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{RequestId, transact_write_items::TransactWriteItemsError},
     types::{AttributeValue, ReturnValue, TransactWriteItem},
 };
 use aws_smithy_http_client::tls;
@@ -226,10 +226,16 @@ fn cancellation_reasons(error: &SdkError<TransactWriteItemsError>) -> Vec<String
 }
 
 /// Everything that DynamoDB can fail with here is either its own trouble or a wrong deployment: 503, and the log knows
-/// more. The SDK's messages name operations, tables and conditions, never items.
-fn failed<E>(operation: &str, error: &SdkError<E>) -> Error
-where
-    E: std::error::Error + 'static,
-{
-    Error::unavailable("The database", format!("{operation}: {}", DisplayErrorContext(error)))
+/// more. The SDK's own texts are not logged: they can hold the raw answer, and with it items.
+fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Error {
+    let what = match error {
+        SdkError::ConstructionFailure(_) => "the request does not build",
+        SdkError::TimeoutError(_) => "time-out",
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "time-out of the connection",
+        SdkError::DispatchFailure(_) => "no connection",
+        SdkError::ResponseError(_) => "an answer that cannot be read",
+        _ => error.code().unwrap_or("an error without a code"),
+    };
+    let request = error.request_id().unwrap_or("unknown");
+    Error::unavailable("The database", format!("{operation}: {what} (DynamoDB request {request})"))
 }
