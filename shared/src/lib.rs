@@ -7,6 +7,7 @@
 pub mod calendar;
 mod canonical;
 pub mod case;
+pub mod catalog;
 pub mod config;
 mod cursor;
 pub mod error;

@@ -262,15 +262,16 @@ pub fn distinct<T: PartialEq>(
 
 /// One of an enumeration's values, in its exact spelling.
 pub fn choice<T: Choice>(value: &Value) -> Checked<T> {
-    value.as_str().and_then(T::parse).ok_or_else(|| {
-        format!("must be one of {}", T::ALL.iter().map(|c| c.as_str()).collect::<Vec<_>>().join(", "))
-    })
+    value.as_str().and_then(T::parse).ok_or_else(|| format!("must be one of {}", T::NAMES.join(", ")))
 }
 
 /// An enumeration whose values have names on the wire. [`choices!`](crate::choices) implements it.
 pub trait Choice: Copy + 'static {
     /// Every value, in the contract's order.
     const ALL: &'static [Self];
+
+    /// Their names on the wire, in the same order.
+    const NAMES: &'static [&'static str];
 
     /// The name on the wire.
     fn as_str(self) -> &'static str;
@@ -293,6 +294,7 @@ macro_rules! choices {
 
         impl $crate::validate::Choice for $name {
             const ALL: &'static [Self] = &[$(Self::$variant),+];
+            const NAMES: &'static [&'static str] = &[$($text),+];
 
             fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }

@@ -5,7 +5,6 @@ mod create;
 mod delete;
 pub mod details;
 mod item;
-mod procedure;
 mod read;
 mod remake;
 mod repository;
@@ -19,12 +18,14 @@ use serde::{Deserialize, Serialize};
 
 pub use change::{CaseCreate, CaseUpdate, RemakeCreate, StatusChange};
 pub use create::Done;
-pub use procedure::{CaseType, ProcedureType};
 pub use read::{CasePage, EventPage};
 pub use repository::Cases;
 
+pub use crate::catalog::{CaseType, ProcedureType};
+
 use crate::{
     calendar::Calendar,
+    catalog::Listed,
     choices,
     error::Fault,
     lab::LabId,
@@ -128,10 +129,10 @@ pub struct CaseFields {
 }
 
 impl CaseFields {
-    /// The business days that the work takes; a rush order halves them.
+    /// The business days that the work takes; while it is open what is made, those of other work.
     fn lead_days(&self) -> u32 {
-        let days = self.procedure_type.map_or(procedure::OTHER_LEAD_DAYS, ProcedureType::lead_days);
-        if self.rush_order { (days / 2).max(1) } else { days }
+        let procedure = self.procedure_type.unwrap_or(ProcedureType::Other).entry();
+        if self.rush_order { procedure.rush_lead_days() } else { procedure.lead_days }
     }
 
     /// Sets the fields that the object names; the others keep their values, and `null` clears. Then the rules between

@@ -2,7 +2,7 @@
 //! not said is derived from what is.
 
 use super::{CaseFields, CaseType, ProcedureType};
-use crate::{error::Fault, validate::Choice};
+use crate::{catalog::Listed, error::Fault, validate::Choice};
 
 /// Which of the two was said by the request itself, and so wins over the other where they disagree.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,7 +30,7 @@ pub(super) fn settle(case: &mut CaseFields, said: Said) -> Vec<Fault> {
     };
     let from_details = procedure_of_details(case);
     if case.procedure_type.is_none() {
-        case.procedure_type = from_details.or(default_procedure(case_type));
+        case.procedure_type = from_details.or(case_type.entry().usual_procedure);
     }
     if !agree(case) {
         faults.push(Fault::new(
@@ -53,7 +53,7 @@ pub(super) fn settle(case: &mut CaseFields, said: Said) -> Vec<Fault> {
 
 fn agree(case: &CaseFields) -> bool {
     match (case.procedure_type, case.case_type) {
-        (Some(procedure), Some(case_type)) => procedure.case_types().contains(&case_type),
+        (Some(procedure), Some(case_type)) => procedure.entry().case_types.contains(&case_type),
         _ => true,
     }
 }
@@ -61,30 +61,17 @@ fn agree(case: &CaseFields) -> bool {
 fn derived_case_type(case: &CaseFields) -> Option<CaseType> {
     // The details decide between the kinds that a procedure can be made in.
     let of_details = details(case).into_iter().find(|(_, present, _)| *present).map(|(_, _, kinds)| kinds[0]);
-    match case.procedure_type.map(ProcedureType::case_types) {
+    match case.procedure_type.map(|procedure| procedure.entry().case_types) {
         Some(kinds) => of_details.filter(|kind| kinds.contains(kind)).or(kinds.first().copied()),
         None => of_details,
     }
 }
 
 fn procedure_of_details(case: &CaseFields) -> Option<ProcedureType> {
-    let fixed = case.fixed_prosthetic.as_ref().map(ProcedureType::of_fixed_prosthetic);
     match case.case_type? {
-        CaseType::FixedProsthetic => fixed,
-        CaseType::Denture => case.denture.as_ref().map(ProcedureType::of_denture),
+        CaseType::FixedProsthetic => case.fixed_prosthetic.as_ref().map(|details| details.kind.into()),
+        CaseType::Denture => case.denture.as_ref().map(|details| details.kind.into()),
         _ => None,
-    }
-}
-
-/// A fixed prosthetic has no usual procedure: without details, what is made stays open.
-fn default_procedure(case_type: CaseType) -> Option<ProcedureType> {
-    match case_type {
-        CaseType::FixedProsthetic => None,
-        CaseType::Denture => Some(ProcedureType::Denture),
-        CaseType::NightGuard => Some(ProcedureType::NightGuard),
-        CaseType::Implant => Some(ProcedureType::Implant),
-        CaseType::Orthodontic => Some(ProcedureType::Orthodontic),
-        CaseType::Other => Some(ProcedureType::Other),
     }
 }
 

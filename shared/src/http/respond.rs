@@ -19,9 +19,8 @@ pub fn ok(body: &impl Serialize) -> Result {
 }
 
 /// 200 with a part of the catalogue, which changes only with a release: caches may keep it for an hour.
-pub fn catalogue(json: impl Into<String>) -> Result {
-    let mut response = Response::new(json.into().into());
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+pub fn catalogue(body: &impl Serialize) -> Result {
+    let mut response = json(StatusCode::OK, body)?;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     Ok(response)
 }
