@@ -37,6 +37,28 @@ async fn a_case_without_a_due_date_gets_the_earliest_that_its_lead_time_allows()
 }
 
 #[tokio::test]
+async fn the_catalogue_tells_the_lead_times_that_cases_get() {
+    let service = Service::start().await;
+    let types = service.request("GET", "/api/v1/cases/types").send().await.expect(200);
+    for case_type in types["case_types"].as_array().unwrap() {
+        let procedures = case_type["procedures"].as_array().unwrap();
+        let names: Value = procedures.iter().map(|procedure| procedure["name"].clone()).collect();
+        assert_eq!(names, case_type["procedure_types"]);
+        for procedure in procedures {
+            for (rush_order, days) in [(false, &procedure["lead_days"]), (true, &procedure["rush_lead_days"])]
+            {
+                let body = json!({
+                    "case_type": case_type["type"], "procedure_type": procedure["name"], "rush_order": rush_order,
+                });
+                let case = service.create("admin", body.clone()).await;
+                let expected = after(&case, days.as_u64().unwrap().try_into().unwrap());
+                assert_eq!(case["earliest_due_date"], expected, "{body}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_due_date_before_the_lead_time_is_over_is_accepted_with_a_warning() {
     let service = Service::start().await;
     let case = service.create("admin", json!({"procedure_type": "Crown", "due_date": "2020-01-02"})).await;

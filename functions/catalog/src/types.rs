@@ -1,4 +1,4 @@
-//! The kinds of case with their procedures and the values that their details take.
+//! The kinds of case with their procedures, the lead times, and the values that their details take.
 
 use serde_json::{Value, json};
 use shared::{
@@ -18,9 +18,15 @@ fn entry(case_type: CaseType) -> Value {
     let procedures: Vec<ProcedureType> = ProcedureType::ALL.iter().copied().filter(made_in).collect();
     let mut entry = json!({
         "type": case_type, "name": kind.name, "description": kind.description, "procedure_types": procedures,
+        "procedures": procedures.iter().map(lead_time).collect::<Vec<_>>(),
     });
     for (name, values) in kind.values {
         entry[name] = json!(values);
     }
     entry
+}
+
+fn lead_time(name: &ProcedureType) -> Value {
+    let procedure = name.entry();
+    json!({"name": name, "lead_days": procedure.lead_days, "rush_lead_days": procedure.rush_lead_days()})
 }
