@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 use shared::{
     case::{Priority, RemakeReason, details::Gender},
-    catalog::{CaseType, ProcedureType, details as d, material as m, shade as s},
+    catalog::{CaseType, Listed, ProcedureType, details as d, material as m, shade as s},
     config::{Config, Env},
     error::Code,
     event::Action,
@@ -143,65 +143,109 @@ fn the_problem_codes_of_the_contract_are_those_of_the_code() {
     assert_eq!(codes.len(), Code::ALL.len());
 }
 
-/// The names of an enumeration.
-fn names<T: Choice>() -> Value {
-    T::ALL.iter().map(|choice| choice.as_str()).collect()
+/// Enumerations of the contract that are none of the catalogue's: files, headers, states of health, a version, and the
+/// problem codes, which have a test of their own.
+const OTHER_ENUMERATIONS: [&str; 9] = [
+    "Asset",
+    "Check",
+    "ContentEncoding",
+    "Health/service",
+    "Health/status",
+    "IdempotencyReplayed",
+    "NoStore",
+    "OpenApiDocument/openapi",
+    "ProblemCode",
+];
+
+/// Every enumeration of the contract by its place, as `Schema/property`, without `null`.
+fn enumerations() -> BTreeMap<String, Vec<&'static str>> {
+    fn collect(place: &str, part: &'static Value, found: &mut BTreeMap<String, Vec<&'static str>>) {
+        if let Some(names) = part["enum"].as_array() {
+            let names = names.iter().filter_map(Value::as_str).collect();
+            assert_eq!(found.insert(place.to_owned(), names), None, "two places are called {place}");
+        }
+        for (name, part) in part.as_object().into_iter().flatten() {
+            match &name[..] {
+                "properties" | "items" | "schema" => collect(place, part, found),
+                _ if place.is_empty() => collect(name, part, found),
+                _ => collect(&format!("{place}/{name}"), part, found),
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    for part in SPEC["components"].as_object().unwrap().values().chain([&SPEC["paths"]]) {
+        collect("", part, &mut found);
+    }
+    found
 }
 
 #[test]
 fn the_enumerations_of_the_contract_are_those_of_the_code() {
-    let properties = |schema: &str| SPEC["components"]["schemas"][schema]["properties"].clone();
-    let (fixed, denture, guard, implant) = (
-        properties("FixedProsthetic"),
-        properties("Denture"),
-        properties("NightGuard"),
-        properties("Implant"),
-    );
-    let schemas = &SPEC["components"]["schemas"];
-    for (promised, code) in [
-        (&schemas["CaseStatus"], names::<Status>()),
-        (&schemas["CaseType"], names::<CaseType>()),
-        (&schemas["Priority"], names::<Priority>()),
-        (&schemas["RemakeReason"], names::<RemakeReason>()),
-        (&schemas["EventAction"], names::<Action>()),
-        (&properties("PatientInfo")["gender"], names::<Gender>()),
-        (&properties("Shade")["shade_system"], names::<s::ShadeSystem>()),
-        (&properties("Shade")["translucency"], names::<s::Translucency>()),
-        (&fixed["type"], names::<d::FixedProstheticType>()),
-        (&fixed["material"], names::<m::FixedProstheticMaterial>()),
-        (&fixed["preparation_type"], names::<d::PreparationType>()),
-        (&fixed["margin_type"], names::<d::MarginType>()),
-        (&fixed["occlusion_type"], names::<d::OcclusionType>()),
-        (&denture["type"], names::<d::DentureType>()),
-        (&denture["material"], names::<m::DentureMaterial>()),
-        (&denture["tooth_material"], names::<d::ToothMaterial>()),
-        (&denture["clasp_design"], names::<d::ClaspDesign>()),
-        (&denture["retention_type"], names::<d::RetentionType>()),
-        (&guard["type"], names::<d::NightGuardType>()),
-        (&guard["material"], names::<m::NightGuardMaterial>()),
-        (&guard["thickness"], names::<d::Thickness>()),
-        (&guard["arch"], names::<d::Arch>()),
-        (&guard["design"], names::<d::NightGuardDesign>()),
-        (&guard["special_features"]["items"], names::<d::SpecialFeature>()),
-        (&implant["implant_system"], names::<d::ImplantSystem>()),
-        (&implant["implant_diameter"], names::<d::ImplantDiameter>()),
-        (&implant["implant_length"], names::<d::ImplantLength>()),
-        (&implant["platform_type"], names::<d::PlatformType>()),
-        (&implant["abutment_type"], names::<d::AbutmentType>()),
-        (&implant["restoration_type"], names::<d::RestorationType>()),
-        (&implant["tissue_level"], names::<d::TissueLevel>()),
-    ] {
-        let promised: Vec<&Value> = promised["enum"]
-            .as_array()
-            .unwrap_or_else(|| panic!("{promised} against {code}"))
-            .iter()
-            .filter(|name| !name.is_null())
-            .collect();
-        assert_eq!(promised, code.as_array().unwrap().iter().collect::<Vec<_>>());
+    let initial: Vec<&str> = Status::INITIAL.iter().map(|status| status.as_str()).collect();
+    let code = BTreeMap::from([
+        ("CaseStatus", Status::NAMES),
+        ("CaseStatusOrNull", Status::NAMES),
+        ("CaseCreate/status", &initial),
+        ("CaseType", CaseType::NAMES),
+        ("CaseTypeOrNull", CaseType::NAMES),
+        ("ProcedureType", ProcedureType::NAMES),
+        ("Priority", Priority::NAMES),
+        ("PriorityOrNull", Priority::NAMES),
+        ("RemakeReason", RemakeReason::NAMES),
+        ("Case/remake_reason_code", RemakeReason::NAMES),
+        ("CaseUpdate/remake_reason_code", RemakeReason::NAMES),
+        ("EventAction", Action::NAMES),
+        ("PatientInfo/gender", Gender::NAMES),
+        ("Shade/shade_system", s::ShadeSystem::NAMES),
+        ("Shade/translucency", s::Translucency::NAMES),
+        ("FixedProsthetic/type", d::FixedProstheticType::NAMES),
+        ("FixedProsthetic/material", m::FixedProstheticMaterial::NAMES),
+        ("FixedProsthetic/preparation_type", d::PreparationType::NAMES),
+        ("FixedProsthetic/margin_type", d::MarginType::NAMES),
+        ("FixedProsthetic/occlusion_type", d::OcclusionType::NAMES),
+        ("Denture/type", d::DentureType::NAMES),
+        ("Denture/material", m::DentureMaterial::NAMES),
+        ("Denture/tooth_material", d::ToothMaterial::NAMES),
+        ("Denture/clasp_design", d::ClaspDesign::NAMES),
+        ("Denture/retention_type", d::RetentionType::NAMES),
+        ("NightGuard/type", d::NightGuardType::NAMES),
+        ("NightGuard/material", m::NightGuardMaterial::NAMES),
+        ("NightGuard/thickness", d::Thickness::NAMES),
+        ("NightGuard/arch", d::Arch::NAMES),
+        ("NightGuard/design", d::NightGuardDesign::NAMES),
+        ("NightGuard/special_features", d::SpecialFeature::NAMES),
+        ("Implant/implant_system", d::ImplantSystem::NAMES),
+        ("Implant/implant_diameter", d::ImplantDiameter::NAMES),
+        ("Implant/implant_length", d::ImplantLength::NAMES),
+        ("Implant/platform_type", d::PlatformType::NAMES),
+        ("Implant/abutment_type", d::AbutmentType::NAMES),
+        ("Implant/restoration_type", d::RestorationType::NAMES),
+        ("Implant/tissue_level", d::TissueLevel::NAMES),
+    ]);
+    let promised = enumerations();
+    for (place, names) in &promised {
+        if !OTHER_ENUMERATIONS.contains(&&place[..]) {
+            assert_eq!(code.get(&place[..]), Some(&&names[..]), "{place}");
+        }
     }
-    let procedures = SPEC["components"]["schemas"]["ProcedureType"].to_string();
-    for procedure in ProcedureType::ALL {
-        assert!(procedures.contains(procedure.as_str()), "{procedure:?}");
+    for place in code.keys().chain(&OTHER_ENUMERATIONS) {
+        assert!(promised.contains_key(*place), "{place} is no enumeration of the contract");
+    }
+}
+
+#[test]
+fn the_catalogue_lists_the_values_of_all_details() {
+    let enumerations = enumerations();
+    for (case_type, schema) in [
+        (CaseType::FixedProsthetic, "FixedProsthetic/"),
+        (CaseType::Denture, "Denture/"),
+        (CaseType::NightGuard, "NightGuard/"),
+        (CaseType::Implant, "Implant/"),
+    ] {
+        let promised = enumerations.iter().filter(|(place, _)| place.starts_with(schema));
+        let promised: BTreeSet<&[&str]> = promised.map(|(_, names)| &names[..]).collect();
+        let listed = case_type.entry().values.iter().map(|(_, names)| *names);
+        assert_eq!(listed.filter(|names| !names.is_empty()).collect::<BTreeSet<_>>(), promised, "{schema}");
     }
 }
 
