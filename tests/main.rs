@@ -8,12 +8,16 @@ mod harness;
 /// The real handlers over an embedded DynamoDB and stand-ins for UMS and LinksHub.
 mod integration {
     mod authentication;
+    mod bulk;
     mod cases;
+    mod changes;
     mod concurrency;
     mod conditional;
     mod contract;
     mod dependencies;
     mod due_dates;
+    mod export;
+    mod finding;
     mod history;
     mod idempotency;
     mod lists;

@@ -245,26 +245,33 @@ impl Error {
         self.0.cause.as_deref()
     }
 
-    /// The problem document with its status and headers.
-    pub fn into_response(self, request_id: &str) -> Response {
-        let failure = *self.0;
-        let (word, status, title) = failure.code.row();
+    /// The problem document.
+    pub(crate) fn problem(&self, request_id: &str) -> Value {
+        let Failure { code, detail, faults, extra, .. } = &*self.0;
+        let (word, status, title) = code.row();
         let mut problem = json!({
             "type": format!("urn:lhcms:problem:{word}"),
             "title": title,
             "status": status.as_u16(),
-            "detail": failure.detail,
+            "detail": detail,
             "code": word,
             "request_id": request_id,
         });
-        if !failure.faults.is_empty() {
-            problem["errors"] = json!(failure.faults);
+        if !faults.is_empty() {
+            problem["errors"] = json!(faults);
         }
-        for (member, value) in failure.extra {
-            problem[member] = value;
+        for (member, value) in extra {
+            problem[member] = value.clone();
         }
+        problem
+    }
+
+    /// The problem document with its status and headers.
+    pub fn into_response(self, request_id: &str) -> Response {
+        let problem = self.problem(request_id);
+        let failure = *self.0;
         let mut response = Response::new(problem.to_string().into());
-        *response.status_mut() = status;
+        *response.status_mut() = failure.code.status();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     canonical,
-    case::Case,
+    case::{Case, CaseId},
     error::{Code, Error},
     time::Timestamp,
 };
@@ -49,17 +49,22 @@ impl IdempotencyKey {
         &self.key
     }
 
-    /// What is kept of an answer that is given at `now`.
-    pub(crate) fn record(&self, answer: &Case, now: Timestamp) -> Record {
+    /// The key of one case's part of the request. No request has such a key itself: there is a space in it.
+    pub(crate) fn part(&self, id: CaseId) -> Self {
+        Self { key: format!("{} {id}", self.key), fingerprint: self.fingerprint.clone() }
+    }
+
+    /// What is kept of an answer that is given at `now`; of a request of several parts, that it was begun.
+    pub(crate) fn record(&self, answer: Option<&Case>, now: Timestamp) -> Record {
         let expires_at = now.epoch_seconds_after_days(DAYS);
-        Record { fingerprint: self.fingerprint.clone(), answer: answer.clone(), expires_at }
+        Record { fingerprint: self.fingerprint.clone(), answer: answer.cloned(), expires_at }
     }
 
     /// The answer of a record, if it was made for the same request.
     ///
     /// # Errors
     /// Idempotency key reused, when it was made for another.
-    pub(crate) fn replay(&self, record: Record) -> Result<Case, Error> {
+    pub(crate) fn replay(&self, record: Record) -> Result<Option<Case>, Error> {
         if record.fingerprint == self.fingerprint {
             return Ok(record.answer);
         }
@@ -74,7 +79,7 @@ impl IdempotencyKey {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Record {
     fingerprint: String,
-    answer: Case,
+    answer: Option<Case>,
     /// Seconds since the Unix epoch. DynamoDB may take days to remove what has expired.
     expires_at: i64,
 }

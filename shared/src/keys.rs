@@ -1,5 +1,7 @@
 //! The keys of the table's items. docs/data-model.md lists who writes and reads which.
 
+use jiff::civil::Date;
+
 use crate::{
     case::{Case, CaseId},
     lab::LabId,
@@ -7,8 +9,8 @@ use crate::{
     workflow::Status,
 };
 
-/// Statistics are spread over this many items, so that concurrent writers rarely meet on one.
-pub(crate) const STATS_SHARDS: u64 = 16;
+/// The change log and the statistics are spread over this many shards, so that concurrent writers rarely meet on one.
+pub(crate) const SHARDS: u8 = 16;
 
 /// The partition key of a lab.
 pub(crate) fn lab(lab: LabId) -> String {
@@ -49,9 +51,27 @@ pub(crate) fn idempotency(user_id: &str, key: &str) -> String {
 /// The sort key of the item that hands out case ids.
 pub(crate) const COUNTER: &str = "COUNTER";
 
-/// The sort key of the statistics that a case is counted in.
-pub(crate) fn stats(id: CaseId) -> String {
-    format!("STATS#{:02}", id.get() % STATS_SHARDS)
+/// The sort key of a shard: its statistics, and the number of the last change in its log.
+pub(crate) fn shard(shard: u8) -> String {
+    format!("{SHARD_PREFIX}{shard:02}")
+}
+
+/// What the sort keys of shards start with.
+pub(crate) const SHARD_PREFIX: &str = "STATS#";
+
+/// The sort key of a change in a shard's log.
+pub(crate) fn change(shard: u8, number: u64) -> String {
+    format!("CHANGE#{shard:02}#{number:012}")
+}
+
+/// The sort key of what a shard counted of the cases created on a day.
+pub(crate) fn day(date: Date, shard: u8) -> String {
+    format!("{}{shard:02}", day_prefix(date))
+}
+
+/// What the sort keys of a day's counts start with.
+pub(crate) fn day_prefix(date: Date) -> String {
+    format!("DAY#{date}#")
 }
 
 /// The partition key of the index `by_status`.
@@ -62,8 +82,21 @@ pub(crate) fn status(lab: LabId, status: Status) -> String {
 /// The sort key of the index `by_status`: by due date, those without one last.
 pub(crate) fn due(case: &Case) -> String {
     let date = case.fields.due_date.map_or_else(|| "9999-12-31".to_owned(), |date| date.to_string());
-    format!("{date}#{:010}", case.id.get())
+    ordered(&date, case.id.get())
 }
+
+/// The sort key of the index `by_update`.
+pub(crate) fn update(case: &Case) -> String {
+    ordered(&case.updated_at.to_string(), case.id.get())
+}
+
+/// A sort key that orders by `at`, and by id where that is the same.
+pub(crate) fn ordered(at: &str, id: u64) -> String {
+    format!("{at}#{id:010}")
+}
+
+/// Follows every date, timestamp and id in text order.
+pub(crate) const PAST_ALL: &str = "~";
 
 #[cfg(test)]
 mod tests {
@@ -75,6 +108,7 @@ mod tests {
         assert!(key(9) < key(10) && key(10) < key(CaseId::MAX));
         assert_eq!(key(7), "CASE#0000000007");
         assert_eq!(event(CaseId::new(7).unwrap(), 12), "EVENT#0000000007#000012");
-        assert_eq!(stats(CaseId::new(35).unwrap()), "STATS#03");
+        assert_eq!((shard(3), change(3, 42)), ("STATS#03".to_owned(), "CHANGE#03#000000000042".to_owned()));
+        assert_eq!(day("2026-11-24".parse().unwrap(), 3), "DAY#2026-11-24#03");
     }
 }

@@ -19,6 +19,7 @@ mod keys;
 pub mod lab;
 pub mod linkshub;
 pub mod page;
+mod retry;
 pub mod runtime;
 pub mod services;
 mod table;

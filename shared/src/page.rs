@@ -4,22 +4,50 @@ use serde::Serialize;
 
 use crate::{config::PagingConfig, http::Query};
 
+/// The largest offset that `page` may lead to: behind it a cursor is the way.
+const MAX_OFFSET: u32 = 50_000;
+
 /// The page that a request asks for.
 pub(crate) struct PageRequest {
     pub(crate) per_page: u32,
     pub(crate) cursor: Option<String>,
+    /// The number of the page, from 1, where lists have numbers.
+    page: Option<u32>,
 }
 
 impl PageRequest {
-    /// Takes `limit` (or `per_page`, its other name) and `cursor`; faults are recorded in `query`.
+    /// Takes `limit` (or `per_page`, its other name), `cursor` and `page`; faults are recorded in `query`.
     pub(crate) fn read(query: &mut Query, paging: &PagingConfig) -> Self {
+        let page = query.number("page", 1..=u32::MAX);
+        let request = Self { page, ..Self::read_behind_cursor(query, paging) };
+        if request.page.is_some() && request.cursor.is_some() {
+            query.fault("page", "does not go with a cursor");
+        }
+        if request.page.is_some_and(|page| (page - 1).saturating_mul(request.per_page) > MAX_OFFSET) {
+            query.fault("page", &format!("leads more than {MAX_OFFSET} cases on: use the cursor"));
+        }
+        request
+    }
+
+    /// The same for lists whose pages have no numbers.
+    pub(crate) fn read_behind_cursor(query: &mut Query, paging: &PagingConfig) -> Self {
         let limit = query.number("limit", 1..=paging.max_size);
         let per_page = query.number("per_page", 1..=paging.max_size);
         let cursor = query.text("cursor");
         if limit.is_some() && per_page.is_some() && limit != per_page {
             query.fault("per_page", "differs from limit; give one of them");
         }
-        Self { per_page: limit.or(per_page).unwrap_or(paging.default_size), cursor }
+        Self { per_page: limit.or(per_page).unwrap_or(paging.default_size), cursor, page: None }
+    }
+
+    /// Whether the request names its page by number.
+    pub(crate) fn is_by_number(&self) -> bool {
+        self.page.is_some()
+    }
+
+    /// How many items of the list come before the page.
+    pub(crate) fn offset(&self) -> usize {
+        self.page.map_or(0, |page| (page as usize - 1) * self.per_page as usize)
     }
 
     /// How many items to read: one more than asked for tells whether another page follows.
@@ -37,16 +65,16 @@ impl PageRequest {
     }
 }
 
-/// Where a page stands in its list. `total` and `pages` would cost a read of the whole list and are `null`.
+/// Where a page stands in its list. `total` and `pages` are `null` where they would cost a read of the whole list.
 #[derive(Serialize)]
 pub struct Pagination {
-    /// 1 for the start of the list; `null` behind a cursor.
+    /// Its number, from 1; `null` behind a cursor.
     page: Option<u32>,
     /// The size that was asked for.
     per_page: u32,
-    /// Always `null`.
+    /// How many items the list has.
     total: Option<u64>,
-    /// Always `null`.
+    /// How many pages that makes.
     pages: Option<u64>,
     /// Whether a page precedes this one.
     has_prev: bool,
@@ -57,14 +85,14 @@ pub struct Pagination {
 }
 
 impl Pagination {
-    pub(crate) fn new(request: &PageRequest, next_cursor: Option<String>) -> Self {
-        let first = request.cursor.is_none();
+    pub(crate) fn new(request: &PageRequest, next_cursor: Option<String>, total: Option<u64>) -> Self {
+        let page = if request.cursor.is_none() { Some(request.page.unwrap_or(1)) } else { None };
         Self {
-            page: first.then_some(1),
+            page,
             per_page: request.per_page,
-            total: None,
-            pages: None,
-            has_prev: !first,
+            total,
+            pages: total.map(|total| total.div_ceil(u64::from(request.per_page))),
+            has_prev: page != Some(1),
             has_next: next_cursor.is_some(),
             next_cursor,
         }

@@ -1,7 +1,9 @@
 //! Starts a function: configuration, clients, logging, and around every request the one wrapper that turns failures
 //! into responses. Nothing else is repeated in the functions.
 
-use std::{future::Future, panic::AssertUnwindSafe, process::ExitCode, sync::Arc, time::Instant};
+use std::{
+    future::Future, marker::PhantomData, panic::AssertUnwindSafe, process::ExitCode, sync::Arc, time::Instant,
+};
 
 use futures_util::FutureExt;
 use lambda_http::{
@@ -17,15 +19,61 @@ use crate::{
     error::Error,
     health::{Probe, ProbeConfig},
     http::{self, Request, Response, add_standard_headers, allow_origin},
-    lab::LabScope,
+    lab::{LabId, LabScope, Labs},
     services::Services,
     telemetry::{self, Failure, Line},
+    token::Subject,
 };
 
+/// What a handler behind a login is given: the proof of what its request may reach.
+pub trait Scope: Sized + Send + Sync + 'static {
+    /// Verifies the caller and opens what the request means.
+    fn open(
+        services: Arc<Services>,
+        request: &Request,
+        request_id: &str,
+    ) -> impl Future<Output = Result<Self, Error>> + Send;
+
+    /// The lab, for the request line, if it is one.
+    fn lab_id(&self) -> Option<LabId>;
+
+    /// The caller.
+    fn user_id(&self) -> &Subject;
+}
+
+impl Scope for LabScope {
+    async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
+        LabScope::open(services, request, request_id).await
+    }
+
+    fn lab_id(&self) -> Option<LabId> {
+        Some(LabScope::lab_id(self))
+    }
+
+    fn user_id(&self) -> &Subject {
+        LabScope::user_id(self)
+    }
+}
+
+impl Scope for Labs {
+    async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
+        Labs::open(services, request, request_id).await
+    }
+
+    fn lab_id(&self) -> Option<LabId> {
+        if self.is_all() { None } else { Some(self.first().lab_id()) }
+    }
+
+    fn user_id(&self) -> &Subject {
+        self.first().user_id()
+    }
+}
+
 /// Runs a function whose handler works in a lab: the caller is verified before the handler sees the request.
-pub fn run<H, F>(handler: H) -> ExitCode
+pub fn run<S, H, F>(handler: H) -> ExitCode
 where
-    H: Fn(LabScope, Request) -> F + Clone + Send + Sync + 'static,
+    S: Scope,
+    H: Fn(S, Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = http::Result> + Send + 'static,
 {
     serve(|| {
@@ -70,31 +118,33 @@ pub trait Function: Send + Sync + 'static {
 }
 
 /// A handler behind a login.
-pub struct LabFunction<H> {
+pub struct LabFunction<S, H> {
     common: Common,
     services: Arc<Services>,
     handler: H,
+    scope: PhantomData<fn() -> S>,
 }
 
-impl<H> LabFunction<H> {
+impl<S, H> LabFunction<S, H> {
     /// The function that runs `handler` over `services`.
     pub fn new(common: Common, services: Arc<Services>, handler: H) -> Self {
-        Self { common, services, handler }
+        Self { common, services, handler, scope: PhantomData }
     }
 }
 
-impl<H, F> Function for LabFunction<H>
+impl<S, H, F> Function for LabFunction<S, H>
 where
-    H: Fn(LabScope, Request) -> F + Send + Sync + 'static,
+    S: Scope,
+    H: Fn(S, Request) -> F + Send + Sync + 'static,
     F: Future<Output = http::Result> + Send,
 {
     async fn call(&self, request: Request) -> Response {
         let mut exchange = Exchange::start(&self.common, &request);
         let outcome = caught(async {
-            let lab = LabScope::open(self.services.clone(), &request, &exchange.line.request_id).await?;
-            exchange.line.lab_id = Some(lab.lab_id().get());
-            exchange.line.user_id = Some(lab.user_id().to_string());
-            (self.handler)(lab, request).await
+            let scope = S::open(self.services.clone(), &request, &exchange.line.request_id).await?;
+            exchange.line.lab_id = scope.lab_id().map(LabId::get);
+            exchange.line.user_id = Some(scope.user_id().to_string());
+            (self.handler)(scope, request).await
         })
         .await;
         exchange.finish(outcome)

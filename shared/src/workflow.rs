@@ -21,6 +21,11 @@ impl Status {
     /// The states that a case may be created in; the first is the default.
     pub const INITIAL: &[Status] = &[Status::Pending, Status::InProgress];
 
+    /// Whether the lab still has the case in hand: it can be overdue.
+    pub const fn is_open(self) -> bool {
+        !matches!(self, Status::Shipped | Status::Delivered | Status::Cancelled)
+    }
+
     /// The states that a case may move to from here: the whole workflow.
     pub const fn next(self) -> &'static [Status] {
         use Status as S;

@@ -6,5 +6,5 @@ pub(crate) mod spec;
 pub(crate) mod stack;
 
 pub(crate) use reply::Reply;
-pub(crate) use service::Service;
+pub(crate) use service::{Service, today};
 pub(crate) use stack::Stack;

@@ -151,7 +151,8 @@ impl Service {
     pub(crate) async fn statistics(&self, lab: i64) -> BTreeMap<String, i64> {
         let mut sums = BTreeMap::new();
         for (_, item) in self.items(lab).await.range("STATS#".to_owned().."STATS$".to_owned()) {
-            for (status, count) in item.as_object().unwrap().iter().filter(|(_, count)| count.is_i64()) {
+            let counts = item.as_object().unwrap().iter().filter(|(name, _)| *name != "last_change");
+            for (status, count) in counts.filter(|(_, count)| count.is_i64()) {
                 *sums.entry(status.clone()).or_default() += count.as_i64().unwrap();
             }
         }
@@ -161,18 +162,32 @@ impl Service {
 
     /// Tampers with an event: sets text attributes behind the service's back.
     pub(crate) async fn change_event(&self, lab: i64, case: u64, version: u32, attributes: Value) {
+        self.change_item(lab, &event_key(case, version), attributes).await;
+    }
+
+    /// Tampers with an item: sets text attributes behind the service's back.
+    pub(crate) async fn change_item(&self, lab: i64, sk: &str, attributes: Value) {
         for (name, value) in attributes.as_object().unwrap() {
             let update = json!({
-                "TableName": TABLE, "Key": event_key(lab, case, version), "UpdateExpression": "SET #name = :value",
+                "TableName": TABLE, "Key": key(lab, sk), "UpdateExpression": "SET #name = :value",
                 "ExpressionAttributeNames": {"#name": name}, "ExpressionAttributeValues": {":value": {"S": value}},
             });
             self.call_database("UpdateItem", &update).await;
         }
     }
 
+    /// Tampers with an item: sets one number behind the service's back.
+    pub(crate) async fn change_number(&self, lab: i64, sk: &str, name: &str, value: u64) {
+        let update = json!({
+            "TableName": TABLE, "Key": key(lab, sk), "UpdateExpression": "SET #name = :value",
+            "ExpressionAttributeNames": {"#name": name}, "ExpressionAttributeValues": {":value": {"N": value.to_string()}},
+        });
+        self.call_database("UpdateItem", &update).await;
+    }
+
     /// Takes an event away behind the service's back.
     pub(crate) async fn delete_event(&self, lab: i64, case: u64, version: u32) {
-        let delete = json!({"TableName": TABLE, "Key": event_key(lab, case, version)});
+        let delete = json!({"TableName": TABLE, "Key": key(lab, &event_key(case, version))});
         self.call_database("DeleteItem", &delete).await;
     }
 
@@ -186,8 +201,17 @@ impl Service {
     }
 }
 
-fn event_key(lab: i64, case: u64, version: u32) -> Value {
-    json!({"lab_id": {"S": lab.to_string()}, "sk": {"S": format!("EVENT#{case:010}#{version:06}")}})
+fn event_key(case: u64, version: u32) -> String {
+    format!("EVENT#{case:010}#{version:06}")
+}
+
+fn key(lab: i64, sk: &str) -> Value {
+    json!({"lab_id": {"S": lab.to_string()}, "sk": {"S": sk}})
+}
+
+/// The date in UTC.
+pub(crate) fn today() -> String {
+    shared::time::Timestamp::now().date().to_string()
 }
 
 async fn listener() -> tokio::net::TcpListener {
@@ -212,11 +236,15 @@ fn functions(settings: &BTreeMap<String, String>) -> BTreeMap<&'static str, Box<
         };
     }
     BTreeMap::from([
+        ("bulk-update-status", lab!(bulk_update_status::handler)),
+        ("case-changes", lab!(case_changes::handler)),
         ("case-history", lab!(case_history::handler)),
+        ("case-stats", lab!(case_stats::handler)),
         ("catalog", public!(catalog::handler)),
         ("create-case", lab!(create_case::handler)),
         ("delete-case", lab!(delete_case::handler)),
         ("docs", public!(docs::handler)),
+        ("export-cases", lab!(export_cases::handler)),
         ("fallback", public!(fallback::handler)),
         ("get-case", lab!(get_case::handler)),
         ("get-doctor", lab!(get_doctor::handler)),

@@ -1,7 +1,12 @@
 //! `openapi.yaml` as the tests use it: which operation a request is, and whether a response is what it promises.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, LazyLock, Mutex},
+};
 
+use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 /// The repository.
@@ -128,7 +133,7 @@ pub(crate) fn faults(
         faults.push(format!("the media type {content_type:?} is not promised"));
         return faults;
     };
-    if essence.is_some_and(|essence| essence.ends_with("json")) {
+    if essence.is_some_and(|essence| essence == "application/json" || essence.ends_with("+json")) {
         let body: Value = match serde_json::from_slice(body) {
             Ok(body) => body,
             Err(error) => return vec![format!("the body is no JSON: {error}")],
@@ -140,11 +145,17 @@ pub(crate) fn faults(
 
 /// Where a value breaks a schema of the contract.
 pub(crate) fn schema_faults(schema: &Value, value: &Value) -> Vec<String> {
+    // Building one takes longer than using it a hundred times.
+    static BUILT: LazyLock<Mutex<BTreeMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+    let validator = BUILT.lock().unwrap().entry(schema.to_string()).or_insert_with(|| built(schema)).clone();
+    validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+fn built(schema: &Value) -> Arc<Validator> {
     static COMPONENTS: LazyLock<Value> = LazyLock::new(|| json_schema(&SPEC["components"]));
     let mut schema = json_schema(schema);
     schema["components"] = COMPONENTS.clone();
-    let validator = jsonschema::options().with_draft(jsonschema::Draft::Draft4).build(&schema).unwrap();
-    validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+    Arc::new(jsonschema::options().with_draft(jsonschema::Draft::Draft4).build(&schema).unwrap())
 }
 
 pub(crate) fn resolved(value: &'static Value) -> &'static Value {

@@ -22,7 +22,7 @@ async fn everywhere(service: &Service, token: Option<&str>) -> Vec<Reply> {
         let call = if method == "GET" || method == "DELETE" { call } else { call.json(json!({})) };
         replies.push(call.send().await);
     }
-    assert_eq!(replies.len(), 11);
+    assert_eq!(replies.len(), 15);
     replies
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use shared::{
-    case::{Priority, RemakeReason, details::Gender},
+    case::{Direction, Format, Priority, RemakeReason, Sort, details::Gender},
     catalog::{CaseType, Listed, ProcedureType, details as d, material as m, shade as s},
     config::{Config, Env},
     error::Code,
@@ -195,6 +195,9 @@ fn the_enumerations_of_the_contract_are_those_of_the_code() {
         ("Case/remake_reason_code", RemakeReason::NAMES),
         ("CaseUpdate/remake_reason_code", RemakeReason::NAMES),
         ("EventAction", Action::NAMES),
+        ("Sort", Sort::NAMES),
+        ("Order", Direction::NAMES),
+        ("Format", Format::NAMES),
         ("PatientInfo/gender", Gender::NAMES),
         ("Shade/shade_system", s::ShadeSystem::NAMES),
         ("Shade/translucency", s::Translucency::NAMES),

@@ -103,7 +103,7 @@ async fn a_write_whose_answer_was_lost_is_not_done_twice() {
     assert_eq!(service.create("admin", json!({"procedure_type": "Crown"})).await["version"], 1);
     assert_eq!(WRITES.load(Ordering::Relaxed), 2);
     assert_eq!(service.statistics(123).await, [("pending".to_owned(), 1)].into());
-    assert_eq!(service.items(123).await.len(), 4);
+    assert_eq!(service.items(123).await.len(), 6);
 }
 
 #[tokio::test]

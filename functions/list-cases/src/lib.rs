@@ -1,13 +1,13 @@
-//! `GET /api/v1/cases`: the lab's cases, newest first, a page at a time.
+//! `GET /api/v1/cases`: the cases of a lab, or of all of the caller's labs, filtered and ordered, a page at a time.
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Permission},
+    lab::{Labs, Permission},
 };
 
-/// Answers 200 with the page that `limit` and `cursor` name.
-pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Permission::Read)?;
-    let page = lab.cases().list(&req).await?;
+/// Answers 200 with the page that the query asks for.
+pub async fn handler(labs: Labs, req: Request) -> http::Result {
+    let labs = labs.require(Permission::Read)?;
+    let page = labs.case_lists().page(&req).await?;
     http::ok(&page)
 }

@@ -1,14 +1,16 @@
 //! Creating a case, once for each request even if the request comes again.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use std::collections::HashMap;
 
-use super::{Case, CaseCreate, CaseFields, CaseId, Cases, item, repository::put};
+use super::{
+    Case, CaseCreate, CaseFields, CaseId, Cases, item, repository::lost_race, transaction::Transaction,
+};
 use crate::{
     error::Error,
-    event::{self, Action},
+    event::Action,
     idempotency::{IdempotencyKey, Record},
     keys,
-    table::{Refused, key, number},
+    table::Item,
     time::Timestamp,
     workflow::Status,
 };
@@ -28,29 +30,35 @@ impl Cases<'_> {
     /// Validation when LinksHub does not know the doctor or product; idempotency key reused; unavailable when a
     /// dependency fails.
     pub async fn create(&self, new: CaseCreate, once: Option<&IdempotencyKey>) -> Result<Done, Error> {
+        let mut retry = self.lab.retry();
         let preparation = async {
             self.check_references(None, &new.fields).await?;
             self.table().next_case_id(self.lab.lab_id()).await
         };
         // Asked together, so that a key costs no time. A replay leaves an id unused.
-        let (answered, id) = tokio::join!(self.answered(once), preparation);
-        if let Some(case) = answered? {
+        let (read, id) = tokio::join!(self.read_for_change(self.answer_keys(once)), preparation);
+        let (mut items, mut place) = read?;
+        if let Some(case) = self.answered(once, &mut items)? {
             return Ok(Done { case, replayed: true });
         }
-        let now = Timestamp::now();
-        let case = self.new_case(id?, new.status, new.fields, now);
-        let mut actions = self.creation(&case, None)?;
-        if let Some(once) = once {
-            actions.push(self.put_answer(once, &case, now)?);
-        }
-        match self.table().transact(actions).await {
-            Ok(()) => Ok(Done { case, replayed: false }),
-            Err(Refused::Failed(error)) => Err(error),
-            // The same request at the same time was faster; nothing of this one was written.
-            Err(Refused::Condition) => match self.answered(once).await? {
-                Some(case) => Ok(Done { case, replayed: true }),
-                None => Err(Error::internal("the counter gave out the id of an existing case")),
-            },
+        let id = id?;
+        loop {
+            let now = Timestamp::now();
+            let case = self.new_case(id, new.status, new.fields.clone(), now);
+            let mut transaction = Transaction::new(self, place);
+            transaction.change(Action::Created, None, &case, None)?;
+            if let Some(once) = once {
+                transaction.answer(once, &case, now)?;
+            }
+            if transaction.commit(&mut retry).await? {
+                return Ok(Done { case, replayed: false });
+            }
+            // The same request at the same time was faster, or another change of the shard was.
+            lost_race(&mut retry).await?;
+            (items, place) = self.read_for_change(self.answer_keys(once)).await?;
+            if let Some(case) = self.answered(once, &mut items)? {
+                return Ok(Done { case, replayed: true });
+            }
         }
     }
 
@@ -82,47 +90,43 @@ impl Cases<'_> {
         case
     }
 
-    /// Writes a new case with its event and its count.
-    pub(super) fn creation(
-        &self,
-        case: &Case,
-        reason: Option<&str>,
-    ) -> Result<Vec<TransactWriteItem>, Error> {
-        let event = self.event(Action::Created, case, event::changes(None, Some(case))?, reason, None)?;
-        Ok(vec![
-            put(self.put(item::live(case, &event.hash)?).condition_expression("attribute_not_exists(sk)"))?,
-            self.put_event(&event)?,
-            self.count(case.id, &[(case.status, 1)])?,
-        ])
-    }
-
     /// What was answered to the request before, if it has a key and was.
-    pub(super) async fn answered(&self, once: Option<&IdempotencyKey>) -> Result<Option<Case>, Error> {
+    pub(super) fn answered(
+        &self,
+        once: Option<&IdempotencyKey>,
+        items: &mut HashMap<String, Item>,
+    ) -> Result<Option<Case>, Error> {
         let Some(once) = once else { return Ok(None) };
-        let Some(item) = self.table().get(self.lab.lab_id(), &self.answer_key(once)).await? else {
-            return Ok(None);
-        };
-        let record: Record = item::from_item(item)?;
-        if record.is_current(Timestamp::now()) { once.replay(record).map(Some) } else { Ok(None) }
+        Ok(self.record(once, items)?.map(|record| once.replay(record)).transpose()?.flatten())
     }
 
-    pub(super) fn put_answer(
+    /// Whether a request of several parts was begun before.
+    pub(super) fn is_claimed(
         &self,
         once: &IdempotencyKey,
-        answer: &Case,
-        now: Timestamp,
-    ) -> Result<TransactWriteItem, Error> {
-        let mut item = item::to_item(&once.record(answer, now))?;
-        item.extend(key(self.lab.lab_id(), &self.answer_key(once)));
-        let unless_answered = self
-            .put(item)
-            .condition_expression("attribute_not_exists(sk) OR expires_at <= :now")
-            .expression_attribute_values(":now", number(now.epoch_seconds()));
-        put(unless_answered)
+        items: &mut HashMap<String, Item>,
+    ) -> Result<bool, Error> {
+        let record = self.record(once, items)?;
+        record.map_or(Ok(false), |record| once.replay(record).map(|_| true))
+    }
+
+    fn record(
+        &self,
+        once: &IdempotencyKey,
+        items: &mut HashMap<String, Item>,
+    ) -> Result<Option<Record>, Error> {
+        let Some(item) = items.remove(&self.answer_key(once)) else { return Ok(None) };
+        let record: Record = item::from_item(item)?;
+        Ok(Some(record).filter(|record| record.is_current(Timestamp::now())))
+    }
+
+    /// The sort key of the answer to a request, if it has a key.
+    pub(super) fn answer_keys(&self, once: Option<&IdempotencyKey>) -> Vec<String> {
+        once.map(|once| self.answer_key(once)).into_iter().collect()
     }
 
     /// Keys are per lab and user.
-    fn answer_key(&self, once: &IdempotencyKey) -> String {
+    pub(super) fn answer_key(&self, once: &IdempotencyKey) -> String {
         keys::idempotency(self.lab.user_id().as_str(), once.as_str())
     }
 }

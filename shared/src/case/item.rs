@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Case;
+use super::{Case, CaseFields};
 use crate::{
     error::Error,
     keys,
@@ -11,6 +11,8 @@ use crate::{
 
 /// The hash of the newest event, which the next one follows.
 const LAST_EVENT_HASH: &str = "last_event_hash";
+/// The attribute that searches look at.
+pub(super) const SEARCH: &str = "search";
 
 /// A case with what the table knows of it besides.
 pub(super) struct Kept {
@@ -25,7 +27,7 @@ impl Kept {
     }
 }
 
-/// A live case, in both indexes.
+/// A live case, in all indexes.
 pub(super) fn live(case: &Case, last_event_hash: &str) -> Result<Item, Error> {
     let mut item = to_item(case)?;
     item.extend(key(case.lab_id, &keys::case(case.id)));
@@ -33,6 +35,8 @@ pub(super) fn live(case: &Case, last_event_hash: &str) -> Result<Item, Error> {
     item.insert("live_id".to_owned(), number(case.id));
     item.insert("status_key".to_owned(), text(keys::status(case.lab_id, case.status)));
     item.insert("due_key".to_owned(), text(keys::due(case)));
+    item.insert("update_key".to_owned(), text(keys::update(case)));
+    item.insert(SEARCH.to_owned(), text(search_text(case)));
     Ok(item)
 }
 
@@ -42,7 +46,15 @@ pub(super) fn deleted(case: &Case, last_event_hash: &str, expires_at: i64) -> Re
     item.extend(key(case.lab_id, &keys::deleted(case.id)));
     item.insert(LAST_EVENT_HASH.to_owned(), text(last_event_hash));
     item.insert("expires_at".to_owned(), number(expires_at));
+    item.insert(SEARCH.to_owned(), text(search_text(case)));
     Ok(item)
+}
+
+/// What a case is searched by, in lower case.
+fn search_text(case: &Case) -> String {
+    let CaseFields { patient_name, case_name, .. } = &case.fields;
+    let texts = [patient_name.as_deref(), case_name.as_deref(), Some(case.case_number.as_str())];
+    texts.into_iter().flatten().collect::<Vec<_>>().join("\n").to_lowercase()
 }
 
 /// A value as an item; what is unset takes no room.

@@ -1,25 +1,39 @@
 //! A dental case: its fields, how they are read from a request, and the repository that keeps them.
 
+mod bulk;
 mod change;
+mod changes;
 mod create;
 mod delete;
 pub mod details;
+mod export;
+mod filter;
 mod item;
+mod list;
 mod read;
 mod remake;
 mod repository;
 mod rules;
 pub mod shade;
+mod stats;
+mod stream;
+mod transaction;
 
 use std::fmt;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+pub use bulk::{BulkResult, BulkStatusChange};
 pub use change::{CaseCreate, CaseUpdate, RemakeCreate, StatusChange};
+pub use changes::ChangePage;
 pub use create::Done;
-pub use read::{CasePage, EventPage};
+pub use export::{Export, Format};
+pub use filter::{Direction, Sort};
+pub use list::{CaseLists, CasePage};
+pub use read::EventPage;
 pub use repository::Cases;
+pub use stats::Board;
 
 pub use crate::catalog::{CaseType, ProcedureType};
 
@@ -218,6 +232,16 @@ impl Case {
     /// The case as the API shows it: with what follows from it.
     pub fn view(&self) -> CaseView<'_> {
         CaseView { case: self, allowed_transitions: self.status.next(), warnings: self.warnings() }
+    }
+
+    /// Whether it is not deleted.
+    fn is_live(&self) -> bool {
+        self.deleted_at.is_none()
+    }
+
+    /// The moment of its next change: now, but never before its last, whatever the clocks of two machines say.
+    fn next_moment(&self) -> Timestamp {
+        Timestamp::now().max(self.updated_at)
     }
 
     /// What was accepted, but should be looked at: labs decide.

@@ -1,32 +1,20 @@
-//! Reading a lab's cases: one, a page of the list, and the history of one.
+//! Reading one case and its history.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{
     Case, CaseId, Cases,
     item::{Kept, from_item},
 };
 use crate::{
+    cursor::CursorKey,
     error::Error,
     event::{self, Event, Verification},
     http::{Query, Request},
     keys,
-    lab::Permission,
     page::{PageRequest, Pagination},
-    table::{Order, Range},
+    table,
 };
-
-/// A page of the list of cases.
-#[derive(Serialize)]
-pub struct CasePage {
-    #[serde(serialize_with = "as_views")]
-    cases: Vec<Case>,
-    pagination: Pagination,
-}
-
-fn as_views<S: Serializer>(cases: &[Case], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(cases.iter().map(Case::view))
-}
 
 /// A page of the events of a case.
 #[derive(Serialize)]
@@ -45,41 +33,15 @@ impl Cases<'_> {
         self.get_kept(id).await.map(|kept| kept.case)
     }
 
-    /// A page of the lab's cases, newest first: the one that the request's `limit` (or `per_page`) and `cursor` name;
-    /// with `deleted=true`, of the deleted ones.
-    ///
-    /// # Errors
-    /// Invalid parameter, with every fault; invalid cursor; forbidden, for deleted cases without the permission.
-    pub async fn list(&self, request: &Request) -> Result<CasePage, Error> {
-        let mut query = Query::of(request);
-        let page = PageRequest::read(&mut query, &self.services.paging);
-        let deleted = query.boolean("deleted").unwrap_or(false);
-        query.finish()?;
-        if deleted {
-            self.lab.require(Permission::Restore)?;
-        }
-        let list = if deleted { "deleted cases" } else { "cases" };
-        let prefix = if deleted { keys::DELETED_PREFIX } else { keys::CASE_PREFIX };
-        // Up to the last id, or to the one below the page before.
-        let newest = self.open_cursor(list, &page)?.map_or(CaseId::MAX, |id| id.saturating_sub(1));
-        let to = format!("{prefix}{newest:010}");
-        let range = Range { from: prefix.to_owned(), to, order: Order::Descending };
-        let (items, stopped_early) = self.table().range(self.lab.lab_id(), range, page.read_limit()).await?;
-        let mut cases = items.into_iter().map(from_item).collect::<Result<Vec<Case>, Error>>()?;
-        let more = page.cut(&mut cases, stopped_early);
-        let last = cases.last().filter(|_| more).map(|case| case.id.get());
-        Ok(CasePage { pagination: self.pagination(list, &page, last), cases })
-    }
-
     /// A page of the events of a case, oldest first; also of one that was deleted.
     ///
     /// # Errors
     /// Case not found; invalid parameter; invalid cursor.
     pub async fn history(&self, id: CaseId, request: &Request) -> Result<EventPage, Error> {
         let mut query = Query::of(request);
-        let page = PageRequest::read(&mut query, &self.services.paging);
+        let page = PageRequest::read_behind_cursor(&mut query, &self.services.paging);
         query.finish()?;
-        let list = format!("history of {id}");
+        let list = format!("history of {id} of {}", self.lab.lab_id());
         let after = self.open_cursor(&list, &page)?.unwrap_or(0);
         let (mut events, stopped_early) = self.events_after(id, after, Some(page.read_limit())).await?;
         if events.is_empty() && after == 0 {
@@ -134,19 +96,22 @@ impl Cases<'_> {
         limit: Option<u32>,
     ) -> Result<(Vec<Event>, bool), Error> {
         let next = u32::try_from(version).unwrap_or(u32::MAX).saturating_add(1);
-        let range = Range { from: keys::event(id, next), to: keys::last_event(id), order: Order::Ascending };
-        let limit = limit.unwrap_or(u32::MAX);
-        let (items, stopped_early) = self.table().range(self.lab.lab_id(), range, limit).await?;
-        Ok((items.into_iter().map(from_item).collect::<Result<_, _>>()?, stopped_early))
+        let range =
+            table::Query { limit, ..table::Query::of_table(keys::event(id, next), keys::last_event(id)) };
+        let page = self.table().query(self.lab.lab_id(), range).await?;
+        let events = page.items.into_iter().map(from_item).collect::<Result<_, _>>()?;
+        Ok((events, page.stopped_at.is_some()))
     }
 
     fn open_cursor(&self, list: &str, page: &PageRequest) -> Result<Option<u64>, Error> {
-        let open = |cursor: &str| self.services.cursors.open(self.lab.lab_id(), list, cursor);
-        page.cursor.as_deref().map(open).transpose()
+        let Some(cursor) = &page.cursor else { return Ok(None) };
+        let position = self.services.cursors.open(list, cursor)?;
+        let position = position.try_into().map_err(|_| CursorKey::invalid())?;
+        Ok(Some(u64::from_be_bytes(position)))
     }
 
     fn pagination(&self, list: &str, page: &PageRequest, last: Option<u64>) -> Pagination {
-        let seal = |last| self.services.cursors.seal(self.lab.lab_id(), list, last);
-        Pagination::new(page, last.map(seal))
+        let seal = |last: u64| self.services.cursors.seal(list, &last.to_be_bytes());
+        Pagination::new(page, last.map(seal), None)
     }
 }

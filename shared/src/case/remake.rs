@@ -2,17 +2,10 @@
 
 use super::{
     Case, CaseFields, CaseId, Cases, Done, RemakeCreate,
-    item::{self, Kept},
-    repository::{ATTEMPTS, lost_every_race, of_version, put},
+    repository::{live, lost_race},
+    transaction::Transaction,
 };
-use crate::{
-    error::Error,
-    event::{self, Action},
-    idempotency::IdempotencyKey,
-    table::Refused,
-    time::Timestamp,
-    workflow::Status,
-};
+use crate::{error::Error, event::Action, idempotency::IdempotencyKey, keys, workflow::Status};
 
 impl Cases<'_> {
     /// Creates the case that makes the case `id` again; both are written in one transaction.
@@ -25,42 +18,41 @@ impl Cases<'_> {
         remake: &RemakeCreate,
         once: Option<&IdempotencyKey>,
     ) -> Result<Done, Error> {
+        let mut retry = self.lab.retry();
         let mut next_id = None;
-        for _ in 0..ATTEMPTS {
-            let (answered, original) = tokio::join!(self.answered(once), self.get_kept(id));
-            if let Some(case) = answered? {
+        loop {
+            let mut sks = self.answer_keys(once);
+            sks.push(keys::case(id));
+            let (mut items, place) = self.read_for_change(sks).await?;
+            if let Some(case) = self.answered(once, &mut items)? {
                 return Ok(Done { case, replayed: true });
             }
-            let Kept { case: original, last_event_hash } = original?;
+            let original = live(&mut items, id, None)?;
             // No id is used up for a case that is not there, and only one however often this is tried.
             let new_id = match next_id {
                 Some(id) => id,
                 None => *next_id.insert(self.table().next_case_id(self.lab.lab_id()).await?),
             };
-            let now = Timestamp::now();
-            let fields = CaseFields { due_date: remake.due_date, ..original.fields.clone() };
+            let now = original.case.next_moment();
+            let fields = CaseFields { due_date: remake.due_date, ..original.case.fields.clone() };
             let case = Case {
                 remake_of: Some(id),
                 remake_reason_code: Some(remake.reason_code),
                 ..self.new_case(new_id, Status::INITIAL[0], fields, now)
             };
-            let mut remade = Case { version: original.version + 1, updated_at: now, ..original.clone() };
+            let mut remade =
+                Case { version: original.case.version + 1, updated_at: now, ..original.case.clone() };
             remade.remakes.push(new_id);
-            let changes = event::changes(Some(&original), Some(&remade))?;
-            let event =
-                self.event(Action::Remade, &remade, changes, Some(&remake.reason), last_event_hash)?;
-            let mut actions = self.creation(&case, Some(&remake.reason))?;
-            actions.push(put(of_version(self.put(item::live(&remade, &event.hash)?), original.version))?);
-            actions.push(self.put_event(&event)?);
+            let mut transaction = Transaction::new(self, place);
+            transaction.change(Action::Created, None, &case, Some(&remake.reason))?;
+            transaction.change(Action::Remade, Some(&original), &remade, Some(&remake.reason))?;
             if let Some(once) = once {
-                actions.push(self.put_answer(once, &case, now)?);
+                transaction.answer(once, &case, now)?;
             }
-            match self.table().transact(actions).await {
-                Ok(()) => return Ok(Done { case, replayed: false }),
-                Err(Refused::Failed(error)) => return Err(error),
-                Err(Refused::Condition) => {}
+            if transaction.commit(&mut retry).await? {
+                return Ok(Done { case, replayed: false });
             }
+            lost_race(&mut retry).await?;
         }
-        Err(lost_every_race())
     }
 }

@@ -1,31 +1,24 @@
-//! The cases of one lab: every change is one transaction of the case, its event and the statistics, and holds only for
-//! the version that it was made from.
+//! The cases of one lab, and the changes of one case: each holds only for the version that it was made from.
 
-use aws_sdk_dynamodb::{
-    error::BuildError,
-    types::{Put, TransactWriteItem, Update},
-};
+use std::collections::HashMap;
 
 use super::{
     Case, CaseFields, CaseId, CaseUpdate, StatusChange,
     change::Changed,
-    item::{self, Kept},
+    item::Kept,
+    transaction::{Place, Transaction},
 };
 use crate::{
     error::{Code, Error},
-    event::{self, Action, Change, Event},
+    event::Action,
     http::Tags,
+    idempotency::IdempotencyKey,
     keys,
     lab::LabScope,
+    retry::Retry,
     services::Services,
-    table::{Item, Refused, Table, key, number},
-    time::Timestamp,
-    validate::Choice,
-    workflow::Status,
+    table::{Consistency, Item, Table},
 };
-
-/// How often a change is made anew on the state that another writer left; each try is two round trips.
-pub(super) const ATTEMPTS: usize = 8;
 
 /// The cases of the lab that a scope opened.
 pub struct Cases<'a> {
@@ -38,26 +31,21 @@ impl<'a> Cases<'a> {
         Self { lab, services }
     }
 
-    /// The case, if it has one of the versions that the request is about. A lost race comes here again and finds out.
-    pub(super) async fn get_if(&self, id: CaseId, only: Option<&Tags>) -> Result<Kept, Error> {
-        let kept = self.get_kept(id).await?;
-        only.map_or(Ok(()), |tags| tags.check(&kept.case)).map(|()| kept)
-    }
-
     /// Changes the given fields, if the case has one of the versions in `only`.
     ///
     /// # Errors
     /// Case not found; precondition failed; validation; conflict when other writers win every time.
     pub async fn update(&self, id: CaseId, change: &CaseUpdate, only: Option<&Tags>) -> Result<Case, Error> {
-        for _ in 0..ATTEMPTS {
-            let before = self.get_if(id, only).await?;
+        let mut retry = self.lab.retry();
+        loop {
+            let (before, place) = self.get_for_change(id, only).await?;
             let Changed { case: after, reason } = change.apply_to(&before.case)?;
             self.check_references(Some(&before.case.fields), &after.fields).await?;
-            if let Some(after) = self.replace(Action::Updated, &before, after, reason.as_deref()).await? {
+            let change = ChangeOf { action: Action::Updated, reason: reason.as_deref(), once: None };
+            if let Some(after) = self.replace(change, &before, after, place, &mut retry).await? {
                 return Ok(after);
             }
         }
-        Err(lost_every_race())
     }
 
     /// Moves a case to another status, if it has one of the versions in `only`.
@@ -71,51 +59,87 @@ impl<'a> Cases<'a> {
         change: &StatusChange,
         only: Option<&Tags>,
     ) -> Result<Case, Error> {
-        for _ in 0..ATTEMPTS {
-            let before = self.get_if(id, only).await?;
-            let reason = change.reason.as_deref();
+        self.move_to(id, change, only, None).await
+    }
+
+    /// The same, once for a request that may come again.
+    pub(super) async fn move_to(
+        &self,
+        id: CaseId,
+        change: &StatusChange,
+        only: Option<&Tags>,
+        once: Option<&IdempotencyKey>,
+    ) -> Result<Case, Error> {
+        let mut retry = self.lab.retry();
+        let reason = change.reason.as_deref();
+        loop {
+            let mut sks = self.answer_keys(once);
+            sks.push(keys::case(id));
+            let (mut items, place) = self.read_for_change(sks).await?;
+            if let Some(case) = self.answered(once, &mut items)? {
+                return Ok(case);
+            }
+            let before = live(&mut items, id, only)?;
             before.case.status.check_move_to(change.status, reason)?;
             let after = Case { status: change.status, ..before.case.clone() };
-            if let Some(after) = self.replace(Action::StatusChanged, &before, after, reason).await? {
+            let change = ChangeOf { action: Action::StatusChanged, reason, once };
+            if let Some(after) = self.replace(change, &before, after, place, &mut retry).await? {
                 return Ok(after);
             }
         }
-        Err(lost_every_race())
     }
 
-    /// Writes the next version of a case, with its event; `None` when another writer was faster. Nothing is written
-    /// when nothing changes, so that repeating a request is harmless.
+    /// Writes the next version of a case; `None` when another writer was faster. Nothing is written when nothing
+    /// changes, so that repeating a request is harmless.
     async fn replace(
         &self,
-        action: Action,
+        change: ChangeOf<'_>,
         before: &Kept,
         mut after: Case,
-        reason: Option<&str>,
+        place: Place,
+        retry: &mut Retry,
     ) -> Result<Option<Case>, Error> {
-        let Kept { case: before, last_event_hash } = before;
-        if after == *before {
+        if after == before.case {
             return Ok(Some(after));
         }
         after.settle_lead_time(&self.services.calendar);
         after.version += 1;
-        after.updated_at = Timestamp::now();
-        if before.status != after.status {
+        after.updated_at = before.case.next_moment();
+        if before.case.status != after.status {
             after.stamp_status(after.updated_at);
         }
-        let changes = event::changes(Some(before), Some(&after))?;
-        let event = self.event(action, &after, changes, reason, last_event_hash.clone())?;
-        let mut actions = vec![
-            put(of_version(self.put(item::live(&after, &event.hash)?), before.version))?,
-            self.put_event(&event)?,
-        ];
-        if before.status != after.status {
-            actions.push(self.count(after.id, &[(before.status, -1), (after.status, 1)])?);
+        let mut transaction = Transaction::new(self, place);
+        transaction.change(change.action, Some(before), &after, change.reason)?;
+        if let Some(once) = change.once {
+            transaction.answer(once, &after, after.updated_at)?;
         }
-        match self.table().transact(actions).await {
-            Ok(()) => Ok(Some(after)),
-            Err(Refused::Condition) => Ok(None),
-            Err(Refused::Failed(error)) => Err(error),
+        if transaction.commit(retry).await? {
+            return Ok(Some(after));
         }
+        lost_race(retry).await.map(|()| None)
+    }
+
+    /// The live case, if it has one of the versions that the request is about, and a place in the change log. A lost
+    /// race comes here again and finds out.
+    pub(super) async fn get_for_change(
+        &self,
+        id: CaseId,
+        only: Option<&Tags>,
+    ) -> Result<(Kept, Place), Error> {
+        let (mut items, place) = self.read_for_change(vec![keys::case(id)]).await?;
+        Ok((live(&mut items, id, only)?, place))
+    }
+
+    /// The items with these keys and a place in the change log, in one round trip.
+    pub(super) async fn read_for_change(
+        &self,
+        mut sks: Vec<String>,
+    ) -> Result<(HashMap<String, Item>, Place), Error> {
+        let shard = Place::shard();
+        sks.push(keys::shard(shard));
+        let items = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
+        let place = Place::behind(shard, items.get(&keys::shard(shard)));
+        Ok((items, place))
     }
 
     /// Asks LinksHub about the doctor and the product, where they are new to the case.
@@ -138,81 +162,36 @@ impl<'a> Cases<'a> {
         if faults.is_empty() { Ok(()) } else { Err(Error::validation(faults)) }
     }
 
-    /// The event that makes the version that `case` has.
-    pub(super) fn event(
-        &self,
-        action: Action,
-        case: &Case,
-        changes: Vec<Change>,
-        reason: Option<&str>,
-        previous_hash: Option<String>,
-    ) -> Result<Event, Error> {
-        let event = Event {
-            case_id: case.id,
-            version: case.version,
-            action,
-            at: case.updated_at,
-            user_id: self.lab.user_id().to_string(),
-            request_id: self.lab.request_id().to_owned(),
-            reason: reason.map(str::to_owned),
-            changes,
-            previous_hash,
-            hash: String::new(),
-        };
-        event.sealed()
-    }
-
-    pub(super) fn put_event(&self, event: &Event) -> Result<TransactWriteItem, Error> {
-        let mut item = item::to_item(event)?;
-        item.extend(key(self.lab.lab_id(), &keys::event(event.case_id, event.version)));
-        put(self.put(item).condition_expression("attribute_not_exists(sk)"))
-    }
-
-    /// Adds to the statistics of the lab.
-    pub(super) fn count(&self, id: CaseId, changes: &[(Status, i64)]) -> Result<TransactWriteItem, Error> {
-        let mut update = Update::builder()
-            .table_name(self.table().name())
-            .set_key(Some(key(self.lab.lab_id(), &keys::stats(id))));
-        let mut terms = Vec::new();
-        for (place, (status, amount)) in changes.iter().enumerate() {
-            terms.push(format!("#status{place} :amount{place}"));
-            update = update
-                .expression_attribute_names(format!("#status{place}"), status.as_str())
-                .expression_attribute_values(format!(":amount{place}"), number(amount));
-        }
-        let update =
-            update.update_expression(format!("ADD {}", terms.join(", "))).build().map_err(unbuilt)?;
-        Ok(TransactWriteItem::builder().update(update).build())
-    }
-
-    pub(super) fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
-        Put::builder().table_name(self.table().name()).set_item(Some(item))
-    }
-
     pub(super) fn table(&self) -> &Table {
         &self.services.table
     }
 }
 
-pub(super) fn put(
-    builder: aws_sdk_dynamodb::types::builders::PutBuilder,
-) -> Result<TransactWriteItem, Error> {
-    Ok(TransactWriteItem::builder().put(builder.build().map_err(unbuilt)?).build())
+/// What is done to a case, why, and for which request if that may come again.
+struct ChangeOf<'a> {
+    action: Action,
+    reason: Option<&'a str>,
+    once: Option<&'a IdempotencyKey>,
 }
 
-pub(super) fn of_version(
-    builder: aws_sdk_dynamodb::types::builders::PutBuilder,
-    version: u32,
-) -> aws_sdk_dynamodb::types::builders::PutBuilder {
-    builder
-        .condition_expression("version = :version")
-        .expression_attribute_values(":version", number(version))
+/// The live case among what was read, if it has one of the versions that the request is about.
+pub(super) fn live(
+    items: &mut HashMap<String, Item>,
+    id: CaseId,
+    only: Option<&Tags>,
+) -> Result<Kept, Error> {
+    let item = items.remove(&keys::case(id)).ok_or_else(Error::case_not_found)?;
+    let kept = Kept::from_item(item)?;
+    only.map_or(Ok(()), |tags| tags.check(&kept.case)).map(|()| kept)
 }
 
-pub(super) fn unbuilt(error: BuildError) -> Error {
-    Error::internal(format!("a request does not build: {error}"))
-}
-
-pub(super) fn lost_every_race() -> Error {
-    Error::new(Code::Conflict, "The case is being changed by others at this moment. Try again.")
+/// Waits before the change is tried on the state that another writer left.
+///
+/// # Errors
+/// Conflict, when the request's time is used up.
+pub(super) async fn lost_race(retry: &mut Retry) -> Result<(), Error> {
+    if retry.pause().await {
+        return Ok(());
+    }
+    Err(Error::new(Code::Conflict, "The case is being changed by others at this moment. Try again."))
 }

@@ -49,6 +49,8 @@ pub(crate) fn allow_origin(common: &Common, origin: Option<HeaderValue>, respons
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("etag, location, x-request-id, retry-after, idempotency-replayed"),
+        HeaderValue::from_static(
+            "etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor",
+        ),
     );
 }

@@ -12,7 +12,7 @@ pub(crate) use cors::allow_origin;
 pub use cors::{is_preflight, preflight};
 pub use params::{Query, case_id, doctor_id, lab_header, no_query, raw_path};
 pub(crate) use respond::add_standard_headers;
-pub use respond::{catalogue, created, done, health, no_content, ok, ok_case};
+pub use respond::{catalogue, created, done, export, health, no_content, ok, ok_case};
 
 /// An HTTP request as the gateway delivers it.
 pub type Request = lambda_http::Request;

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use lambda_http::RequestExt;
+use serde_json::{Value, json};
 
 use super::Request;
 use crate::{
     case::CaseId,
     error::{Error, Fault},
+    validate::{self, Checked, Choice},
 };
 
 /// The path as the gateway received it.
@@ -112,6 +114,35 @@ impl Query {
         value
     }
 
+    /// Takes what a check of JSON text accepts.
+    pub fn checked<T>(&mut self, name: &str, check: impl FnOnce(&Value) -> Checked<T>) -> Option<T> {
+        let text = self.text(name)?;
+        check(&Value::String(text)).map_err(|detail| self.fault(name, &detail)).ok()
+    }
+
+    /// Takes some of an enumeration's values: repeated, or separated by commas.
+    pub fn choices<T: Choice + PartialEq>(&mut self, name: &str) -> Option<Vec<T>> {
+        let given = self.values.remove(name)?;
+        let mut choices = Vec::new();
+        for text in given.iter().flat_map(|values| values.split(',')) {
+            match validate::choice(&Value::String(text.to_owned())) {
+                Ok(choice) if choices.contains(&choice) => {}
+                Ok(choice) => choices.push(choice),
+                Err(detail) => {
+                    self.fault(name, &format!("each {detail}"));
+                    return None;
+                }
+            }
+        }
+        Some(choices)
+    }
+
+    /// All parameters that are left, but for these, as text that is the same whenever they are.
+    pub fn canonical_without(&self, names: &[&str]) -> String {
+        let left: Vec<_> = self.values.iter().filter(|(name, _)| !names.contains(&name.as_str())).collect();
+        json!(left).to_string()
+    }
+
     /// Records a fault of a parameter.
     pub fn fault(&mut self, name: &str, detail: &str) {
         self.faults.push(Fault::new(format!("/query/{name}"), detail));
@@ -121,7 +152,7 @@ impl Query {
     pub fn finish(mut self) -> Result<(), Error> {
         for name in std::mem::take(&mut self.values).into_keys() {
             let shown: String = name.chars().take(64).collect();
-            self.fault(&crate::validate::escape(&shown), "is not a parameter of this operation");
+            self.fault(&validate::escape(&shown), "is not a parameter of this operation");
         }
         if self.faults.is_empty() { Ok(()) } else { Err(Error::parameters(self.faults)) }
     }

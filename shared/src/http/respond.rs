@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Response, Result};
 use crate::{
-    case::{Case, Done},
+    case::{Case, Done, Export, Format},
     error::{Error, RETRY_AFTER_SECONDS},
     health::Health,
 };
@@ -69,6 +69,25 @@ fn answer_once(status: StatusCode, done: &Done) -> Result {
     let mut response = single_case(status, &done.case)?;
     if done.replayed {
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// 200 with a part of an export, to be saved as a file; `X-Next-Cursor` leads to the next part.
+pub fn export(export: Export) -> Result {
+    let (content_type, disposition) = match export.format {
+        Format::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"cases.csv\""),
+        Format::Ndjson => ("application/x-ndjson", "attachment; filename=\"cases.ndjson\""),
+    };
+    let mut response = Response::new(export.body.into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    if let Some(cursor) = export.next_cursor {
+        let cursor = HeaderValue::try_from(cursor)
+            .map_err(|error| Error::internal(format!("a cursor is no header: {error}")))?;
+        headers.insert("x-next-cursor", cursor);
     }
     Ok(response)
 }

@@ -1,5 +1,6 @@
 //! Tenancy: which lab a request works in, and what its caller may do there.
 
+mod labs;
 mod permission;
 mod scope;
 
@@ -7,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+pub use labs::Labs;
 pub use permission::{Permission, Permissions};
 pub use scope::LabScope;
 

@@ -1,6 +1,6 @@
 //! The proof that a request may work in a lab, and the only way to the lab's data.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use serde_json::json;
 
@@ -10,6 +10,7 @@ use crate::{
     error::{Code, Error},
     http::{Request, lab_header},
     linkshub::{Doctor, LinksHub},
+    retry::{self, Retry},
     services::Services,
     token::{AccessToken, Subject},
     ums::{self, Grant, Membership},
@@ -27,11 +28,35 @@ use crate::{
 /// ```
 pub struct LabScope {
     services: Arc<Services>,
-    token: AccessToken,
+    visit: Arc<Visit>,
     lab_id: LabId,
     lab_code: String,
     permissions: Permissions,
+}
+
+/// One request of a verified caller.
+pub(super) struct Visit {
+    token: AccessToken,
     request_id: String,
+    started: Instant,
+}
+
+impl Visit {
+    /// Verifies the caller's token.
+    pub(super) fn begin(
+        services: &Services,
+        request: &Request,
+        request_id: &str,
+    ) -> Result<Arc<Self>, Error> {
+        let started = Instant::now();
+        let token = services.verifier.verify(request)?;
+        Ok(Arc::new(Self { token, request_id: request_id.to_owned(), started }))
+    }
+
+    /// The caller's active memberships of active labs.
+    pub(super) async fn memberships(&self, services: &Services) -> Result<Vec<Membership>, Error> {
+        Ok(services.ums.caller(&self.token).await?.memberships)
+    }
 }
 
 impl LabScope {
@@ -42,26 +67,39 @@ impl LabScope {
     /// Unauthorized for a bad token or a user who may not sign in; lab forbidden without an active membership; lab
     /// required when it is not clear which lab is meant; unavailable when UMS cannot tell.
     pub async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
-        let token = services.verifier.verify(request)?;
+        let visit = Visit::begin(&services, request, request_id)?;
         let wanted = wanted_lab(request)?;
-        let (membership, permissions) = ums::within_budget(async {
-            let caller = services.ums.caller(&token).await?;
-            let membership = choose(&caller.memberships, wanted)?.clone();
-            let permissions = match &membership.grant {
-                Grant::Role(role) => Permissions::of_role(role),
-                Grant::Unknown => services.ums.permissions(&token, membership.lab_id).await?,
-            };
-            Ok((membership, permissions))
+        ums::within_budget(async {
+            let memberships = visit.memberships(&services).await?;
+            let membership = choose(&memberships, wanted)?.clone();
+            Self::enter(services.clone(), visit, membership).await
         })
-        .await?;
+        .await
+    }
+
+    /// Opens the lab of one of the caller's memberships.
+    pub(super) async fn enter(
+        services: Arc<Services>,
+        visit: Arc<Visit>,
+        membership: Membership,
+    ) -> Result<Self, Error> {
+        let permissions = match &membership.grant {
+            Grant::Role(role) => Permissions::of_role(role),
+            Grant::Unknown => services.ums.permissions(&visit.token, membership.lab_id).await?,
+        };
         let lab_id = membership.lab_id;
         let lab_code = membership.code.unwrap_or_else(|| format!("LAB{lab_id}"));
-        Ok(Self { services, token, lab_id, lab_code, permissions, request_id: request_id.to_owned() })
+        Ok(Self { services, visit, lab_id, lab_code, permissions })
+    }
+
+    /// Whether the caller has the permission.
+    pub fn allows(&self, permission: Permission) -> bool {
+        self.permissions.allow(permission)
     }
 
     /// Refuses a caller who lacks the permission.
     pub fn require(&self, permission: Permission) -> Result<(), Error> {
-        if self.permissions.allow(permission) {
+        if self.allows(permission) {
             return Ok(());
         }
         Err(Error::new(
@@ -82,7 +120,7 @@ impl LabScope {
     /// does not answer.
     pub async fn doctor(&self, doctor_id: &str) -> Result<Doctor, Error> {
         let doctor = match self.linkshub() {
-            Some(linkshub) => linkshub.doctor(&self.token, self.lab_id, doctor_id).await?,
+            Some(linkshub) => linkshub.doctor(&self.visit.token, self.lab_id, doctor_id).await?,
             None => None,
         };
         doctor.ok_or_else(|| Error::new(Code::DoctorNotFound, "The lab works with no such doctor."))
@@ -105,40 +143,60 @@ impl LabScope {
 
     /// The caller's user id.
     pub fn user_id(&self) -> &Subject {
-        self.token.subject()
+        self.visit.token.subject()
     }
 
     /// The caller's token, for calls on their behalf.
     pub(crate) fn token(&self) -> &AccessToken {
-        &self.token
+        &self.visit.token
     }
 
     /// The request that the scope was opened for.
     pub fn request_id(&self) -> &str {
-        &self.request_id
+        &self.visit.request_id
+    }
+
+    /// The time that the request has for trying again what other writers were in the way of.
+    pub(crate) fn retry(&self) -> Retry {
+        Retry::since(self.visit.started)
+    }
+
+    /// Whether the request may still begin something.
+    pub(crate) fn has_time_left(&self) -> bool {
+        self.visit.started.elapsed() < retry::BUDGET
+    }
+
+    /// What everything is read and written with.
+    pub(crate) fn services(&self) -> &Arc<Services> {
+        &self.services
     }
 }
 
 /// The lab that the request names, in the header or the query; both may be there if they agree.
 fn wanted_lab(request: &Request) -> Result<Option<LabId>, Error> {
-    use lambda_http::RequestExt;
-
     const DETAIL: &str = "must be a lab's id";
     let parse =
         |pointer: &str, text: &str| LabId::parse(text).ok_or_else(|| Error::parameter(pointer, DETAIL));
     let header = lab_header(request)?.map(|text| parse("/header/X-Lab-Id", text)).transpose()?;
-    let values =
-        request.query_string_parameters_ref().and_then(|query| query.all("lab_id")).unwrap_or_default();
-    let query = match values[..] {
-        [] => None,
-        [text] => Some(parse("/query/lab_id", text)?),
-        _ => return Err(Error::parameter("/query/lab_id", "must be given once")),
-    };
+    let query = lab_query(request)?.map(|text| parse("/query/lab_id", &text)).transpose()?;
     match (header, query) {
         (Some(header), Some(query)) if header != query => {
             Err(Error::parameter("/query/lab_id", "names another lab than X-Lab-Id"))
         }
         (header, query) => Ok(header.or(query)),
+    }
+}
+
+/// The text of the query parameter `lab_id`, if it is there.
+pub(super) fn lab_query(request: &Request) -> Result<Option<String>, Error> {
+    use lambda_http::RequestExt;
+
+    let values =
+        request.query_string_parameters_ref().and_then(|query| query.all("lab_id")).unwrap_or_default();
+    match values[..] {
+        [] => Ok(None),
+        [text] => Ok(Some(text.to_owned())),
+        _ => Err(Error::parameter("/query/lab_id", "must be given once")),
     }
 }
 

@@ -1,0 +1,16 @@
+//! `POST /api/v1/cases/bulk-status`: moves several cases to another status.
+
+use shared::{
+    case::BulkStatusChange,
+    http::{self, Request},
+    lab::{LabScope, Permission},
+};
+
+/// Answers 200 with what became of each case.
+pub async fn handler(lab: LabScope, req: Request) -> http::Result {
+    lab.require(Permission::UpdateStatus)?;
+    http::no_query(&req)?;
+    let bulk: BulkStatusChange = http::json_body(&req)?;
+    let result = lab.cases().update_statuses(&bulk, http::idempotency_key(&req)?.as_ref()).await?;
+    http::ok(&result)
+}

@@ -1,0 +1,12 @@
+//! `GET /api/v1/cases/export`: the cases of a list as a file, part by part.
+
+use shared::{
+    http::{self, Request},
+    lab::{Labs, Permission},
+};
+
+/// Answers 200 with the part that `cursor` names, as CSV or NDJSON.
+pub async fn handler(labs: Labs, req: Request) -> http::Result {
+    let labs = labs.require(Permission::Read)?;
+    http::export(labs.case_lists().export(&req).await?)
+}

@@ -1,0 +1,194 @@
+//! Exports: the cases of a list as CSV or NDJSON, in parts that fit into an answer.
+
+use serde_json::{Map, Value};
+
+use super::{Case, CaseLists, filter::CaseFilter};
+use crate::{
+    choices,
+    error::Error,
+    http::{Query, Request},
+    validate::choice,
+};
+
+/// The most cases of a part.
+const MOST: u32 = 1000;
+/// The cases of a part if the request does not say.
+const USUAL: u32 = 500;
+/// A part that has this many bytes as a JSON string gets no more cases: that is how Lambda hands it over, 6 MB at most.
+const ENOUGH: usize = 3 << 20;
+/// How many cases are read and written before the size is looked at; the largest are about 60 KB each.
+const STEP: usize = 25;
+
+choices! {
+    /// How an export is written.
+    Format { Csv = "csv", Ndjson = "ndjson" }
+}
+
+/// The columns of CSV: the members of a case, as JSON has them. Objects and lists stand in their cells as JSON.
+const COLUMNS: &[&str] = &[
+    "id",
+    "lab_id",
+    "case_number",
+    "version",
+    "status",
+    "patient_name",
+    "procedure_type",
+    "case_type",
+    "case_name",
+    "description",
+    "notes",
+    "special_instructions",
+    "priority",
+    "rush_order",
+    "due_date",
+    "earliest_due_date",
+    "doctor_id",
+    "product_id",
+    "assigned_to",
+    "patient_info",
+    "fixed_prosthetic",
+    "denture",
+    "night_guard",
+    "implant",
+    "remake_of",
+    "remake_reason_code",
+    "remakes",
+    "created_by",
+    "created_at",
+    "updated_at",
+    "status_changed_at",
+    "completed_at",
+    "shipped_at",
+    "delivered_at",
+    "deleted_at",
+    "deleted_by",
+];
+
+/// A part of an export.
+pub struct Export {
+    /// How it is written.
+    pub format: Format,
+    /// The text.
+    pub body: String,
+    /// Leads to the next part.
+    pub next_cursor: Option<String>,
+}
+
+impl CaseLists<'_> {
+    /// The part of the export that the request asks for: `format`, `limit`, `cursor`, and the filters and order of lists.
+    ///
+    /// # Errors
+    /// Those of [`CaseLists::page`].
+    pub async fn export(&self, request: &Request) -> Result<Export, Error> {
+        let mut query = Query::of(request);
+        let filter = CaseFilter::read(&mut query, self.user_id());
+        let format = query.checked("format", choice).unwrap_or(Format::Csv);
+        let limit = query.number("limit", 1..=MOST).unwrap_or(USUAL) as usize;
+        let cursor = query.text("cursor");
+        query.finish()?;
+        let mut selection = self.select(&filter, cursor.as_deref(), 0, limit).await?;
+        // Only the first part has the names, so that the parts make one file.
+        let mut writer = Writer::new(format, cursor.is_none())?;
+        while let Some(cases) = selection.next(STEP).await? {
+            cases.iter().try_for_each(|case| writer.write(case))?;
+            if writer.length >= ENOUGH {
+                break;
+            }
+        }
+        Ok(Export { format, body: writer.finish()?, next_cursor: self.cursor(&filter, &selection) })
+    }
+}
+
+/// Text that is being written, and its length as a JSON string.
+struct Writer {
+    text: Text,
+    length: usize,
+}
+
+enum Text {
+    Csv(Box<csv::Writer<Vec<u8>>>),
+    Ndjson(String),
+}
+
+impl Writer {
+    fn new(format: Format, with_names: bool) -> Result<Self, Error> {
+        if format == Format::Ndjson {
+            return Ok(Self { text: Text::Ndjson(String::new()), length: 0 });
+        }
+        // RFC 4180 wants CRLF.
+        let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        if with_names {
+            csv.write_record(COLUMNS).map_err(unwritten)?;
+        }
+        Ok(Self { text: Text::Csv(Box::new(csv)), length: 0 })
+    }
+
+    fn write(&mut self, case: &Case) -> Result<(), Error> {
+        match &mut self.text {
+            Text::Csv(csv) => {
+                let Ok(Value::Object(members)) = serde_json::to_value(case) else {
+                    return Err(unwritten("a case is no object"));
+                };
+                let cells: Vec<String> = COLUMNS.iter().map(|name| cell(&members, name)).collect();
+                // CSV doubles a quote before JSON escapes both.
+                self.length += cells.iter().map(|cell| 2 * length_in_json(cell)).sum::<usize>();
+                csv.write_record(cells).map_err(unwritten)
+            }
+            Text::Ndjson(text) => {
+                let line = serde_json::to_string(&case.view()).map_err(unwritten)?;
+                self.length += length_in_json(&line);
+                text.push_str(&line);
+                text.push('\n');
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self) -> Result<String, Error> {
+        match self.text {
+            Text::Csv(csv) => String::from_utf8(csv.into_inner().map_err(unwritten)?).map_err(unwritten),
+            Text::Ndjson(text) => Ok(text),
+        }
+    }
+}
+
+/// Bytes, with the backslashes that go in front of some.
+fn length_in_json(text: &str) -> usize {
+    text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t')).count()
+}
+
+/// A member of a case as the text of a cell.
+fn cell(members: &Map<String, Value>, name: &str) -> String {
+    match members.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => harmless(text),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Text that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP recommends against CSV
+/// injection; the full-width forms count as well.
+fn harmless(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    if formula { format!("'{text}") } else { text.to_owned() }
+}
+
+/// The message of an error in here names positions and kinds, never content.
+fn unwritten(_: impl std::fmt::Display) -> Error {
+    Error::internal("an export cannot be written")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_spreadsheet_would_compute_is_made_text() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"] {
+            assert_eq!(harmless(text), format!("'{text}"));
+        }
+        for text in ["Jane Roe", "1=1", "", "'=1", "O'Neil"] {
+            assert_eq!(harmless(text), text);
+        }
+    }
+}

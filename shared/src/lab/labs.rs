@@ -1,0 +1,88 @@
+//! The labs that a request reads from: one, or with `lab_id=all` every lab of the caller's.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+
+use super::{
+    LabScope, Permission,
+    scope::{Visit, lab_query},
+};
+use crate::{
+    case::CaseLists,
+    error::{Code, Error},
+    http::{Request, lab_header},
+    services::Services,
+    ums,
+};
+
+/// One lab or several, opened for one verified caller. What is read from several is read from each through its own
+/// [`LabScope`].
+pub struct Labs {
+    scopes: Vec<LabScope>,
+    all: bool,
+}
+
+impl Labs {
+    /// Opens the lab that the request means, or all of the caller's.
+    ///
+    /// # Errors
+    /// Those of [`LabScope::open`].
+    pub async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
+        if lab_query(request)?.as_deref() != Some("all") {
+            let only = LabScope::open(services, request, request_id).await?;
+            return Ok(Self { scopes: vec![only], all: false });
+        }
+        let visit = Visit::begin(&services, request, request_id)?;
+        if lab_header(request)?.is_some() {
+            return Err(Error::parameter("/query/lab_id", "names other labs than X-Lab-Id"));
+        }
+        let scopes = ums::within_budget(async {
+            let memberships = visit.memberships(&services).await?;
+            let enter = |membership| LabScope::enter(services.clone(), visit.clone(), membership);
+            try_join_all(memberships.into_iter().map(enter)).await
+        })
+        .await?;
+        if scopes.is_empty() {
+            return Err(Error::new(Code::LabForbidden, "You have no active membership in any lab."));
+        }
+        Ok(Self { scopes, all: true })
+    }
+
+    /// Leaves the labs in which the caller has the permission.
+    ///
+    /// # Errors
+    /// Forbidden, when there is none.
+    pub fn require(mut self, permission: Permission) -> Result<Self, Error> {
+        if let [only] = &self.scopes[..] {
+            only.require(permission)?;
+            return Ok(self);
+        }
+        self.scopes.retain(|lab| lab.allows(permission));
+        if self.scopes.is_empty() {
+            let detail = format!("Your roles do not include the permission {}.", permission.as_str());
+            return Err(Error::new(Code::Forbidden, detail));
+        }
+        Ok(self)
+    }
+
+    /// The lists of these labs' cases.
+    pub fn case_lists(&self) -> CaseLists<'_> {
+        CaseLists::new(self)
+    }
+
+    /// Each lab, at least one, by id.
+    pub(crate) fn scopes(&self) -> &[LabScope] {
+        &self.scopes
+    }
+
+    /// Any of them, for what is the same in all: the caller and the services.
+    pub(crate) fn first(&self) -> &LabScope {
+        &self.scopes[0]
+    }
+
+    /// Whether the request asked for all labs.
+    pub(crate) fn is_all(&self) -> bool {
+        self.all
+    }
+}

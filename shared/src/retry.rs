@@ -1,0 +1,35 @@
+//! Trying again while other writers are in the way, for as long as the request may take.
+
+use std::time::{Duration, Instant};
+
+/// How long after its start a request goes on trying. With what one attempt may take (2 s for all of an operation's
+/// sends), it is answered before the function's time-out of 10 s.
+pub(crate) const BUDGET: Duration = Duration::from_secs(5);
+/// The longest first pause and the longest of all, in milliseconds.
+const PAUSES: (u64, u64) = (10, 320);
+
+/// The time that a request has for trying again, and how often it did.
+pub(crate) struct Retry {
+    until: Instant,
+    attempt: u32,
+}
+
+impl Retry {
+    /// For a request that began at `started`.
+    pub(crate) fn since(started: Instant) -> Self {
+        Self { until: started + BUDGET, attempt: 0 }
+    }
+
+    /// Waits a random, growing while, or returns false at once when the time is used up.
+    pub(crate) async fn pause(&mut self) -> bool {
+        let now = Instant::now();
+        if now >= self.until {
+            return false;
+        }
+        let (first, longest) = PAUSES;
+        let ceiling = (first << self.attempt.min(16)).min(longest);
+        self.attempt += 1;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ceiling)).min(self.until - now)).await;
+        true
+    }
+}

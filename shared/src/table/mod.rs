@@ -1,0 +1,240 @@
+//! The only module that talks to DynamoDB: keyed reads and writes, transactions with retries, errors that tell nothing
+//! of the inside.
+
+mod client;
+mod query;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{RequestId, transact_write_items::TransactWriteItemsError},
+    types::{AttributeValue, KeysAndAttributes, ReturnValue, TransactWriteItem},
+};
+use futures_util::future::try_join_all;
+
+pub(crate) use query::{Filter, Index, Order, Query};
+
+use crate::{case::CaseId, config::TableConfig, error::Error, keys, lab::LabId, retry::Retry};
+
+/// An item as DynamoDB has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// DynamoDB's limit on the keys of one BatchGetItem.
+const BATCH: usize = 100;
+
+/// Whether a read sees what was just written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consistency {
+    /// It may take a moment, at half the price.
+    Eventual,
+    /// It does.
+    Strong,
+}
+
+/// Why a transaction did not happen.
+pub(crate) enum Refused {
+    /// A condition did not hold: another writer was faster. Nothing was written.
+    Condition,
+    /// Anything else.
+    Failed(Error),
+}
+
+/// The table of one deployment.
+#[derive(Clone)]
+pub(crate) struct Table {
+    client: Client,
+    name: String,
+}
+
+impl Table {
+    /// The table that the configuration names; nothing is sent yet.
+    pub(crate) fn new(config: &TableConfig) -> Result<Self, String> {
+        Ok(Self { client: client::new(config)?, name: config.name.clone() })
+    }
+
+    /// One item, strongly consistent: what was just written is seen.
+    pub(crate) async fn get(&self, lab: LabId, sk: &str) -> Result<Option<Item>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key(lab, sk)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| failed("GetItem", &error))?;
+        Ok(answer.item)
+    }
+
+    /// The items with these sort keys, as far as they exist, by key.
+    pub(crate) async fn get_many(
+        &self,
+        lab: LabId,
+        sks: &[String],
+        consistency: Consistency,
+    ) -> Result<HashMap<String, Item>, Error> {
+        let batches = sks.chunks(BATCH).map(|sks| self.get_batch(lab, sks, consistency));
+        Ok(try_join_all(batches).await?.into_iter().flatten().collect())
+    }
+
+    async fn get_batch(
+        &self,
+        lab: LabId,
+        sks: &[String],
+        consistency: Consistency,
+    ) -> Result<Vec<(String, Item)>, Error> {
+        let mut found = Vec::with_capacity(sks.len());
+        let mut wanted = KeysAndAttributes::builder().consistent_read(consistency == Consistency::Strong);
+        for sk in sks {
+            wanted = wanted.keys(key(lab, sk));
+        }
+        let mut wanted = Some(wanted.build().map_err(unbuilt)?);
+        // DynamoDB leaves keys out when it is throttled or the answer would be larger than 16 MB.
+        let mut retry = Retry::since(std::time::Instant::now());
+        while let Some(keys) = wanted.take() {
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.name, keys)
+                .send()
+                .await
+                .map_err(|error| failed("BatchGetItem", &error))?;
+            let items = answer.responses.and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default();
+            let got_some = !items.is_empty();
+            for item in items {
+                let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
+                found.push((sk.ok_or_else(|| Error::internal("an item without a sort key"))?, item));
+            }
+            wanted = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name));
+            if wanted.is_some() && !got_some && !retry.pause().await {
+                return Err(Error::unavailable("The database", "BatchGetItem: throttled"));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The next case id of a lab. An id whose case is then not created stays unused.
+    pub(crate) async fn next_case_id(&self, lab: LabId) -> Result<CaseId, Error> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key(lab, keys::COUNTER)))
+            .update_expression("ADD last_id :one")
+            .expression_attribute_values(":one", number(1))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await
+            .map_err(|error| failed("UpdateItem", &error))?;
+        answer
+            .attributes
+            .as_ref()
+            .and_then(|attributes| attributes.get("last_id")?.as_n().ok()?.parse().ok())
+            .and_then(CaseId::new)
+            .ok_or_else(|| Error::internal("the counter is no case id"))
+    }
+
+    /// Writes all actions or none. Conflicts with other transactions and throttling are tried again as long as `retry`
+    /// allows. One token goes with all attempts, so that one whose answer was lost is not done twice.
+    pub(crate) async fn transact(
+        &self,
+        actions: Vec<TransactWriteItem>,
+        retry: &mut Retry,
+    ) -> Result<(), Refused> {
+        let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(36).collect();
+        loop {
+            let sent = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(actions.clone()))
+                .client_request_token(&token)
+                .send()
+                .await;
+            let Err(error) = sent else { return Ok(()) };
+            let reasons = refusals(&error);
+            if reasons.iter().any(|reason| reason == "ConditionalCheckFailed") {
+                return Err(Refused::Condition);
+            }
+            if !reasons.iter().any(|reason| PASSING.contains(&reason.as_str())) || !retry.pause().await {
+                return Err(Refused::Failed(failed("TransactWriteItems", &error)));
+            }
+        }
+    }
+
+    /// Whether the table answers a read.
+    pub(crate) async fn is_up(&self) -> bool {
+        // No lab has the id 0, so this partition is always empty.
+        let nothing =
+            HashMap::from([("lab_id".to_owned(), text("0")), ("sk".to_owned(), text(keys::COUNTER))]);
+        self.client.get_item().table_name(&self.name).set_key(Some(nothing)).send().await.is_ok()
+    }
+
+    /// The table's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The primary key of an item.
+pub(crate) fn key(lab: LabId, sk: &str) -> Item {
+    HashMap::from([("lab_id".to_owned(), text(keys::lab(lab))), ("sk".to_owned(), text(sk))])
+}
+
+/// A string attribute.
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+/// A truth value.
+pub(crate) fn boolean(value: bool) -> AttributeValue {
+    AttributeValue::Bool(value)
+}
+
+/// A number attribute.
+pub(crate) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// What passes by itself: the reasons of cancelled transactions, and the errors of whole requests.
+const PASSING: [&str; 6] = [
+    "TransactionConflict",
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+    "TransactionInProgressException",
+    "ThrottlingException",
+    "ProvisionedThroughputExceededException",
+];
+
+/// Why DynamoDB refused a transaction: the reasons of each action, or else the error's code.
+fn refusals(error: &SdkError<TransactWriteItemsError>) -> Vec<String> {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => canceled
+            .cancellation_reasons()
+            .iter()
+            .map(|reason| reason.code().unwrap_or_default().to_owned())
+            .collect(),
+        _ => error.code().map(str::to_owned).into_iter().collect(),
+    }
+}
+
+/// A request that lacks what DynamoDB insists on.
+pub(crate) fn unbuilt(error: aws_sdk_dynamodb::error::BuildError) -> Error {
+    Error::internal(format!("a request does not build: {error}"))
+}
+
+/// Everything that DynamoDB can fail with here is either its own trouble or a wrong deployment: 503, and the log knows
+/// more. The SDK's own texts are not logged: they can hold the raw answer, and with it items.
+fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Error {
+    let what = match error {
+        SdkError::ConstructionFailure(_) => "the request does not build",
+        SdkError::TimeoutError(_) => "time-out",
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "time-out of the connection",
+        SdkError::DispatchFailure(_) => "no connection",
+        SdkError::ResponseError(_) => "an answer that cannot be read",
+        _ => error.code().unwrap_or("an error without a code"),
+    };
+    let request = error.request_id().unwrap_or("unknown");
+    Error::unavailable("The database", format!("{operation}: {what} (DynamoDB request {request})"))
+}
