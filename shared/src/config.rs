@@ -3,9 +3,11 @@
 //! Each concern is a struct that names its variables; a function reads only the concerns it uses. The README's table
 //! lists the same variables for operators.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use jiff::civil::Date;
+
+use crate::upstream;
 
 /// A value that must not be shown: `Debug` prints a placeholder and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -316,6 +318,8 @@ pub struct Config {
     pub retention_days: u32,
     /// `HOLIDAYS`: the days besides weekends on which labs do not work, for lead times.
     pub holidays: Vec<Date>,
+    /// How long UMS or LinksHub is left alone when it keeps failing. No variable: only tests want another.
+    pub outage_pause: Duration,
 }
 
 /// Seven years with their leap days.
@@ -337,6 +341,7 @@ impl Config {
             paging: PagingConfig::read(&mut env, stage),
             holidays: env.dates("HOLIDAYS"),
             retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
+            outage_pause: upstream::PAUSE,
         };
         if config.retention_days == 0 {
             env.fault("RETENTION_DAYS", "must be at least 1");
