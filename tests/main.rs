@@ -16,6 +16,7 @@ mod integration {
     mod due_dates;
     mod history;
     mod idempotency;
+    mod jwks;
     mod lists;
     mod public;
     mod remakes;

@@ -32,7 +32,7 @@ impl Services {
         let client = upstream::client()?;
         let pause = config.outage_pause;
         Ok(Self {
-            verifier: Verifier::new(&config.token),
+            verifier: Verifier::new(&config.token, client.clone()),
             ums: Ums::new(client.clone(), config.ums.clone(), pause),
             linkshub: config.linkshub_base_url.clone().map(|url| LinksHub::new(client, url, pause)),
             table: Table::new(&config.table)?,

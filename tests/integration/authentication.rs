@@ -73,6 +73,27 @@ async fn two_authorization_headers_are_refused() {
 }
 
 #[tokio::test]
+async fn a_token_in_the_url_is_refused_on_every_route_before_anything_is_asked() {
+    let service = Service::start().await;
+    let token = service.token_of("admin");
+    for operation in spec::operations().iter().filter(|operation| !operation.is_public()) {
+        let path = operation.path.replace("{id}", "1").replace("{doctor_id}", "DOC001");
+        for name in ["access_token", "token", "jwt", "access%5Ftoken"] {
+            let path = format!("{path}?{name}={token}");
+            for call in [
+                service.request(&operation.method.to_uppercase(), &path),
+                service.request(&operation.method.to_uppercase(), &path).token(&token),
+            ] {
+                let problem = call.send().await.expect_problem(401, "unauthorized");
+                assert!(!problem.to_string().contains(&token));
+            }
+        }
+    }
+    assert_eq!(service.ums_proxy.take_calls(), [""; 0]);
+    assert_eq!(service.dynamodb.take_calls(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_user_who_may_not_sign_in_is_refused_on_every_route() {
     let service = Service::start().await;
     for reply in everywhere(&service, Some(&service.token_of("inactive"))).await {

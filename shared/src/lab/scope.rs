@@ -42,16 +42,16 @@ impl LabScope {
     /// Unauthorized for a bad token or a user who may not sign in; lab forbidden without an active membership; lab
     /// required when it is not clear which lab is meant; unavailable when UMS cannot tell.
     pub async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
-        let token = services.verifier.verify(request)?;
-        let wanted = wanted_lab(request)?;
-        let (membership, permissions) = ums::within_budget(async {
+        let (token, membership, permissions) = ums::within_budget(async {
+            let token = services.verifier.verify(request).await?;
+            let wanted = wanted_lab(request)?;
             let caller = services.ums.caller(&token).await?;
             let membership = choose(&caller.memberships, wanted)?.clone();
             let permissions = match &membership.grant {
                 Grant::Role(role) => Permissions::of_role(role),
                 Grant::Unknown => services.ums.permissions(&token, membership.lab_id).await?,
             };
-            Ok((membership, permissions))
+            Ok((token, membership, permissions))
         })
         .await?;
         let lab_id = membership.lab_id;
