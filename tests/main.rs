@@ -20,6 +20,7 @@ mod integration {
     mod finding;
     mod history;
     mod idempotency;
+    mod jwks;
     mod lists;
     mod public;
     mod remakes;

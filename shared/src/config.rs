@@ -3,9 +3,15 @@
 //! Each concern is a struct that names its variables; a function reads only the concerns it uses. The README's table
 //! lists the same variables for operators.
 
-use std::{fmt, str::FromStr};
+mod token;
+
+use std::{fmt, str::FromStr, time::Duration};
 
 use jiff::civil::Date;
+
+use crate::upstream;
+
+pub use token::{JwksConfig, KeyConfig, TokenConfig};
 
 /// A value that must not be shown: `Debug` prints a placeholder and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -94,28 +100,33 @@ impl<'a> Env<'a> {
     }
 
     fn base_url(&mut self, name: &str, stage: Stage, text: String) -> String {
-        let authority = match text.split_once("://") {
+        self.url(name, stage, &text, &['?', '#', ' ', '@']);
+        text.trim_end_matches('/').to_owned()
+    }
+
+    fn url(&mut self, name: &str, stage: Stage, text: &str, forbidden: &[char]) {
+        let rest = match text.split_once("://") {
             Some(("https", rest)) => rest,
             Some(("http", rest)) if stage == Stage::Dev => rest,
-            Some(("http", _)) => {
-                self.fault(name, "must be an https:// URL outside the dev stage");
-                return text;
-            }
+            Some(("http", _)) => return self.fault(name, "must be an https:// URL outside the dev stage"),
             _ => "",
         };
-        if authority.is_empty() || authority.contains(['?', '#', ' ', '@']) {
+        if rest.is_empty() || rest.contains(forbidden) {
             self.fault(name, "must be a URL such as https://ums.example.com");
         }
-        text.trim_end_matches('/').to_owned()
     }
 
     fn secret(&mut self, name: &str, stage: Stage) -> Secret {
         let value = self.required(name);
+        self.check_secret(name, stage, &value);
+        Secret(value)
+    }
+
+    fn check_secret(&mut self, name: &str, stage: Stage, value: &str) {
         // RFC 7518 section 3.2: a key for HMAC-SHA-256 has at least the 256 bits of its output.
         if stage != Stage::Dev && !value.is_empty() && value.len() < 32 {
             self.fault(name, "must be at least 32 bytes outside the dev stage");
         }
-        Secret(value)
     }
 }
 
@@ -248,28 +259,6 @@ impl UmsConfig {
     }
 }
 
-/// How tokens are verified.
-#[derive(Clone, Debug)]
-pub struct TokenConfig {
-    /// `JWT_SECRET_KEY`: the HS256 key shared with UMS.
-    pub secret: Secret,
-    /// `JWT_ISSUER`: the `iss` that tokens must carry, when set.
-    pub issuer: Option<String>,
-    /// `JWT_AUDIENCE`: the `aud` that tokens must carry, when set.
-    pub audience: Option<String>,
-}
-
-impl TokenConfig {
-    /// Reads and checks.
-    pub fn read(env: &mut Env, stage: Stage) -> Self {
-        Self {
-            secret: env.secret("JWT_SECRET_KEY", stage),
-            issuer: env.optional("JWT_ISSUER"),
-            audience: env.optional("JWT_AUDIENCE"),
-        }
-    }
-}
-
 /// How lists are cut into pages.
 #[derive(Clone, Debug)]
 pub struct PagingConfig {
@@ -316,6 +305,8 @@ pub struct Config {
     pub retention_days: u32,
     /// `HOLIDAYS`: the days besides weekends on which labs do not work, for lead times.
     pub holidays: Vec<Date>,
+    /// How long UMS or LinksHub is left alone when it keeps failing. No variable: only tests want another.
+    pub outage_pause: Duration,
 }
 
 /// Seven years with their leap days.
@@ -337,6 +328,7 @@ impl Config {
             paging: PagingConfig::read(&mut env, stage),
             holidays: env.dates("HOLIDAYS"),
             retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
+            outage_pause: upstream::PAUSE,
         };
         if config.retention_days == 0 {
             env.fault("RETENTION_DAYS", "must be at least 1");

@@ -140,10 +140,10 @@ impl Fault {
 }
 
 /// Why a request failed: what the client is told, and a cause that only the log sees.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error(Box<Failure>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Failure {
     code: Code,
     detail: String,
@@ -151,6 +151,7 @@ struct Failure {
     extra: Map<String, Value>,
     allow: Option<String>,
     cause: Option<String>,
+    outage: bool,
 }
 
 /// Seconds after which a client may try again when a dependency failed.
@@ -167,6 +168,7 @@ impl Error {
             extra: Map::new(),
             allow: None,
             cause: None,
+            outage: false,
         }))
     }
 
@@ -216,6 +218,19 @@ impl Error {
     pub fn unavailable(dependency: &str, cause: impl Into<String>) -> Self {
         Self::new(Code::ServiceUnavailable, format!("{dependency} did not answer. Try again shortly."))
             .because(cause)
+    }
+
+    /// A dependency failed in a way that other requests will meet as well: no connection, no answer in time, or an
+    /// answer that says that it is broken.
+    pub(crate) fn outage(dependency: &str, cause: impl Into<String>) -> Self {
+        let mut error = Self::unavailable(dependency, cause);
+        error.0.outage = true;
+        error
+    }
+
+    /// Whether it was made by [`Error::outage`].
+    pub(crate) fn is_outage(&self) -> bool {
+        self.0.outage
     }
 
     /// A defect of this service; `cause` goes to the log only and must not hold patient data or secrets.

@@ -58,7 +58,8 @@ impl Probe {
     /// # Errors
     /// The text says what could not be set up.
     pub fn new(config: &ProbeConfig) -> Result<Self, String> {
-        Ok(Self { table: Table::new(&config.table)?, ums: Ums::new(upstream::client()?, config.ums.clone()) })
+        let ums = Ums::new(upstream::client()?, config.ums.clone(), upstream::PAUSE);
+        Ok(Self { table: Table::new(&config.table)?, ums })
     }
 
     /// Asks both at once; takes 2 s at most.

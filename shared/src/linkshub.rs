@@ -1,21 +1,26 @@
 //! LinksHub: the doctors and products that labs work for and with.
 
+use std::time::Duration;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, Fault},
     lab::LabId,
     token::AccessToken,
-    upstream,
+    upstream::{self, Breaker, Cache, Call, LIFETIME},
 };
+
+/// What clients are told that LinksHub is.
+const NAME: &str = "LinksHub";
 
 /// Everything but the characters that a path segment may hold as they are (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A doctor as LinksHub knows them.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Doctor {
     /// LinksHub's id.
     pub doctor_id: String,
@@ -40,7 +45,7 @@ pub struct Doctor {
 }
 
 /// A postal address.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Address {
     /// Street and number.
     pub street: Option<String>,
@@ -54,26 +59,33 @@ pub struct Address {
     pub country: Option<String>,
 }
 
+/// What relations and products have in common, and all that matters of them here.
 #[derive(Deserialize)]
-struct Relation {
+struct Activity {
     is_active: bool,
 }
 
-#[derive(Deserialize)]
-struct Product {
-    is_active: bool,
-}
+/// What LinksHub was asked, and for which lab: no lab is served what was found out for another.
+type Question = (LabId, String);
 
-/// The client.
+/// The client, with the good answers of the last minute. Bad ones are not kept: who enters a new doctor in LinksHub
+/// wants to use them at once.
 pub struct LinksHub {
     client: Client,
     base_url: String,
+    breaker: Breaker,
+    /// Doctors with an active relation to the lab.
+    doctors: Cache<Question, Doctor>,
+    /// Active relations and products.
+    active: Cache<Question, ()>,
 }
 
 impl LinksHub {
-    /// A client that shares the pool of `client`; `base_url` has no trailing slash.
-    pub fn new(client: Client, base_url: String) -> Self {
-        Self { client, base_url }
+    /// A client that shares the pool of `client`, and leaves LinksHub alone for `pause` when it keeps failing;
+    /// `base_url` has no trailing slash.
+    pub fn new(client: Client, base_url: String, pause: Duration) -> Self {
+        let breaker = Breaker::new(NAME, pause);
+        Self { client, base_url, breaker, doctors: Cache::default(), active: Cache::default() }
     }
 
     /// A doctor who has an active relation to the lab; `None` for any other, whether they exist or not.
@@ -87,10 +99,20 @@ impl LinksHub {
         doctor_id: &str,
     ) -> Result<Option<Doctor>, Error> {
         let path = doctor_path(doctor_id);
-        let both =
-            async { tokio::try_join!(self.find(token, &path), self.is_related(token, lab, doctor_id)) };
-        let (doctor, related): (Option<Doctor>, bool) = within_budget(both).await?;
-        Ok(doctor.filter(|_| related))
+        let key = (lab, path.clone());
+        if let Some(doctor) = self.doctors.get(&key) {
+            return Ok(Some(doctor));
+        }
+        let relation = relation_path(doctor_id, lab);
+        let both = async {
+            tokio::try_join!(self.find::<Doctor>(token, &path), self.is_active(token, lab, relation))
+        };
+        let (doctor, related) = self.ask(both).await?;
+        let doctor = doctor.filter(|_| related);
+        if let Some(doctor) = &doctor {
+            self.doctors.put(key, doctor.clone(), LIFETIME);
+        }
+        Ok(doctor)
     }
 
     /// What is wrong with the ids that a case names: an unknown doctor, one without an active relation to the lab, an
@@ -105,23 +127,18 @@ impl LinksHub {
         doctor_id: Option<&str>,
         product_id: Option<&str>,
     ) -> Result<Vec<Fault>, Error> {
-        let doctor = async {
-            match doctor_id {
-                Some(id) => self.is_related(token, lab, id).await,
-                None => Ok(true),
-            }
+        let unknown = |path: &String| self.active.get(&(lab, path.clone())).is_none();
+        let doctor = doctor_id.map(|id| relation_path(id, lab)).filter(unknown);
+        let product = product_id.map(|id| format!("/products/{}", segment(id))).filter(unknown);
+        if doctor.is_none() && product.is_none() {
+            return Ok(Vec::new());
+        }
+        let is_good = async |path: Option<String>| match path {
+            Some(path) => self.is_active(token, lab, path).await,
+            None => Ok(true),
         };
-        let product = async {
-            match product_id {
-                Some(id) => {
-                    let product: Option<Product> =
-                        self.find(token, &format!("/products/{}", segment(id))).await?;
-                    Ok(product.is_some_and(|product| product.is_active))
-                }
-                None => Ok(true),
-            }
-        };
-        let (doctor, product) = within_budget(async { tokio::try_join!(doctor, product) }).await?;
+        let both = async { tokio::try_join!(is_good(doctor), is_good(product)) };
+        let (doctor, product) = self.ask(both).await?;
         let mut faults = Vec::new();
         if !doctor {
             faults.push(Fault::new("/doctor_id", "is not a doctor with an active relation to this lab"));
@@ -132,22 +149,35 @@ impl LinksHub {
         Ok(faults)
     }
 
-    async fn is_related(&self, token: &AccessToken, lab: LabId, doctor_id: &str) -> Result<bool, Error> {
-        let path = format!("{}/labs/{lab}/relation", doctor_path(doctor_id));
-        let relation: Option<Relation> = self.find(token, &path).await?;
-        Ok(relation.is_some_and(|relation| relation.is_active))
+    /// Whether there is an active relation or product at `path`.
+    async fn is_active(&self, token: &AccessToken, lab: LabId, path: String) -> Result<bool, Error> {
+        let found: Option<Activity> = self.find(token, &path).await?;
+        let active = found.is_some_and(|found| found.is_active);
+        if active {
+            self.active.put((lab, path), (), LIFETIME);
+        }
+        Ok(active)
     }
 
     async fn find<T: DeserializeOwned>(&self, token: &AccessToken, path: &str) -> Result<Option<T>, Error> {
         let url = format!("{}/api/v1{path}", self.base_url);
-        let answer = upstream::send(&self.client, Method::GET, &url, token.raw(), None, None)
-            .await
-            .map_err(unavailable)?;
+        let call = Call { token: Some(token.raw()), ..Call::get(&url) };
+        let answer = upstream::send(&self.client, call).await.map_err(|cause| Error::outage(NAME, cause))?;
         match answer.status {
             StatusCode::OK => answer.json().map(Some).map_err(unavailable),
             StatusCode::NOT_FOUND => Ok(None),
-            status => Err(unavailable(format!("LinksHub answered {status}"))),
+            status if status.is_server_error() => Err(Error::outage(NAME, format!("it answered {status}"))),
+            status => Err(unavailable(format!("it answered {status}"))),
         }
+    }
+
+    /// Asks all that one request wants to know, within 2 s, unless LinksHub is being left alone.
+    async fn ask<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let in_time = async {
+            let late = |_| Err(Error::outage(NAME, "no answer within 2 s"));
+            tokio::time::timeout(upstream::BUDGET, work).await.unwrap_or_else(late)
+        };
+        self.breaker.ask(in_time).await
     }
 }
 
@@ -155,16 +185,14 @@ fn doctor_path(doctor_id: &str) -> String {
     format!("/doctors/{}", segment(doctor_id))
 }
 
+fn relation_path(doctor_id: &str, lab: LabId) -> String {
+    format!("{}/labs/{lab}/relation", doctor_path(doctor_id))
+}
+
 fn segment(id: &str) -> String {
     utf8_percent_encode(id, SEGMENT).to_string()
 }
 
-async fn within_budget<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::time::timeout(upstream::BUDGET, work)
-        .await
-        .unwrap_or_else(|_| Err(unavailable("no answer within 2 s")))
-}
-
 fn unavailable(cause: impl Into<String>) -> Error {
-    Error::unavailable("LinksHub", cause)
+    Error::unavailable(NAME, cause)
 }

@@ -30,10 +30,11 @@ impl Services {
     /// The text says what could not be set up.
     pub fn new(config: &Config) -> Result<Self, String> {
         let client = upstream::client()?;
+        let pause = config.outage_pause;
         Ok(Self {
-            verifier: Verifier::new(&config.token),
-            ums: Ums::new(client.clone(), config.ums.clone()),
-            linkshub: config.linkshub_base_url.clone().map(|base_url| LinksHub::new(client, base_url)),
+            verifier: Verifier::new(&config.token, client.clone()),
+            ums: Ums::new(client.clone(), config.ums.clone(), pause),
+            linkshub: config.linkshub_base_url.clone().map(|url| LinksHub::new(client, url, pause)),
             table: Table::new(&config.table)?,
             cursors: CursorKey::new(&config.paging.cursor_key),
             paging: config.paging.clone(),

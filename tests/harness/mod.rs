@@ -1,4 +1,5 @@
 pub(crate) mod browser;
+pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod reply;
 pub(crate) mod service;

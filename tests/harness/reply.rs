@@ -1,5 +1,7 @@
 //! A response, with the assertions that tests make on it.
 
+use std::time::{Duration, Instant};
+
 use lambda_http::http::HeaderMap;
 use serde_json::Value;
 
@@ -48,5 +50,18 @@ impl Reply {
         let body = self.json();
         let errors = body["errors"].as_array().unwrap_or_else(|| panic!("no errors in {body}"));
         errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// Sends a request again and again until it succeeds, which must be within half a minute.
+pub(crate) async fn until_it_works<F: Future<Output = Reply>>(send: impl Fn() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let reply = send().await;
+        if reply.status < 300 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still {}", String::from_utf8_lossy(&reply.bytes));
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -39,6 +39,7 @@ impl<T: Function> AnyFunction for T {
 pub(crate) struct Service {
     functions: BTreeMap<&'static str, Box<dyn AnyFunction>>,
     pub(crate) ums: Ums,
+    pub(crate) linkshub: LinksHub,
     /// In front of DynamoDB.
     pub(crate) dynamodb: Proxy,
     /// In front of UMS.
@@ -48,6 +49,7 @@ pub(crate) struct Service {
     database: Server,
     _servers: [Server; 2],
     settings: BTreeMap<String, String>,
+    tune: fn(&mut Config),
 }
 
 impl Service {
@@ -58,6 +60,11 @@ impl Service {
 
     /// Starts with some environment variables of the functions changed.
     pub(crate) async fn start_with(changes: &[(&str, &str)]) -> Self {
+        Self::start_tuned(changes, |_| {}).await
+    }
+
+    /// Starts with some environment variables changed, and what is no variable as well: pauses and ages.
+    pub(crate) async fn start_tuned(changes: &[(&str, &str)], tune: fn(&mut Config)) -> Self {
         let ums = Ums::new(seed::directory(), SECRET);
         let linkshub = LinksHub::new(seed::catalogue());
         let database = dynamodb::serve(listener().await, &dynamodb::Storage::Memory).unwrap();
@@ -65,7 +72,7 @@ impl Service {
         table::create(database.url(), TABLE, &definition).await.unwrap();
         let servers = [
             Server::start("UMS", listener().await, local::ums::router(ums.clone())).unwrap(),
-            Server::start("LinksHub", listener().await, local::linkshub::router(linkshub)).unwrap(),
+            Server::start("LinksHub", listener().await, local::linkshub::router(linkshub.clone())).unwrap(),
         ];
         let dynamodb = Proxy::start(database.url()).await;
         let ums_proxy = Proxy::start(servers[0].url()).await;
@@ -86,13 +93,23 @@ impl Service {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let functions = functions(&settings);
-        Self { functions, ums, dynamodb, ums_proxy, linkshub_proxy, database, _servers: servers, settings }
+        Self {
+            functions: functions(&settings, tune),
+            ums,
+            linkshub,
+            dynamodb,
+            ums_proxy,
+            linkshub_proxy,
+            database,
+            _servers: servers,
+            settings,
+            tune,
+        }
     }
 
     /// Starts the functions anew: what they learned of users is forgotten.
     pub(crate) fn restart_functions(&mut self) {
-        self.functions = functions(&self.settings);
+        self.functions = functions(&self.settings, self.tune);
     }
 
     /// Begins a request without a token.
@@ -218,9 +235,13 @@ async fn listener() -> tokio::net::TcpListener {
     tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-fn functions(settings: &BTreeMap<String, String>) -> BTreeMap<&'static str, Box<dyn AnyFunction>> {
+fn functions(
+    settings: &BTreeMap<String, String>,
+    tune: fn(&mut Config),
+) -> BTreeMap<&'static str, Box<dyn AnyFunction>> {
     let lookup = |name: &str| settings.get(name).cloned();
-    let config = Config::read(Env::new(&lookup)).unwrap();
+    let mut config = Config::read(Env::new(&lookup)).unwrap();
+    tune(&mut config);
     let probe_config = ProbeConfig::read(Env::new(&lookup)).unwrap();
     let common = config.common.clone();
     let services = Arc::new(Services::new(&config).unwrap());

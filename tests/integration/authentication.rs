@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use local::ums::{self, MembershipsRoute, token};
 use serde_json::json;
 
-use crate::harness::{Reply, Service, proxy::Fate, service::SECRET, spec};
+use crate::harness::{Reply, Service, proxy::Fate, reply::until_it_works, service::SECRET, spec};
 
 /// Sends a request with this token to every operation that wants one, and returns the replies.
 async fn everywhere(service: &Service, token: Option<&str>) -> Vec<Reply> {
@@ -72,6 +73,27 @@ async fn two_authorization_headers_are_refused() {
 }
 
 #[tokio::test]
+async fn a_token_in_the_url_is_refused_on_every_route_before_anything_is_asked() {
+    let service = Service::start().await;
+    let token = service.token_of("admin");
+    for operation in spec::operations().iter().filter(|operation| !operation.is_public()) {
+        let path = operation.path.replace("{id}", "1").replace("{doctor_id}", "DOC001");
+        for name in ["access_token", "token", "jwt", "access%5Ftoken"] {
+            let path = format!("{path}?{name}={token}");
+            for call in [
+                service.request(&operation.method.to_uppercase(), &path),
+                service.request(&operation.method.to_uppercase(), &path).token(&token),
+            ] {
+                let problem = call.send().await.expect_problem(401, "unauthorized");
+                assert!(!problem.to_string().contains(&token));
+            }
+        }
+    }
+    assert_eq!(service.ums_proxy.take_calls(), [""; 0]);
+    assert_eq!(service.dynamodb.take_calls(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_user_who_may_not_sign_in_is_refused_on_every_route() {
     let service = Service::start().await;
     for reply in everywhere(&service, Some(&service.token_of("inactive"))).await {
@@ -100,6 +122,107 @@ async fn ums_is_asked_once_a_minute_for_a_token() {
     let mut calls = service.ums_proxy.take_calls();
     calls.sort();
     assert_eq!(calls, ["/api/auth/me", "/api/users/1/labs"]);
+}
+
+#[tokio::test]
+async fn many_requests_with_a_new_token_share_one_look_up() {
+    let service = Service::start().await;
+    let token = service.token_of("admin");
+    let list = || service.request("GET", "/api/v1/cases").token(&token).send();
+    for reply in join_all((0..64).map(|_| list())).await {
+        reply.expect(200);
+    }
+    let mut calls = service.ums_proxy.take_calls();
+    calls.sort();
+    assert_eq!(calls, ["/api/auth/me", "/api/users/1/labs"]);
+
+    service.ums.update(|directory| directory.memberships_route = MembershipsRoute::PublishedDefect);
+    let token = service.token_of("admin");
+    let list = || service.request("GET", "/api/v1/cases").token(&token).send();
+    for reply in join_all((0..64).map(|_| list())).await {
+        reply.expect(200);
+    }
+    let mut calls = service.ums_proxy.take_calls();
+    calls.sort();
+    assert_eq!(calls, ["/api/auth/me", "/api/auth/user-attributes", "/api/labs", "/api/users/1/labs"]);
+}
+
+#[tokio::test]
+async fn a_look_up_that_hangs_does_not_hold_up_those_who_share_it() {
+    let service = Service::start().await;
+    service.ums_proxy.rule(|_, _| Fate::Hang);
+    let token = service.token_of("admin");
+    let list = || service.request("GET", "/api/v1/cases").token(&token).send();
+    for reply in join_all((0..64).map(|_| list())).await {
+        reply.expect_problem(503, "service_unavailable");
+    }
+    service.ums_proxy.heal();
+    until_it_works(list).await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_remembered_for_its_token_and_no_other() {
+    let service = Service::start().await;
+    let token = service.token_of("inactive");
+    for reply in everywhere(&service, Some(&token)).await {
+        reply.expect_problem(401, "unauthorized");
+    }
+    let mut calls = service.ums_proxy.take_calls();
+    calls.sort();
+    assert_eq!(calls, ["/api/auth/me", "/api/users/7/labs"]);
+
+    service.ums.update(|directory| directory.user_mut(7).unwrap().is_active = true);
+    service.as_user("inactive", "GET", "/api/v1/cases").send().await.expect(200);
+    // With the refused token, too, a few seconds later.
+    until_it_works(|| service.request("GET", "/api/v1/cases").token(&token).send()).await;
+}
+
+#[tokio::test]
+async fn a_ums_that_keeps_failing_is_left_alone_while_known_callers_work_on() {
+    for fate in [Fate::Answer(500, "{}".into()), Fate::LoseAnswer, Fate::Hang] {
+        let service =
+            Service::start_tuned(&[], |config| config.outage_pause = Duration::from_secs(3600)).await;
+        let known = service.token_of("admin");
+        service.request("GET", "/api/v1/cases").token(&known).send().await.expect(200);
+        service.ums_proxy.rule(move |_, _| fate.clone());
+        // Each has a token of its own, so that they are asked for at the same time.
+        let first = join_all((0..3).map(|_| service.as_user("member", "GET", "/api/v1/cases").send())).await;
+        service.ums_proxy.take_calls();
+        let then = join_all((0..20).map(|_| service.as_user("member", "GET", "/api/v1/cases").send())).await;
+        for reply in first.into_iter().chain(then) {
+            reply.expect_problem(503, "service_unavailable");
+        }
+        service.request("GET", "/api/v1/cases").token(&known).send().await.expect(200);
+        assert_eq!(service.ums_proxy.take_calls(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn after_a_failure_of_ums_the_service_resumes_by_itself() {
+    let service = Service::start().await;
+    service.ums_proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
+    for _ in 0..10 {
+        let reply = service.as_user("admin", "GET", "/api/v1/cases").send().await;
+        reply.expect_problem(503, "service_unavailable");
+    }
+    service.ums_proxy.heal();
+    until_it_works(|| service.as_user("admin", "GET", "/api/v1/cases").send()).await;
+}
+
+#[tokio::test]
+async fn refusals_and_odd_answers_about_some_do_not_keep_others_out() {
+    let service = Service::start_tuned(&[], |config| config.outage_pause = Duration::from_secs(3600)).await;
+    for fate in
+        [Fate::Answer(403, "{}".into()), Fate::Answer(429, "{}".into()), Fate::Answer(200, "{}".into())]
+    {
+        service.ums_proxy.rule(move |_, _| fate.clone());
+        for _ in 0..5 {
+            let reply = service.as_user("member", "GET", "/api/v1/cases").send().await;
+            reply.expect_problem(503, "service_unavailable");
+        }
+    }
+    service.ums_proxy.heal();
+    service.as_user("admin", "GET", "/api/v1/cases").send().await.expect(200);
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! DynamoDB and LinksHub in trouble: a clear answer in time, and nothing half-written.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
+use local::linkshub::Relation;
 use serde_json::json;
 
-use crate::harness::{Service, proxy::Fate};
+use crate::harness::{Service, proxy::Fate, reply::until_it_works};
 
 const CONFLICT: &str = r#"{"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "message": "Transaction cancelled",
     "CancellationReasons": [{"Code": "None"}, {"Code": "None"}, {"Code": "TransactionConflict", "Message": "busy"}]}"#;
@@ -119,6 +123,89 @@ async fn without_linkshub_a_case_that_names_a_doctor_is_not_written() {
         service.as_user("admin", "GET", path).send().await.expect_problem(503, "service_unavailable");
         service.create("admin", json!({"procedure_type": "Crown"})).await;
     }
+}
+
+#[tokio::test]
+async fn linkshub_is_asked_once_a_minute_for_what_is_good() {
+    let service = Service::start().await;
+    let named = json!({"procedure_type": "Crown", "doctor_id": "DOC001", "product_id": "PROD001"});
+    for _ in 0..3 {
+        service.create("admin", named.clone()).await;
+        service.create("member", json!({"procedure_type": "Crown", "doctor_id": "DOC001"})).await;
+    }
+    let mut calls = service.linkshub_proxy.take_calls();
+    calls.sort();
+    assert_eq!(calls, ["/api/v1/doctors/DOC001/labs/123/relation", "/api/v1/products/PROD001"]);
+    let path = "/api/v1/cases/doctor-info/DOC001";
+    let first = service.as_user("admin", "GET", path).send().await.expect(200);
+    assert_eq!(service.as_user("viewer", "GET", path).send().await.expect(200), first);
+    let mut calls = service.linkshub_proxy.take_calls();
+    calls.sort();
+    assert_eq!(calls, ["/api/v1/doctors/DOC001", "/api/v1/doctors/DOC001/labs/123/relation"]);
+}
+
+#[tokio::test]
+async fn what_linkshub_does_not_know_yet_can_be_used_as_soon_as_it_does() {
+    let service = Service::start().await;
+    let named =
+        json!({"procedure_type": "Crown", "doctor_id": "doctor_north", "product_id": "crown_gold_001"});
+    let reply = service.as_user("admin", "POST", "/api/v1/cases").json(named.clone()).send().await;
+    reply.expect_problem(422, "validation_failed");
+    assert_eq!(reply.pointers(), ["/doctor_id", "/product_id"]);
+    let path = "/api/v1/cases/doctor-info/doctor_north";
+    service.as_user("admin", "GET", path).send().await.expect_problem(404, "doctor_not_found");
+    service.linkshub.update(|catalogue| {
+        catalogue.relations.push(Relation::new("doctor_north", 123));
+        catalogue.products.iter_mut().for_each(|product| product.is_active = true);
+    });
+    service.create("admin", named).await;
+    service.as_user("admin", "GET", path).send().await.expect(200);
+}
+
+#[tokio::test]
+async fn what_linkshub_told_for_one_lab_is_not_told_to_another() {
+    let service = Service::start().await;
+    let path = "/api/v1/cases/doctor-info/doctor_north";
+    let named = json!({"procedure_type": "Crown", "doctor_id": "doctor_north"});
+    service.as_user("northgate", "GET", path).send().await.expect(200);
+    service.create("northgate", named.clone()).await;
+    service.as_user("admin", "GET", path).send().await.expect_problem(404, "doctor_not_found");
+    let reply = service.as_user("admin", "POST", "/api/v1/cases").json(named.clone()).send().await;
+    reply.expect_problem(422, "validation_failed");
+    assert_eq!(reply.pointers(), ["/doctor_id"]);
+    // The same user in the other of their labs is no exception.
+    service.as_user("both", "GET", path).lab(456).send().await.expect(200);
+    service.as_user("both", "GET", path).lab(123).send().await.expect_problem(404, "doctor_not_found");
+}
+
+#[tokio::test]
+async fn a_linkshub_that_keeps_failing_is_left_alone_and_what_needs_it_resumes_by_itself() {
+    let service = Service::start_tuned(&[], |config| config.outage_pause = Duration::from_secs(3600)).await;
+    let create = |doctor: &str| {
+        let named = json!({"procedure_type": "Crown", "doctor_id": doctor});
+        service.as_user("admin", "POST", "/api/v1/cases").json(named).send()
+    };
+    create("DOC001").await.expect(201);
+    service.linkshub_proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
+    for _ in 0..3 {
+        create("doctor_123").await.expect_problem(503, "service_unavailable");
+    }
+    service.linkshub_proxy.take_calls();
+    for _ in 0..20 {
+        create("doctor_123").await.expect_problem(503, "service_unavailable");
+    }
+    create("DOC001").await.expect(201);
+    service.create("admin", json!({"procedure_type": "Crown"})).await;
+    assert_eq!(service.linkshub_proxy.take_calls(), [""; 0]);
+
+    let service = Service::start().await;
+    service.linkshub_proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
+    let path = "/api/v1/cases/doctor-info/DOC001";
+    for _ in 0..10 {
+        service.as_user("admin", "GET", path).send().await.expect_problem(503, "service_unavailable");
+    }
+    service.linkshub_proxy.heal();
+    until_it_works(|| service.as_user("admin", "GET", path).send()).await;
 }
 
 #[tokio::test]

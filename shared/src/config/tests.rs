@@ -68,3 +68,39 @@ fn the_dev_stage_has_a_local_ums_and_allows_any_origin() {
 fn a_secret_does_not_show_itself() {
     assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
 }
+
+#[test]
+fn tokens_are_verified_with_a_secret_or_with_the_keys_behind_a_url() {
+    assert!(matches!(read(&[]).unwrap().token.keys, KeyConfig::Secret(_)));
+    let url = "https://id.example.com/keys?policy=lhcms";
+    let config = read(&[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", url)]).unwrap();
+    assert!(matches!(config.token.keys, KeyConfig::Url(jwks) if jwks.url == url));
+}
+
+#[test]
+fn it_must_be_clear_what_tokens_are_verified_with() {
+    let fault = |changes: &[(&str, &str)]| read(changes).unwrap_err().to_string();
+    for (changes, expected) in [
+        (&[("JWT_SECRET_KEY", " ")][..], "JWT_SECRET_KEY: is required, unless UMS_JWKS_URL is set"),
+        (
+            &[("UMS_JWKS_URL", "https://id.example.com/keys")],
+            "JWT_SECRET_KEY: must not be set together with UMS_JWKS_URL",
+        ),
+        (
+            &[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", "http://id.example.com/keys")],
+            "UMS_JWKS_URL: must be an https:// URL outside the dev stage",
+        ),
+        (
+            &[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", "id.example.com/keys")],
+            "UMS_JWKS_URL: must be a URL such as https://ums.example.com",
+        ),
+        (
+            &[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", "https://user:pass@id.example.com/keys")],
+            "UMS_JWKS_URL: must be a URL such as https://ums.example.com",
+        ),
+    ] {
+        assert_eq!(fault(changes), format!("the configuration has 1 fault(s):\n  {expected}"));
+    }
+    let dev = [("STAGE", "dev"), ("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", "http://localhost:1/keys")];
+    assert!(read(&dev).is_ok());
+}

@@ -33,11 +33,11 @@ impl Labs {
             let only = LabScope::open(services, request, request_id).await?;
             return Ok(Self { scopes: vec![only], all: false });
         }
-        let visit = Visit::begin(&services, request, request_id)?;
-        if lab_header(request)?.is_some() {
-            return Err(Error::parameter("/query/lab_id", "names other labs than X-Lab-Id"));
-        }
         let scopes = ums::within_budget(async {
+            let visit = Visit::begin(&services, request, request_id).await?;
+            if lab_header(request)?.is_some() {
+                return Err(Error::parameter("/query/lab_id", "names other labs than X-Lab-Id"));
+            }
             let memberships = visit.memberships(&services).await?;
             let enter = |membership| LabScope::enter(services.clone(), visit.clone(), membership);
             try_join_all(memberships.into_iter().map(enter)).await

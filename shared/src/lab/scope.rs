@@ -43,13 +43,13 @@ pub(super) struct Visit {
 
 impl Visit {
     /// Verifies the caller's token.
-    pub(super) fn begin(
+    pub(super) async fn begin(
         services: &Services,
         request: &Request,
         request_id: &str,
     ) -> Result<Arc<Self>, Error> {
         let started = Instant::now();
-        let token = services.verifier.verify(request)?;
+        let token = services.verifier.verify(request).await?;
         Ok(Arc::new(Self { token, request_id: request_id.to_owned(), started }))
     }
 
@@ -67,9 +67,9 @@ impl LabScope {
     /// Unauthorized for a bad token or a user who may not sign in; lab forbidden without an active membership; lab
     /// required when it is not clear which lab is meant; unavailable when UMS cannot tell.
     pub async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
-        let visit = Visit::begin(&services, request, request_id)?;
-        let wanted = wanted_lab(request)?;
         ums::within_budget(async {
+            let visit = Visit::begin(&services, request, request_id).await?;
+            let wanted = wanted_lab(request)?;
             let memberships = visit.memberships(&services).await?;
             let membership = choose(&memberships, wanted)?.clone();
             Self::enter(services.clone(), visit, membership).await

@@ -1,17 +1,20 @@
 //! Hostile and faulty tokens. All of them must be refused before anything else happens.
 
+use std::collections::HashMap;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::FutureExt;
 use jsonwebtoken::{EncodingKey, encode};
-use lambda_http::http;
+use lambda_http::{RequestExt, http};
 use serde_json::{Value, json};
 
-use super::*;
-use crate::error::Code;
+use super::{bearer::MAX_TOKEN_BYTES, *};
+use crate::{error::Code, upstream};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn config() -> TokenConfig {
-    TokenConfig { secret: Secret::new(SECRET), issuer: None, audience: None }
+    TokenConfig { keys: KeyConfig::Secret(Secret::new(SECRET)), issuer: None, audience: None }
 }
 
 fn now() -> u64 {
@@ -42,7 +45,12 @@ fn verify_header(config: &TokenConfig, authorization: &[&str]) -> Result<AccessT
     for value in authorization {
         builder = builder.header("authorization", *value);
     }
-    Verifier::new(config).verify(&builder.body(().into()).unwrap())
+    verify_request(config, &builder.body(().into()).unwrap())
+}
+
+fn verify_request(config: &TokenConfig, request: &Request) -> Result<AccessToken, Error> {
+    let verifier = Verifier::new(config, upstream::client().unwrap());
+    verifier.verify(request).now_or_never().expect("with a secret there is nothing to wait for")
 }
 
 fn verify(claims: &Value) -> Result<AccessToken, Error> {
@@ -84,11 +92,55 @@ fn times_are_honoured_with_thirty_seconds_of_leeway() {
     assert!(refused(verify(&with(json!({"exp": now() - 40})))));
     assert!(verify(&with(json!({"nbf": now() + 20}))).is_ok());
     assert!(refused(verify(&with(json!({"nbf": now() + 40})))));
+    assert!(verify(&with(json!({"iat": now() + 20}))).is_ok());
+    assert!(refused(verify(&with(json!({"iat": now() + 40})))));
+    assert!(verify(&with(json!({"iat": null}))).is_ok());
 }
 
 #[test]
-fn a_refresh_token_is_refused() {
-    assert!(refused(verify(&with(json!({"type": "refresh"})))));
+fn a_time_that_is_no_number_of_seconds_is_refused() {
+    for claim in ["exp", "nbf", "iat"] {
+        for time in [json!("soon"), json!(-1), json!(true), json!([now()]), json!(1e300)] {
+            assert!(refused(verify(&with(json!({claim: time.clone()})))), "{claim} {time}");
+        }
+    }
+}
+
+#[test]
+fn what_says_that_it_is_no_access_token_is_refused() {
+    for kind in [json!("refresh"), json!("id"), json!("Access"), json!(""), json!(7)] {
+        assert!(refused(verify(&with(json!({"type": kind.clone()})))), "{kind}");
+    }
+    let typed = |typ: Option<&str>| {
+        let header = Header { typ: typ.map(str::to_owned), ..Header::default() };
+        let token = encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+        verify_header(&config(), &[&format!("Bearer {token}")])
+    };
+    for good in [None, Some("JWT"), Some("jwt"), Some("at+jwt"), Some("AT+JWT")] {
+        assert!(typed(good).is_ok(), "{good:?}");
+    }
+    for bad in ["", "id_token", "logout+jwt", "secevent+jwt", "dpop+jwt", "JWE", "JWT "] {
+        assert!(refused(typed(Some(bad))), "{bad}");
+    }
+}
+
+#[test]
+fn a_token_in_the_url_is_refused_also_beside_a_good_header() {
+    let token = sign(&claims());
+    let request = |name: &str, authorization: bool| {
+        let mut builder = http::Request::builder();
+        if authorization {
+            builder = builder.header("authorization", format!("Bearer {token}"));
+        }
+        let query = HashMap::from([(name.to_owned(), vec![token.clone()])]);
+        builder.body(().into()).unwrap().with_query_string_parameters(query)
+    };
+    for name in ["access_token", "token", "jwt"] {
+        for authorization in [false, true] {
+            assert!(refused(verify_request(&config(), &request(name, authorization))), "{name}");
+        }
+    }
+    assert!(verify_request(&config(), &request("lab_id", true)).is_ok());
 }
 
 #[test]
@@ -136,6 +188,24 @@ fn a_wrong_signature_or_algorithm_is_refused() {
             &hostile[..hostile.len().min(80)]
         );
     }
+}
+
+#[test]
+fn claims_that_are_not_utf8_are_refused() {
+    let signed = |claims: &[u8]| {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#);
+        let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+        verify_header(&config(), &[&format!("Bearer {message}.{signature}")])
+    };
+    let good = with(
+        json!({"labs": [{"lab_id": 1, "lab_name": "?", "role": "admin", "membership_status": "active"}]}),
+    );
+    let good = good.to_string().into_bytes();
+    assert!(signed(&good).is_ok());
+    let bad: Vec<u8> = good.into_iter().map(|byte| if byte == b'?' { 0xff } else { byte }).collect();
+    assert!(refused(signed(&bad)));
 }
 
 #[test]

@@ -3,21 +3,23 @@
 //! A token outlives what it was issued for, so the user is looked up at least once a minute. When UMS cannot answer,
 //! nobody is let in.
 
-mod cache;
+mod memory;
 pub(crate) mod wire;
+
+use std::time::Duration;
 
 use jiff::{civil::DateTime, tz::TimeZone};
 use reqwest::{Client, Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     config::UmsConfig,
     error::{Code, Error},
     lab::{LabId, Permissions},
     token::AccessToken,
-    upstream::{self, Answer},
+    upstream::{self, Answer, Breaker, Call},
 };
-use cache::Cache;
+use memory::Memory;
 use wire::{LabClaim, Labs, Me, Memberships, UserAttributes};
 
 /// How UMS told what a member may do.
@@ -49,18 +51,23 @@ pub struct Caller {
     pub memberships: Vec<Membership>,
 }
 
+/// What clients are told that UMS is.
+const NAME: &str = "The User Management Service";
+
 /// The client, with what it learned in the last minute.
 pub struct Ums {
     client: Client,
     config: UmsConfig,
-    callers: Cache<Caller>,
-    permissions: Cache<Permissions>,
+    breaker: Breaker,
+    callers: Memory<Caller>,
+    permissions: Memory<Permissions>,
 }
 
 impl Ums {
-    /// A client that shares the pool of `client`.
-    pub fn new(client: Client, config: UmsConfig) -> Self {
-        Self { client, config, callers: Cache::default(), permissions: Cache::default() }
+    /// A client that shares the pool of `client`, and leaves UMS alone for `pause` when it keeps failing.
+    pub fn new(client: Client, config: UmsConfig, pause: Duration) -> Self {
+        let breaker = Breaker::new(NAME, pause);
+        Self { client, config, breaker, callers: Memory::default(), permissions: Memory::default() }
     }
 
     /// Who the token's user is now.
@@ -69,25 +76,14 @@ impl Ums {
     /// Unauthorized for a user who is unknown, deactivated or locked, or when UMS rejects the token; unavailable when
     /// UMS does not answer properly.
     pub async fn caller(&self, token: &AccessToken) -> Result<Caller, Error> {
-        let key = Cache::<Caller>::key(token, None);
-        if let Some(caller) = self.callers.get(&key) {
-            return Ok(caller);
-        }
-        let caller = self.look_up(token).await?;
-        self.callers.put(key, caller.clone(), token.expires_at());
-        Ok(caller)
+        self.callers.recall_or(token, None, self.breaker.ask(self.look_up(token))).await
     }
 
     /// What the token's user may do in a lab, by UMS's attributes. The lab must be one of the caller's memberships:
     /// UMS answers this for closed labs as if they were open.
     pub async fn permissions(&self, token: &AccessToken, lab: LabId) -> Result<Permissions, Error> {
-        let key = Cache::<Permissions>::key(token, Some(lab));
-        if let Some(permissions) = self.permissions.get(&key) {
-            return Ok(permissions);
-        }
-        let permissions = self.look_up_permissions(token, lab).await?;
-        self.permissions.put(key, permissions.clone(), token.expires_at());
-        Ok(permissions)
+        let asking = self.breaker.ask(self.look_up_permissions(token, lab));
+        self.permissions.recall_or(token, Some(lab), asking).await
     }
 
     /// Whether UMS answers at all; it has no health route, so any HTTP answer counts.
@@ -127,7 +123,7 @@ impl Ums {
         let answer = self.get(token, "/api/labs").await?;
         match answer.status {
             StatusCode::OK => Ok(from_labs(answer.json().map_err(unavailable)?)),
-            status => Err(unavailable(format!("/api/labs answered {status}"))),
+            status => Err(unexpected("/api/labs", status)),
         }
     }
 
@@ -136,15 +132,11 @@ impl Ums {
         let user_id: u64 =
             token.subject().as_str().parse().map_err(|_| unavailable("a user id is no number"))?;
         let body = json!({"user_id": user_id, "lab_id": lab});
-        let url = format!("{}/api/auth/user-attributes", self.config.base_url);
-        let api_key = self.config.api_key.as_ref();
-        let answer = upstream::send(&self.client, Method::POST, &url, token.raw(), api_key, Some(&body))
-            .await
-            .map_err(unavailable)?;
+        let answer = self.send(token, Method::POST, "/api/auth/user-attributes", Some(&body)).await?;
         match answer.status {
             StatusCode::OK => {}
             StatusCode::FORBIDDEN => return Err(lab_forbidden()),
-            status => return Err(unavailable(format!("user-attributes answered {status}"))),
+            status => return Err(unexpected("user-attributes", status)),
         }
         let told: UserAttributes = answer.json().map_err(unavailable)?;
         if told.user_id != *token.subject() || told.lab_id != lab {
@@ -154,10 +146,20 @@ impl Ums {
     }
 
     async fn get(&self, token: &AccessToken, path: &str) -> Result<Answer, Error> {
+        self.send(token, Method::GET, path, None).await
+    }
+
+    async fn send(
+        &self,
+        token: &AccessToken,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Error> {
         let url = format!("{}{path}", self.config.base_url);
-        upstream::send(&self.client, Method::GET, &url, token.raw(), self.config.api_key.as_ref(), None)
-            .await
-            .map_err(unavailable)
+        let (token, api_key) = (Some(token.raw()), self.config.api_key.as_ref());
+        let call = Call { method, url: &url, token, api_key, body };
+        upstream::send(&self.client, call).await.map_err(|cause| Error::outage(NAME, cause))
     }
 }
 
@@ -179,7 +181,7 @@ fn active_user(answer: &Answer, token: &AccessToken) -> Result<Me, Error> {
             return Err(Error::unauthorized("The User Management Service refused the token."));
         }
         StatusCode::NOT_FOUND => return Err(Error::unauthorized("The user does not exist any more.")),
-        status => return Err(unavailable(format!("/api/auth/me answered {status}"))),
+        status => return Err(unexpected("/api/auth/me", status)),
     }
     let me: Me = answer.json().map_err(unavailable)?;
     if me.user.id != *token.subject() {
@@ -241,6 +243,11 @@ fn lab_forbidden() -> Error {
     Error::new(Code::LabForbidden, "You have no active membership in the lab that the request names.")
 }
 
+fn unexpected(path: &str, status: StatusCode) -> Error {
+    let cause = format!("{path} answered {status}");
+    if status.is_server_error() { Error::outage(NAME, cause) } else { unavailable(cause) }
+}
+
 fn unavailable(cause: impl Into<String>) -> Error {
-    Error::unavailable("The User Management Service", cause)
+    Error::unavailable(NAME, cause)
 }

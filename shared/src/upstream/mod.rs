@@ -1,5 +1,9 @@
 //! Calls to the services next to this one: one pooled HTTPS client, a time budget, bounded answers.
 
+mod breaker;
+mod cache;
+mod turns;
+
 use std::{sync::Arc, time::Duration};
 
 use reqwest::{Client, Method, StatusCode};
@@ -7,6 +11,9 @@ use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 
 use crate::config::Secret;
+pub(crate) use breaker::{Breaker, PAUSE};
+pub(crate) use cache::{Cache, LIFETIME};
+pub(crate) use turns::Turns;
 
 /// The most that all calls for one question may take together.
 pub(crate) const BUDGET: Duration = Duration::from_secs(2);
@@ -55,26 +62,37 @@ impl Answer {
     }
 }
 
-/// Sends a request with the caller's token and reads the answer.
+/// A request to send.
+pub(crate) struct Call<'a> {
+    pub method: Method,
+    pub url: &'a str,
+    /// Goes along as bearer token.
+    pub token: Option<&'a Secret>,
+    /// Goes along as `X-API-Key`.
+    pub api_key: Option<&'a Secret>,
+    pub body: Option<&'a serde_json::Value>,
+}
+
+impl<'a> Call<'a> {
+    /// A GET without credentials.
+    pub(crate) fn get(url: &'a str) -> Self {
+        Self { method: Method::GET, url, token: None, api_key: None, body: None }
+    }
+}
+
+/// Sends a request and reads the answer.
 ///
-/// A connection that was closed while idle is tried once more. The error text is for the log and names no content.
-pub(crate) async fn send(
-    client: &Client,
-    method: Method,
-    url: &str,
-    token: &Secret,
-    api_key: Option<&Secret>,
-    body: Option<&serde_json::Value>,
-) -> Result<Answer, String> {
+/// A connection that could not be made is tried once more. The error text is for the log and names no content.
+pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, String> {
     let attempt = || async {
-        let mut request = client
-            .request(method.clone(), url)
-            .bearer_auth(token.expose())
-            .header("accept", "application/json");
-        if let Some(key) = api_key {
+        let mut request = client.request(call.method.clone(), call.url).header("accept", "application/json");
+        if let Some(token) = call.token {
+            request = request.bearer_auth(token.expose());
+        }
+        if let Some(key) = call.api_key {
             request = request.header("x-api-key", key.expose());
         }
-        if let Some(body) = body {
+        if let Some(body) = call.body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
         request.send().await

@@ -1,0 +1,74 @@
+//! How tokens are verified: with a secret or with the keys behind a URL, never with both.
+
+use std::time::Duration;
+
+use super::{Env, Secret, Stage};
+
+/// How tokens are verified.
+#[derive(Clone, Debug)]
+pub struct TokenConfig {
+    /// What their signatures are verified with.
+    pub keys: KeyConfig,
+    /// `JWT_ISSUER`: the `iss` that tokens must carry, when set.
+    pub issuer: Option<String>,
+    /// `JWT_AUDIENCE`: the `aud` that tokens must carry, when set.
+    pub audience: Option<String>,
+}
+
+/// Where the keys are from, and so which algorithms are accepted.
+#[derive(Clone, Debug)]
+pub enum KeyConfig {
+    /// `JWT_SECRET_KEY`: the HS256 key shared with UMS.
+    Secret(Secret),
+    /// `UMS_JWKS_URL`: public keys for RS256, ES256 and EdDSA.
+    Url(JwksConfig),
+}
+
+/// A JSON Web Key Set (RFC 7517) that is fetched.
+#[derive(Clone, Debug)]
+pub struct JwksConfig {
+    /// Where it is.
+    pub url: String,
+    /// The least time between two fetches, whatever tokens arrive and whether they succeed.
+    pub pause: Duration,
+    /// The age at which keys are fetched again, so that a withdrawn one stops working.
+    pub max_age: Duration,
+}
+
+impl JwksConfig {
+    /// At most one fetch in 5 s, and keys for 10 minutes: docs/adr/0012-keys-by-url.md says why.
+    pub fn new(url: String) -> Self {
+        Self { url, pause: Duration::from_secs(5), max_age: Duration::from_secs(600) }
+    }
+}
+
+impl TokenConfig {
+    /// Reads and checks.
+    pub fn read(env: &mut Env, stage: Stage) -> Self {
+        Self {
+            keys: KeyConfig::read(env, stage),
+            issuer: env.optional("JWT_ISSUER"),
+            audience: env.optional("JWT_AUDIENCE"),
+        }
+    }
+}
+
+impl KeyConfig {
+    fn read(env: &mut Env, stage: Stage) -> Self {
+        let secret = env.optional("JWT_SECRET_KEY");
+        let Some(url) = env.optional("UMS_JWKS_URL") else {
+            let secret = secret.unwrap_or_else(|| {
+                env.fault("JWT_SECRET_KEY", "is required, unless UMS_JWKS_URL is set");
+                String::new()
+            });
+            env.check_secret("JWT_SECRET_KEY", stage, &secret);
+            return Self::Secret(Secret(secret));
+        };
+        if secret.is_some() {
+            env.fault("JWT_SECRET_KEY", "must not be set together with UMS_JWKS_URL");
+        }
+        // Unlike a base URL it may have a query.
+        env.url("UMS_JWKS_URL", stage, &url, &['#', ' ', '@']);
+        Self::Url(JwksConfig::new(url))
+    }
+}
