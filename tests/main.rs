@@ -7,6 +7,7 @@ mod harness;
 
 /// The real handlers over an embedded DynamoDB and stand-ins for UMS and LinksHub.
 mod integration {
+    mod audit;
     mod authentication;
     mod bulk;
     mod cases;

@@ -154,6 +154,17 @@ pub enum Stage {
     Prod,
 }
 
+impl Stage {
+    /// The name in `STAGE`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Dev => "dev",
+            Stage::Qa => "qa",
+            Stage::Prod => "prod",
+        }
+    }
+}
+
 impl FromStr for Stage {
     type Err = ();
 

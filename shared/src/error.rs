@@ -26,6 +26,8 @@ pub enum Code {
     Forbidden,
     /// The caller has no active membership in the lab.
     LabForbidden,
+    /// The caller is a system administrator, who must say why they look into a lab.
+    BreakGlassRequired,
     /// No such route.
     NotFound,
     /// No such case in the caller's lab.
@@ -66,6 +68,7 @@ impl Code {
             Code::Unauthorized => ("unauthorized", S::UNAUTHORIZED, "Unauthorized"),
             Code::Forbidden => ("forbidden", S::FORBIDDEN, "Forbidden"),
             Code::LabForbidden => ("lab_forbidden", S::FORBIDDEN, "Lab forbidden"),
+            Code::BreakGlassRequired => ("break_glass_required", S::FORBIDDEN, "Break-glass required"),
             Code::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
             Code::CaseNotFound => ("case_not_found", S::NOT_FOUND, "Case not found"),
             Code::DoctorNotFound => ("doctor_not_found", S::NOT_FOUND, "Doctor not found"),
@@ -107,6 +110,7 @@ impl Code {
         Code::Unauthorized,
         Code::Forbidden,
         Code::LabForbidden,
+        Code::BreakGlassRequired,
         Code::NotFound,
         Code::CaseNotFound,
         Code::DoctorNotFound,

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use crate::{
     case::{Case, CaseId},
     lab::LabId,
+    time::Timestamp,
     validate::Choice,
     workflow::Status,
 };
@@ -46,6 +47,17 @@ pub(crate) fn last_event(id: CaseId) -> String {
 /// The sort key of what was answered to a user's request with an idempotency key.
 pub(crate) fn idempotency(user_id: &str, key: &str) -> String {
     format!("IDEMPOTENCY#{user_id}#{key}")
+}
+
+/// The sort key of a new access record.
+pub(crate) fn new_access(at: Timestamp) -> String {
+    let unique: String = std::iter::repeat_with(fastrand::alphanumeric).take(16).collect();
+    access(&format!("{at}#{unique}"))
+}
+
+/// The sort key that access records of a moment, or a part of one, start with.
+pub(crate) fn access(at: &str) -> String {
+    format!("ACCESS#{at}")
 }
 
 /// The sort key of the item that hands out case ids.

@@ -4,6 +4,7 @@
 //! lab's cases through it. [`runtime`] starts it; [`http`] reads requests and makes responses; [`error`] is the table
 //! of everything that can go wrong.
 
+pub mod access;
 pub mod calendar;
 mod canonical;
 pub mod case;
@@ -22,6 +23,7 @@ pub mod page;
 mod retry;
 pub mod runtime;
 pub mod services;
+pub mod spreadsheet;
 mod table;
 mod telemetry;
 pub mod time;

@@ -15,6 +15,7 @@ use lambda_http::{
 use tracing::Level;
 
 use crate::{
+    access::Recorder,
     config::{Common, Config, Env},
     error::Error,
     health::{Probe, ProbeConfig},
@@ -39,6 +40,9 @@ pub trait Scope: Sized + Send + Sync + 'static {
 
     /// The caller.
     fn user_id(&self) -> &Subject;
+
+    /// Where refusals are recorded, for each lab.
+    fn recorders(&self) -> Vec<Arc<Recorder>>;
 }
 
 impl Scope for LabScope {
@@ -53,6 +57,10 @@ impl Scope for LabScope {
     fn user_id(&self) -> &Subject {
         LabScope::user_id(self)
     }
+
+    fn recorders(&self) -> Vec<Arc<Recorder>> {
+        vec![self.recorder().clone()]
+    }
 }
 
 impl Scope for Labs {
@@ -66,6 +74,10 @@ impl Scope for Labs {
 
     fn user_id(&self) -> &Subject {
         self.first().user_id()
+    }
+
+    fn recorders(&self) -> Vec<Arc<Recorder>> {
+        self.scopes().iter().map(|lab| lab.recorder().clone()).collect()
     }
 }
 
@@ -144,7 +156,14 @@ where
             let scope = S::open(self.services.clone(), &request, &exchange.line.request_id).await?;
             exchange.line.lab_id = scope.lab_id().map(LabId::get);
             exchange.line.user_id = Some(scope.user_id().to_string());
-            (self.handler)(scope, request).await
+            let recorders = scope.recorders();
+            let outcome = (self.handler)(scope, request).await;
+            if let Err(error) = &outcome {
+                for recorder in recorders {
+                    recorder.refused(error).await?;
+                }
+            }
+            outcome
         })
         .await;
         exchange.finish(outcome)

@@ -2,7 +2,7 @@
 
 use crate::{
     calendar::Calendar,
-    config::{Config, PagingConfig},
+    config::{Config, PagingConfig, Stage},
     cursor::CursorKey,
     linkshub::LinksHub,
     table::Table,
@@ -16,6 +16,7 @@ pub struct Services {
     pub(crate) verifier: Verifier,
     pub(crate) ums: Ums,
     pub(crate) linkshub: Option<LinksHub>,
+    pub(crate) stage: Stage,
     pub(crate) table: Table,
     pub(crate) paging: PagingConfig,
     pub(crate) cursors: CursorKey,
@@ -35,6 +36,7 @@ impl Services {
             verifier: Verifier::new(&config.token, client.clone()),
             ums: Ums::new(client.clone(), config.ums.clone(), pause),
             linkshub: config.linkshub_base_url.clone().map(|url| LinksHub::new(client, url, pause)),
+            stage: config.common.stage,
             table: Table::new(&config.table)?,
             cursors: CursorKey::new(&config.paging.cursor_key),
             paging: config.paging.clone(),

@@ -2,10 +2,11 @@
 
 use std::{panic, time::Duration};
 
+use serde_json::json;
 use tracing::Level;
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{error::Code, http::Response};
+use crate::{config::Stage, error::Code, http::Response, lab::LabId, time::Timestamp, token::Subject};
 
 /// Starts logging at `level`, and makes a panic a log line that tells where, but not what: its message may hold a
 /// case's data.
@@ -39,6 +40,23 @@ pub(crate) struct Line {
 pub(crate) struct Failure {
     pub code: Code,
     pub cause: Option<String>,
+}
+
+/// Says that a system administrator looked into a lab: a line of the log, and a metric in CloudWatch's embedded format,
+/// which an alarm stands on.
+pub(crate) fn break_glass(stage: Stage, lab: LabId, user: &Subject, request_id: &str) {
+    tracing::warn!(lab.id = lab.get(), user.id = user.as_str(), request.id = request_id, "break-glass");
+    let metric = json!({
+        "_aws": {
+            "Timestamp": Timestamp::now().epoch_seconds() * 1000,
+            "CloudWatchMetrics": [{
+                "Namespace": "LHCMS", "Dimensions": [["stage"]], "Metrics": [{"Name": "BreakGlass", "Unit": "Count"}],
+            }],
+        },
+        "stage": stage.as_str(),
+        "BreakGlass": 1,
+    });
+    println!("{metric}");
 }
 
 /// Writes the request line. A failure's cause is logged here, once, and nowhere else.

@@ -44,6 +44,7 @@ async fn every_function_can_be_invoked_with_its_event() {
         ("case-stats", 200),
         ("case-changes", 200),
         ("export-cases", 200),
+        ("audit", 200),
         ("get-doctor", 200),
         ("delete-case", 204),
         ("restore-case", 200),

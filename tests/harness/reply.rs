@@ -22,6 +22,12 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    /// Any success, whatever its media type.
+    #[track_caller]
+    pub(crate) fn expect_success(&self) {
+        assert!(self.status < 300, "{}", String::from_utf8_lossy(&self.bytes));
+    }
+
     /// The body of a success.
     #[track_caller]
     pub(crate) fn expect(&self, status: u16) -> Value {

@@ -140,8 +140,20 @@ impl Service {
         self.as_user(username, "POST", "/api/v1/cases").json(body).send().await.expect(201)
     }
 
-    /// Every item of a lab, by sort key, straight from the table.
+    /// Every item of a lab but the access records, by sort key, straight from the table.
     pub(crate) async fn items(&self, lab: i64) -> BTreeMap<String, Value> {
+        let mut items = self.all_items(lab).await;
+        items.retain(|sk, _| !sk.starts_with("ACCESS#"));
+        items
+    }
+
+    /// The access records of a lab, oldest first, straight from the table.
+    pub(crate) async fn access_records(&self, lab: i64) -> Vec<Value> {
+        let items = self.all_items(lab).await.into_iter();
+        items.filter(|(sk, _)| sk.starts_with("ACCESS#")).map(|(_, item)| item).collect()
+    }
+
+    async fn all_items(&self, lab: i64) -> BTreeMap<String, Value> {
         let mut items = BTreeMap::new();
         let mut start = Value::Null;
         loop {
@@ -257,6 +269,7 @@ fn functions(
         };
     }
     BTreeMap::from([
+        ("audit", lab!(audit::handler)),
         ("bulk-update-status", lab!(bulk_update_status::handler)),
         ("case-changes", lab!(case_changes::handler)),
         ("case-history", lab!(case_history::handler)),

@@ -23,7 +23,7 @@ async fn everywhere(service: &Service, token: Option<&str>) -> Vec<Reply> {
         let call = if method == "GET" || method == "DELETE" { call } else { call.json(json!({})) };
         replies.push(call.send().await);
     }
-    assert_eq!(replies.len(), 15);
+    assert_eq!(replies.len(), 17);
     replies
 }
 
@@ -109,7 +109,7 @@ async fn a_user_who_may_not_sign_in_is_refused_on_every_route() {
         directory.user_mut(2).unwrap().locked_until = Some("2020-01-01T00:00:00.000000".into());
     });
     service.as_user("technician", "GET", "/api/v1/cases").send().await.expect(200);
-    assert_eq!(service.dynamodb.take_calls(), ["Query"]);
+    assert_eq!(service.dynamodb.take_calls(), ["Query", "PutItem"]);
 }
 
 #[tokio::test]

@@ -262,8 +262,8 @@ async fn each_operation_takes_no_more_round_trips_than_it_needs() {
             Some(first_case()),
             &["BatchGetItem", "UpdateItem", "TransactWriteItems"][..],
         ),
-        ("GET", "/api/v1/cases/1", None, &["GetItem"]),
-        ("GET", "/api/v1/cases", None, &["Query"]),
+        ("GET", "/api/v1/cases/1", None, &["GetItem", "PutItem"]),
+        ("GET", "/api/v1/cases", None, &["PutItem", "Query"]),
         ("PUT", "/api/v1/cases/1", Some(json!({"notes": "x"})), &["BatchGetItem", "TransactWriteItems"]),
         (
             "PATCH",

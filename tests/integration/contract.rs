@@ -8,11 +8,14 @@ use std::{
 
 use serde_json::{Value, json};
 use shared::{
-    case::{Direction, Format, Priority, RemakeReason, Sort, details::Gender},
+    access::Outcome,
+    case::{Direction, Priority, RemakeReason, Sort, details::Gender},
     catalog::{CaseType, Listed, ProcedureType, details as d, material as m, shade as s},
     config::{Config, Env},
     error::Code,
     event::Action,
+    lab,
+    spreadsheet::Format,
     validate::Choice,
     workflow::Status,
 };
@@ -145,7 +148,8 @@ fn the_problem_codes_of_the_contract_are_those_of_the_code() {
 
 /// Enumerations of the contract that are none of the catalogue's: files, headers, states of health, a version, and the
 /// problem codes, which have a test of their own.
-const OTHER_ENUMERATIONS: [&str; 9] = [
+const OTHER_ENUMERATIONS: [&str; 10] = [
+    "AccessFormat",
     "Asset",
     "Check",
     "ContentEncoding",
@@ -198,6 +202,8 @@ fn the_enumerations_of_the_contract_are_those_of_the_code() {
         ("Sort", Sort::NAMES),
         ("Order", Direction::NAMES),
         ("Format", Format::NAMES),
+        ("OperationName", lab::Operation::NAMES),
+        ("AccessOutcome", Outcome::NAMES),
         ("PatientInfo/gender", Gender::NAMES),
         ("Shade/shade_system", s::ShadeSystem::NAMES),
         ("Shade/translucency", s::Translucency::NAMES),
@@ -285,7 +291,7 @@ async fn the_permission_that_the_contract_names_is_the_one_that_the_handler_want
         ("viewer", &["read"]),
         ("technician", &["read", "update_status"]),
         ("member", &["read", "create", "update", "update_status"]),
-        ("admin", &["read", "create", "update", "update_status", "delete", "restore"]),
+        ("admin", &["read", "create", "update", "update_status", "delete", "restore", "audit"]),
     ];
     let service = Service::start().await;
     for operation in operations() {

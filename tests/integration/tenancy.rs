@@ -112,13 +112,17 @@ async fn a_system_administrator_is_a_member_of_no_lab() {
                 directory.memberships_route = local::ums::MembershipsRoute::PublishedDefect
             });
         }
-        service.as_user("sysadmin", "GET", "/api/v1/cases").send().await.expect_problem(403, "lab_forbidden");
+        service
+            .as_user("sysadmin", "GET", "/api/v1/cases")
+            .send()
+            .await
+            .expect_problem(403, "break_glass_required");
         service
             .as_user("sysadmin", "GET", "/api/v1/cases")
             .lab(123)
             .send()
             .await
-            .expect_problem(403, "lab_forbidden");
+            .expect_problem(403, "break_glass_required");
     }
 }
 

@@ -2,11 +2,11 @@
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Permission},
+    lab::{LabScope, Operation},
 };
 
 /// Answers 200 with the next changes.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Permission::Read)?;
+    lab.require(Operation::CaseChanges)?;
     http::ok(&lab.cases().changes(&req).await?)
 }

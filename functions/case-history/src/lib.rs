@@ -3,16 +3,16 @@
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Permission},
+    lab::{LabScope, Operation},
 };
 
 /// Answers 200 with a page of events, or with what the walk along the chain of events found.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Permission::Read)?;
-    let id = http::case_id(&req)?;
     if http::raw_path(&req).trim_end_matches('/').ends_with("/verify") {
+        lab.require(Operation::VerifyCaseHistory)?;
         http::no_query(&req)?;
-        return http::ok(&lab.cases().verify_history(id).await?);
+        return http::ok(&lab.cases().verify_history(http::case_id(&req)?).await?);
     }
-    http::ok(&lab.cases().history(id, &req).await?)
+    lab.require(Operation::GetCaseHistory)?;
+    http::ok(&lab.cases().history(http::case_id(&req)?, &req).await?)
 }

@@ -2,12 +2,12 @@
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Permission},
+    lab::{LabScope, Operation},
 };
 
 /// Answers 200 with the board of today.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Permission::Read)?;
+    lab.require(Operation::CaseStats)?;
     http::no_query(&req)?;
     http::ok(&lab.cases().board().await?)
 }

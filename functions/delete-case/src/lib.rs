@@ -2,12 +2,12 @@
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Permission},
+    lab::{LabScope, Operation},
 };
 
 /// Answers 204.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Permission::Delete)?;
+    lab.require(Operation::DeleteCase)?;
     http::no_query(&req)?;
     lab.cases().delete(http::case_id(&req)?, http::if_match(&req)?.as_ref()).await?;
     http::no_content()

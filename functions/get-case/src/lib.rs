@@ -2,12 +2,12 @@
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Permission},
+    lab::{LabScope, Operation},
 };
 
 /// Answers 200 with the case and its version as `ETag`, or 304 to who has that version.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Permission::Read)?;
+    lab.require(Operation::GetCase)?;
     http::no_query(&req)?;
     let case = lab.cases().get(http::case_id(&req)?).await?;
     http::ok_or_not_modified(&req, &case)

@@ -2,12 +2,12 @@
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Permission},
+    lab::{LabScope, Operation},
 };
 
 /// Answers 200 with the doctor.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Permission::Read)?;
+    lab.require(Operation::GetDoctor)?;
     http::no_query(&req)?;
     let doctor = lab.doctor(&http::doctor_id(&req)?).await?;
     http::ok(&doctor)

@@ -3,12 +3,12 @@
 use shared::{
     case::RemakeCreate,
     http::{self, Request},
-    lab::{LabScope, Permission},
+    lab::{LabScope, Operation},
 };
 
 /// Answers 201 with the new case and its `Location`.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Permission::Create)?;
+    lab.require(Operation::RemakeCase)?;
     http::no_query(&req)?;
     let remake: RemakeCreate = http::json_body(&req)?;
     let once = http::idempotency_key(&req)?;

@@ -3,12 +3,12 @@
 use shared::{
     case::StatusChange,
     http::{self, Request},
-    lab::{LabScope, Permission},
+    lab::{LabScope, Operation},
 };
 
 /// Answers 200 with the case in its new status.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Permission::UpdateStatus)?;
+    lab.require(Operation::UpdateCaseStatus)?;
     http::no_query(&req)?;
     let change: StatusChange = http::json_body(&req)?;
     let case =

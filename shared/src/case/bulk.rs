@@ -76,6 +76,9 @@ impl Cases<'_> {
             self.result(id, moved)
         });
         let results: Vec<CaseResult> = stream::iter(moves).buffered(AT_ONCE).collect().await;
+        // Also of the cases that stay as they are, of which no event tells.
+        let shown = results.iter().filter(|result| result.case.is_some()).map(|result| result.id);
+        self.lab.recorder().granted(shown.collect()).await?;
         let succeeded = results.iter().filter(|result| result.problem.is_none()).count();
         Ok(BulkResult { succeeded, failed: results.len() - succeeded, results })
     }

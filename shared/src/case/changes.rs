@@ -102,6 +102,10 @@ impl Cases<'_> {
             }
             seen[shard] += 1;
         }
+        let shown: Vec<CaseId> = changes.iter().filter(|c| c.case.is_some()).map(|c| c.id).collect();
+        if !shown.is_empty() {
+            self.lab.recorder().granted(shown).await?;
+        }
         let has_more = seen.iter().zip(newest).any(|(seen, newest)| *seen < newest);
         let position = serde_json::json!(seen).to_string();
         Ok(ChangePage {

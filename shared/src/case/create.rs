@@ -39,7 +39,7 @@ impl Cases<'_> {
         let (read, id) = tokio::join!(self.read_for_change(self.answer_keys(once)), preparation);
         let (mut items, mut place) = read?;
         if let Some(case) = self.answered(once, &mut items)? {
-            return Ok(Done { case, replayed: true });
+            return self.replayed(case).await;
         }
         let id = id?;
         loop {
@@ -57,7 +57,7 @@ impl Cases<'_> {
             lost_race(&mut retry).await?;
             (items, place) = self.read_for_change(self.answer_keys(once)).await?;
             if let Some(case) = self.answered(once, &mut items)? {
-                return Ok(Done { case, replayed: true });
+                return self.replayed(case).await;
             }
         }
     }
@@ -88,6 +88,12 @@ impl Cases<'_> {
         case.settle_lead_time(&self.services.calendar);
         case.fields.due_date.get_or_insert(case.earliest_due_date);
         case
+    }
+
+    /// The answer to an earlier request, given once more. No event tells that.
+    pub(super) async fn replayed(&self, case: Case) -> Result<Done, Error> {
+        self.lab.recorder().granted(vec![case.id]).await?;
+        Ok(Done { case, replayed: true })
     }
 
     /// What was answered to the request before, if it has a key and was.

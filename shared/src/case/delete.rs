@@ -41,11 +41,13 @@ impl Cases<'_> {
             sks.extend([keys::deleted(id), keys::case(id)]);
             let (mut items, place) = self.read_for_change(sks).await?;
             if let Some(case) = self.answered(once, &mut items)? {
-                return Ok(Done { case, replayed: true });
+                return self.replayed(case).await;
             }
             let Some(item) = items.remove(&keys::deleted(id)) else {
                 let live = items.remove(&keys::case(id)).ok_or_else(Error::case_not_found)?;
-                return Ok(Done { case: Kept::from_item(live)?.case, replayed: false });
+                let case = Kept::from_item(live)?.case;
+                self.lab.recorder().granted(vec![id]).await?;
+                return Ok(Done { case, replayed: false });
             };
             let before = Kept::from_item(item)?;
             let now = before.case.next_moment();

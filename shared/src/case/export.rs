@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use super::{Case, CaseLists, filter::CaseFilter};
 use crate::{
-    choices,
     error::Error,
     http::{Query, Request},
+    spreadsheet::{Format, Sheet, unwritten},
     validate::choice,
 };
 
@@ -18,11 +18,6 @@ const USUAL: u32 = 500;
 const ENOUGH: usize = 3 << 20;
 /// How many cases are read and written before the size is looked at; the largest are about 60 KB each.
 const STEP: usize = 25;
-
-choices! {
-    /// How an export is written.
-    Format { Csv = "csv", Ndjson = "ndjson" }
-}
 
 /// The columns of CSV: the members of a case, as JSON has them. Objects and lists stand in their cells as JSON.
 const COLUMNS: &[&str] = &[
@@ -89,12 +84,15 @@ impl CaseLists<'_> {
         let mut selection = self.select(&filter, cursor.as_deref(), 0, limit).await?;
         // Only the first part has the names, so that the parts make one file.
         let mut writer = Writer::new(format, cursor.is_none())?;
+        let mut shown = Vec::new();
         while let Some(cases) = selection.next(STEP).await? {
             cases.iter().try_for_each(|case| writer.write(case))?;
+            shown.extend(cases);
             if writer.length >= ENOUGH {
                 break;
             }
         }
+        self.record(&shown).await?;
         Ok(Export { format, body: writer.finish()?, next_cursor: self.cursor(&filter, &selection) })
     }
 }
@@ -106,7 +104,7 @@ struct Writer {
 }
 
 enum Text {
-    Csv(Box<csv::Writer<Vec<u8>>>),
+    Csv(Sheet),
     Ndjson(String),
 }
 
@@ -115,24 +113,23 @@ impl Writer {
         if format == Format::Ndjson {
             return Ok(Self { text: Text::Ndjson(String::new()), length: 0 });
         }
-        // RFC 4180 wants CRLF.
-        let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        let mut sheet = Sheet::new();
         if with_names {
-            csv.write_record(COLUMNS).map_err(unwritten)?;
+            sheet.row(COLUMNS)?;
         }
-        Ok(Self { text: Text::Csv(Box::new(csv)), length: 0 })
+        Ok(Self { text: Text::Csv(sheet), length: 0 })
     }
 
     fn write(&mut self, case: &Case) -> Result<(), Error> {
         match &mut self.text {
-            Text::Csv(csv) => {
+            Text::Csv(sheet) => {
                 let Ok(Value::Object(members)) = serde_json::to_value(case) else {
                     return Err(unwritten("a case is no object"));
                 };
                 let cells: Vec<String> = COLUMNS.iter().map(|name| cell(&members, name)).collect();
                 // CSV doubles a quote before JSON escapes both.
                 self.length += cells.iter().map(|cell| 2 * length_in_json(cell)).sum::<usize>();
-                csv.write_record(cells).map_err(unwritten)
+                sheet.row(cells)
             }
             Text::Ndjson(text) => {
                 let line = serde_json::to_string(&case.view()).map_err(unwritten)?;
@@ -146,7 +143,7 @@ impl Writer {
 
     fn finish(self) -> Result<String, Error> {
         match self.text {
-            Text::Csv(csv) => String::from_utf8(csv.into_inner().map_err(unwritten)?).map_err(unwritten),
+            Text::Csv(sheet) => sheet.finish(),
             Text::Ndjson(text) => Ok(text),
         }
     }
@@ -161,34 +158,7 @@ fn length_in_json(text: &str) -> usize {
 fn cell(members: &Map<String, Value>, name: &str) -> String {
     match members.get(name) {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => harmless(text),
+        Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
-    }
-}
-
-/// Text that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP recommends against CSV
-/// injection; the full-width forms count as well.
-fn harmless(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    if formula { format!("'{text}") } else { text.to_owned() }
-}
-
-/// The message of an error in here names positions and kinds, never content.
-fn unwritten(_: impl std::fmt::Display) -> Error {
-    Error::internal("an export cannot be written")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_spreadsheet_would_compute_is_made_text() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"] {
-            assert_eq!(harmless(text), format!("'{text}"));
-        }
-        for text in ["Jane Roe", "1=1", "", "'=1", "O'Neil"] {
-            assert_eq!(harmless(text), text);
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! A case as an item of the table.
 
-use serde::{Serialize, de::DeserializeOwned};
+pub(super) use crate::table::{from_item, to_item};
 
 use super::{Case, CaseFields};
 use crate::{
@@ -55,17 +55,4 @@ fn search_text(case: &Case) -> String {
     let CaseFields { patient_name, case_name, .. } = &case.fields;
     let texts = [patient_name.as_deref(), case_name.as_deref(), Some(case.case_number.as_str())];
     texts.into_iter().flatten().collect::<Vec<_>>().join("\n").to_lowercase()
-}
-
-/// A value as an item; what is unset takes no room.
-pub(super) fn to_item(value: &impl Serialize) -> Result<Item, Error> {
-    let mut item: Item =
-        serde_dynamo::to_item(value).map_err(|error| Error::internal(format!("no item: {error}")))?;
-    item.retain(|_, value| !value.is_null());
-    Ok(item)
-}
-
-/// The value that an item was made of.
-pub(super) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
-    serde_dynamo::from_item(item).map_err(|_| Error::internal("an item does not have the shape of its kind"))
 }

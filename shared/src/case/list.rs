@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Case,
+    Case, CaseId,
     filter::CaseFilter,
     item::from_item,
     stats,
@@ -64,6 +64,7 @@ impl<'a> CaseLists<'a> {
             if counted { self.count(&filter).await.map(Some) } else { Ok(None) }
         })?;
         let cases = selection.next(usize::MAX).await?.unwrap_or_default();
+        self.record(&cases).await?;
         let pagination = Pagination::new(&page, self.cursor(&filter, &selection), total);
         Ok(CasePage { cases, pagination })
     }
@@ -78,7 +79,7 @@ impl<'a> CaseLists<'a> {
     ) -> Result<Selection<'_>, Error> {
         if filter.deleted {
             for lab in self.labs.scopes() {
-                lab.require(Permission::Restore)?;
+                lab.require_permission(Permission::Restore)?;
             }
         }
         let mut positions = self.open(filter, cursor)?;
@@ -118,6 +119,19 @@ impl<'a> CaseLists<'a> {
         }
         let position = serde_json::json!(positions).to_string();
         Some(self.cursors().seal(&self.list_name(filter), position.as_bytes()))
+    }
+
+    /// Puts on record, in each lab that was looked into, which of its cases are shown.
+    pub(super) async fn record<'c>(&self, cases: impl IntoIterator<Item = &'c Case>) -> Result<(), Error> {
+        let mut shown: BTreeMap<LabId, Vec<CaseId>> = BTreeMap::new();
+        for case in cases {
+            shown.entry(case.lab_id).or_default().push(case.id);
+        }
+        let records = self.labs.scopes().iter().map(|lab| {
+            let ids = shown.remove(&lab.lab_id()).unwrap_or_default();
+            async move { lab.recorder().granted(ids).await }
+        });
+        try_join_all(records).await.map(|_| ())
     }
 
     /// The caller.

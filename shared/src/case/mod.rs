@@ -28,7 +28,7 @@ pub use bulk::{BulkResult, BulkStatusChange};
 pub use change::{CaseCreate, CaseUpdate, RemakeCreate, StatusChange};
 pub use changes::ChangePage;
 pub use create::Done;
-pub use export::{Export, Format};
+pub use export::Export;
 pub use filter::{Direction, Sort};
 pub use list::{CaseLists, CasePage};
 pub use read::EventPage;

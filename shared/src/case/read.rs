@@ -30,7 +30,11 @@ impl Cases<'_> {
     /// # Errors
     /// Case not found, whether it never existed, was deleted, or belongs to another lab.
     pub async fn get(&self, id: CaseId) -> Result<Case, Error> {
-        self.get_kept(id).await.map(|kept| kept.case)
+        let recorder = self.lab.recorder();
+        let (kept, recorded) = tokio::join!(self.get_kept(id), recorder.granted(vec![id]));
+        // When there is no such case, that is recorded instead.
+        let case = kept?.case;
+        recorded.map(|()| case)
     }
 
     /// A page of the events of a case, oldest first; also of one that was deleted.
@@ -43,10 +47,13 @@ impl Cases<'_> {
         query.finish()?;
         let list = format!("history of {id} of {}", self.lab.lab_id());
         let after = self.open_cursor(&list, &page)?.unwrap_or(0);
-        let (mut events, stopped_early) = self.events_after(id, after, Some(page.read_limit())).await?;
+        let read = self.events_after(id, after, Some(page.read_limit()));
+        let (read, recorded) = tokio::join!(read, self.lab.recorder().granted(vec![id]));
+        let (mut events, stopped_early) = read?;
         if events.is_empty() && after == 0 {
             return Err(Error::case_not_found());
         }
+        recorded?;
         let more = page.cut(&mut events, stopped_early);
         let last = events.last().filter(|_| more).map(|event| u64::from(event.version));
         Ok(EventPage { case_id: id, pagination: self.pagination(&list, &page, last), events })

@@ -25,7 +25,7 @@ impl Cases<'_> {
             sks.push(keys::case(id));
             let (mut items, place) = self.read_for_change(sks).await?;
             if let Some(case) = self.answered(once, &mut items)? {
-                return Ok(Done { case, replayed: true });
+                return self.replayed(case).await;
             }
             let original = live(&mut items, id, None)?;
             // No id is used up for a case that is not there, and only one however often this is tried.

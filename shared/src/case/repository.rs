@@ -100,6 +100,8 @@ impl<'a> Cases<'a> {
         retry: &mut Retry,
     ) -> Result<Option<Case>, Error> {
         if after == before.case {
+            // No event tells that the case is shown.
+            self.lab.recorder().granted(vec![after.id]).await?;
             return Ok(Some(after));
         }
         after.settle_lead_time(&self.services.calendar);

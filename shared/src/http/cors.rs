@@ -25,7 +25,7 @@ pub fn preflight() -> Response {
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static(
-            "authorization, content-type, x-lab-id, if-match, if-none-match, idempotency-key, x-request-id",
+            "authorization, content-type, x-lab-id, if-match, if-none-match, idempotency-key, x-break-glass, x-request-id",
         ),
     );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));

@@ -10,9 +10,9 @@ pub use body::{FromObject, MAX_BODY_BYTES, idempotency_key, json_body};
 pub use conditional::{Tags, if_match, ok_or_not_modified};
 pub(crate) use cors::allow_origin;
 pub use cors::{is_preflight, preflight};
-pub use params::{Query, case_id, doctor_id, lab_header, no_query, raw_path};
+pub use params::{Query, case_id, doctor_id, lab_header, no_query, raw_path, wants_csv};
 pub(crate) use respond::add_standard_headers;
-pub use respond::{catalogue, created, done, export, health, no_content, ok, ok_case};
+pub use respond::{access_export, catalogue, created, done, export, health, no_content, ok, ok_case};
 
 /// An HTTP request as the gateway delivers it.
 pub type Request = lambda_http::Request;

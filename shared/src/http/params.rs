@@ -45,6 +45,18 @@ fn path_parameter<'r>(request: &'r Request, name: &str) -> Result<&'r str, Error
     request.path_parameters_ref().and_then(|params| params.first(name)).ok_or_else(Error::not_found)
 }
 
+/// Whether `format` asks for CSV instead of JSON.
+///
+/// # Errors
+/// Invalid parameter, when it is neither.
+pub fn wants_csv(request: &Request) -> Result<bool, Error> {
+    match Query::of(request).text("format").as_deref() {
+        None | Some("json") => Ok(false),
+        Some("csv") => Ok(true),
+        Some(_) => Err(Error::parameter("/query/format", "must be one of json, csv")),
+    }
+}
+
 /// Refuses query parameters, for operations that have none but the lab.
 pub fn no_query(request: &Request) -> Result<(), Error> {
     Query::of(request).finish()

@@ -5,13 +5,16 @@ use serde::Serialize;
 
 use super::{Response, Result};
 use crate::{
-    case::{Case, Done, Export, Format},
+    access::AccessExport,
+    case::{Case, Done, Export},
     error::{Error, RETRY_AFTER_SECONDS},
     health::Health,
+    spreadsheet::Format,
 };
 
 /// `Cache-Control` of everything that may hold patient data.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const CSV: &str = "text/csv; charset=utf-8";
 
 /// 200 with a JSON body.
 pub fn ok(body: &impl Serialize) -> Result {
@@ -75,16 +78,32 @@ fn answer_once(status: StatusCode, done: &Done) -> Result {
 
 /// 200 with a part of an export, to be saved as a file; `X-Next-Cursor` leads to the next part.
 pub fn export(export: Export) -> Result {
-    let (content_type, disposition) = match export.format {
-        Format::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"cases.csv\""),
-        Format::Ndjson => ("application/x-ndjson", "attachment; filename=\"cases.ndjson\""),
-    };
-    let mut response = Response::new(export.body.into());
+    match export.format {
+        Format::Csv => file(CSV, "attachment; filename=\"cases.csv\"", export.body, export.next_cursor),
+        Format::Ndjson => {
+            let disposition = "attachment; filename=\"cases.ndjson\"";
+            file("application/x-ndjson", disposition, export.body, export.next_cursor)
+        }
+    }
+}
+
+/// The same with access records.
+pub fn access_export(export: AccessExport) -> Result {
+    file(CSV, "attachment; filename=\"access.csv\"", export.body, export.next_cursor)
+}
+
+fn file(
+    content_type: &'static str,
+    disposition: &'static str,
+    body: String,
+    next_cursor: Option<String>,
+) -> Result {
+    let mut response = Response::new(body.into());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
     headers.insert(header::CACHE_CONTROL, NO_STORE);
-    if let Some(cursor) = export.next_cursor {
+    if let Some(cursor) = next_cursor {
         let cursor = HeaderValue::try_from(cursor)
             .map_err(|error| Error::internal(format!("a cursor is no header: {error}")))?;
         headers.insert("x-next-cursor", cursor);

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
-use super::{
-    LabScope, Permission,
-    scope::{Visit, lab_query},
-};
+use super::{LabScope, Operation, Visit, choice::lab_query};
 use crate::{
     case::CaseLists,
     error::{Code, Error},
@@ -38,9 +35,9 @@ impl Labs {
             if lab_header(request)?.is_some() {
                 return Err(Error::parameter("/query/lab_id", "names other labs than X-Lab-Id"));
             }
-            let memberships = visit.memberships(&services).await?;
+            let caller = visit.caller(&services).await?;
             let enter = |membership| LabScope::enter(services.clone(), visit.clone(), membership);
-            try_join_all(memberships.into_iter().map(enter)).await
+            try_join_all(caller.memberships.into_iter().map(enter)).await
         })
         .await?;
         if scopes.is_empty() {
@@ -49,21 +46,23 @@ impl Labs {
         Ok(Self { scopes, all: true })
     }
 
-    /// Leaves the labs in which the caller has the permission.
+    /// Begins an operation in the labs in which the caller may do it, and leaves the others.
     ///
     /// # Errors
     /// Forbidden, when there is none.
-    pub fn require(mut self, permission: Permission) -> Result<Self, Error> {
-        if let [only] = &self.scopes[..] {
-            only.require(permission)?;
-            return Ok(self);
+    pub fn require(mut self, operation: Operation) -> Result<Self, Error> {
+        let mut refusal = None;
+        self.scopes.retain(|lab| match lab.require(operation) {
+            Ok(()) => true,
+            Err(error) => {
+                refusal = Some(error);
+                false
+            }
+        });
+        match refusal {
+            Some(error) if self.scopes.is_empty() => Err(error),
+            _ => Ok(self),
         }
-        self.scopes.retain(|lab| lab.allows(permission));
-        if self.scopes.is_empty() {
-            let detail = format!("Your roles do not include the permission {}.", permission.as_str());
-            return Err(Error::new(Code::Forbidden, detail));
-        }
-        Ok(self)
     }
 
     /// The lists of these labs' cases.

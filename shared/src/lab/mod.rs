@@ -1,16 +1,21 @@
 //! Tenancy: which lab a request works in, and what its caller may do there.
 
+mod choice;
 mod labs;
+mod operation;
 mod permission;
 mod scope;
+mod visit;
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use labs::Labs;
+pub use operation::Operation;
 pub use permission::{Permission, Permissions};
 pub use scope::LabScope;
+pub(crate) use visit::Visit;
 
 /// A lab's id in UMS, from 1: the tenant, and the partition of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -15,6 +15,8 @@ pub enum Permission {
     Delete,
     /// See removed cases and bring them back.
     Restore,
+    /// See who saw what.
+    Audit,
 }
 
 impl Permission {
@@ -27,6 +29,7 @@ impl Permission {
             Permission::UpdateStatus => "update_status",
             Permission::Delete => "delete",
             Permission::Restore => "restore",
+            Permission::Audit => "audit",
         }
     }
 }
@@ -43,7 +46,7 @@ impl Permissions {
             "viewer" => vec![P::Read],
             "technician" => vec![P::Read, P::UpdateStatus],
             "member" | "dentist" => vec![P::Read, P::Create, P::Update, P::UpdateStatus],
-            "admin" => vec![P::Read, P::Create, P::Update, P::UpdateStatus, P::Delete, P::Restore],
+            "admin" => vec![P::Read, P::Create, P::Update, P::UpdateStatus, P::Delete, P::Restore, P::Audit],
             _ => vec![],
         })
     }
@@ -55,9 +58,15 @@ impl Permissions {
             "lab.patient.read" => &[P::Read][..],
             "lab.patient.write" => &[P::Create, P::Update, P::UpdateStatus],
             "lab.patient.delete" => &[P::Delete, P::Restore],
+            "lab.audit.view" => &[P::Audit],
             _ => &[],
         };
         Self(attributes.into_iter().flat_map(of).copied().collect())
+    }
+
+    /// What a system administrator may do in a lab that they are no member of.
+    pub fn of_break_glass() -> Self {
+        Self(vec![Permission::Read])
     }
 
     /// Whether the caller has the permission.

@@ -1,20 +1,26 @@
 //! The proof that a request may work in a lab, and the only way to the lab's data.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use serde_json::json;
-
-use super::{LabId, Permission, Permissions};
+use super::{
+    LabId, Operation, Permission, Permissions, Visit,
+    choice::{break_glass, choose, wanted_lab},
+};
 use crate::{
+    access::{AccessLists, Recorder},
     case::Cases,
     error::{Code, Error},
-    http::{Request, lab_header},
+    http::Request,
     linkshub::{Doctor, LinksHub},
     retry::{self, Retry},
     services::Services,
+    telemetry,
     token::{AccessToken, Subject},
     ums::{self, Grant, Membership},
 };
+
+/// The role that access records tell of a system administrator who is no member of the lab.
+const SYSTEM_ADMINISTRATOR: &str = "system_administrator";
 
 /// One lab, opened for one verified caller with an active membership in it.
 ///
@@ -29,34 +35,10 @@ use crate::{
 pub struct LabScope {
     services: Arc<Services>,
     visit: Arc<Visit>,
+    recorder: Arc<Recorder>,
     lab_id: LabId,
     lab_code: String,
     permissions: Permissions,
-}
-
-/// One request of a verified caller.
-pub(super) struct Visit {
-    token: AccessToken,
-    request_id: String,
-    started: Instant,
-}
-
-impl Visit {
-    /// Verifies the caller's token.
-    pub(super) async fn begin(
-        services: &Services,
-        request: &Request,
-        request_id: &str,
-    ) -> Result<Arc<Self>, Error> {
-        let started = Instant::now();
-        let token = services.verifier.verify(request).await?;
-        Ok(Arc::new(Self { token, request_id: request_id.to_owned(), started }))
-    }
-
-    /// The caller's active memberships of active labs.
-    pub(super) async fn memberships(&self, services: &Services) -> Result<Vec<Membership>, Error> {
-        Ok(services.ums.caller(&self.token).await?.memberships)
-    }
 }
 
 impl LabScope {
@@ -65,16 +47,26 @@ impl LabScope {
     ///
     /// # Errors
     /// Unauthorized for a bad token or a user who may not sign in; lab forbidden without an active membership; lab
-    /// required when it is not clear which lab is meant; unavailable when UMS cannot tell.
+    /// required when it is not clear which lab is meant; break-glass required for a system administrator who says no
+    /// reason; unavailable when UMS cannot tell, or when the reason cannot be put on record.
     pub async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
-        ums::within_budget(async {
+        let lab = ums::within_budget(async {
             let visit = Visit::begin(&services, request, request_id).await?;
             let wanted = wanted_lab(request)?;
-            let memberships = visit.memberships(&services).await?;
-            let membership = choose(&memberships, wanted)?.clone();
+            let caller = visit.caller(&services).await?;
+            let membership = match choose(&caller.memberships, wanted) {
+                Ok(membership) => membership.clone(),
+                Err(_) if caller.is_admin => break_glass(&services, &visit, wanted).await?,
+                Err(error) => return Err(error),
+            };
             Self::enter(services.clone(), visit, membership).await
         })
-        .await
+        .await?;
+        if lab.recorder.role() == Some(SYSTEM_ADMINISTRATOR) {
+            telemetry::break_glass(lab.services.stage, lab.lab_id, lab.user_id(), lab.request_id());
+            lab.recorder.granted(Vec::new()).await?;
+        }
+        Ok(lab)
     }
 
     /// Opens the lab of one of the caller's memberships.
@@ -83,13 +75,15 @@ impl LabScope {
         visit: Arc<Visit>,
         membership: Membership,
     ) -> Result<Self, Error> {
-        let permissions = match &membership.grant {
-            Grant::Role(role) => Permissions::of_role(role),
-            Grant::Unknown => services.ums.permissions(&visit.token, membership.lab_id).await?,
-        };
         let lab_id = membership.lab_id;
+        let (permissions, role) = match membership.grant {
+            Grant::Role(role) => (Permissions::of_role(&role), Some(role)),
+            Grant::Unknown => (services.ums.permissions(&visit.token, lab_id).await?, None),
+            Grant::BreakGlass => (Permissions::of_break_glass(), Some(SYSTEM_ADMINISTRATOR.to_owned())),
+        };
         let lab_code = membership.code.unwrap_or_else(|| format!("LAB{lab_id}"));
-        Ok(Self { services, visit, lab_id, lab_code, permissions })
+        let recorder = Arc::new(Recorder::new(services.clone(), visit.clone(), lab_id, role));
+        Ok(Self { services, visit, recorder, lab_id, lab_code, permissions })
     }
 
     /// Whether the caller has the permission.
@@ -97,8 +91,17 @@ impl LabScope {
         self.permissions.allow(permission)
     }
 
-    /// Refuses a caller who lacks the permission.
-    pub fn require(&self, permission: Permission) -> Result<(), Error> {
+    /// Begins an operation, if the caller may do it.
+    ///
+    /// # Errors
+    /// Forbidden.
+    pub fn require(&self, operation: Operation) -> Result<(), Error> {
+        self.recorder.begin(operation);
+        self.require_permission(operation.permission())
+    }
+
+    /// Refuses a caller who lacks a permission that only some requests of an operation need.
+    pub(crate) fn require_permission(&self, permission: Permission) -> Result<(), Error> {
         if self.allows(permission) {
             return Ok(());
         }
@@ -106,6 +109,16 @@ impl LabScope {
             Code::Forbidden,
             format!("Your role in this lab does not include the permission {}.", permission.as_str()),
         ))
+    }
+
+    /// The lab's access records.
+    pub fn access_lists(&self) -> AccessLists<'_> {
+        AccessLists::new(self)
+    }
+
+    /// Where it is recorded what the request was given or refused.
+    pub(crate) fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
     }
 
     /// The lab's cases.
@@ -169,121 +182,5 @@ impl LabScope {
     /// What everything is read and written with.
     pub(crate) fn services(&self) -> &Arc<Services> {
         &self.services
-    }
-}
-
-/// The lab that the request names, in the header or the query; both may be there if they agree.
-fn wanted_lab(request: &Request) -> Result<Option<LabId>, Error> {
-    const DETAIL: &str = "must be a lab's id";
-    let parse =
-        |pointer: &str, text: &str| LabId::parse(text).ok_or_else(|| Error::parameter(pointer, DETAIL));
-    let header = lab_header(request)?.map(|text| parse("/header/X-Lab-Id", text)).transpose()?;
-    let query = lab_query(request)?.map(|text| parse("/query/lab_id", &text)).transpose()?;
-    match (header, query) {
-        (Some(header), Some(query)) if header != query => {
-            Err(Error::parameter("/query/lab_id", "names another lab than X-Lab-Id"))
-        }
-        (header, query) => Ok(header.or(query)),
-    }
-}
-
-/// The text of the query parameter `lab_id`, if it is there.
-pub(super) fn lab_query(request: &Request) -> Result<Option<String>, Error> {
-    use lambda_http::RequestExt;
-
-    let values =
-        request.query_string_parameters_ref().and_then(|query| query.all("lab_id")).unwrap_or_default();
-    match values[..] {
-        [] => Ok(None),
-        [text] => Ok(Some(text.to_owned())),
-        _ => Err(Error::parameter("/query/lab_id", "must be given once")),
-    }
-}
-
-fn choose(memberships: &[Membership], wanted: Option<LabId>) -> Result<&Membership, Error> {
-    match (wanted, memberships) {
-        (Some(wanted), _) => {
-            memberships.iter().find(|membership| membership.lab_id == wanted).ok_or_else(|| {
-                Error::new(
-                    Code::LabForbidden,
-                    "You have no active membership in the lab that the request names.",
-                )
-            })
-        }
-        (None, [only]) => Ok(only),
-        (None, []) => Err(Error::new(Code::LabForbidden, "You have no active membership in any lab.")),
-        (None, several) => {
-            let labs: Vec<_> =
-                several.iter().map(|lab| json!({"lab_id": lab.lab_id, "name": lab.name})).collect();
-            Err(Error::new(
-                Code::LabRequired,
-                "You belong to several labs: name one with the header X-Lab-Id.",
-            )
-            .with("labs", json!(labs)))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use lambda_http::{RequestExt, http};
-
-    use super::*;
-
-    fn membership(lab: u64) -> Membership {
-        Membership {
-            lab_id: LabId::new(lab).unwrap(),
-            code: None,
-            name: format!("Lab {lab}"),
-            grant: Grant::Role("member".into()),
-        }
-    }
-
-    fn wanted(header: &[&str], query: &[&str]) -> Result<Option<u64>, Code> {
-        let mut builder = http::Request::builder();
-        for value in header {
-            builder = builder.header("X-Lab-Id", *value);
-        }
-        let parameters = std::collections::HashMap::from([(
-            "lab_id".to_owned(),
-            query.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>(),
-        )]);
-        let request = builder.body(().into()).unwrap().with_query_string_parameters(parameters);
-        wanted_lab(&request).map(|lab| lab.map(LabId::get)).map_err(|error| error.code())
-    }
-
-    #[test]
-    fn the_header_and_the_query_may_name_a_lab_if_they_agree() {
-        assert_eq!(wanted(&[], &[]), Ok(None));
-        assert_eq!(wanted(&["123"], &[]), Ok(Some(123)));
-        assert_eq!(wanted(&[], &["123"]), Ok(Some(123)));
-        assert_eq!(wanted(&["123"], &["123"]), Ok(Some(123)));
-        assert_eq!(wanted(&["123"], &["456"]), Err(Code::InvalidParameter));
-    }
-
-    #[test]
-    fn what_is_not_clearly_one_lab_is_refused() {
-        for header in
-            [&["0"][..], &["-1"], &["1 OR 1"], &["0123"], &["99999999999999999999"], &["123", "456"], &[""]]
-        {
-            assert_eq!(wanted(header, &[]), Err(Code::InvalidParameter), "{header:?}");
-        }
-        assert_eq!(wanted(&[], &["123", "123"]), Err(Code::InvalidParameter));
-    }
-
-    #[test]
-    fn a_lab_that_is_not_the_callers_is_forbidden() {
-        let labs = [membership(1), membership(2)];
-        assert_eq!(choose(&labs, LabId::new(2)).ok().map(|m| m.lab_id.get()), Some(2));
-        assert_eq!(choose(&labs, LabId::new(3)).err().map(|error| error.code()), Some(Code::LabForbidden));
-        assert_eq!(choose(&[], None).err().map(|error| error.code()), Some(Code::LabForbidden));
-    }
-
-    #[test]
-    fn several_labs_without_a_choice_are_listed() {
-        let error = choose(&[membership(1), membership(2)], None).err().unwrap();
-        let body: serde_json::Value = serde_json::from_slice(error.into_response("r").body()).unwrap();
-        assert_eq!(body["code"], "lab_required");
-        assert_eq!(body["labs"], json!([{"lab_id": 1, "name": "Lab 1"}, {"lab_id": 2, "name": "Lab 2"}]));
     }
 }

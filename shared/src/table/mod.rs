@@ -13,10 +13,13 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, KeysAndAttributes, ReturnValue, TransactWriteItem},
 };
 use futures_util::future::try_join_all;
+use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use query::{Filter, Index, Order, Query};
 
-use crate::{case::CaseId, config::TableConfig, error::Error, keys, lab::LabId, retry::Retry};
+use crate::{
+    access::AccessRecord, case::CaseId, config::TableConfig, error::Error, keys, lab::LabId, retry::Retry,
+};
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -115,6 +118,21 @@ impl Table {
         Ok(found)
     }
 
+    /// Writes an access record, in place of an earlier one of the same request.
+    pub(crate) async fn put_access(
+        &self,
+        lab: LabId,
+        sk: &str,
+        record: &AccessRecord,
+        expires_at: i64,
+    ) -> Result<(), Error> {
+        let mut item = to_item(record)?;
+        item.extend(key(lab, sk));
+        item.insert("expires_at".to_owned(), number(expires_at));
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await;
+        put.map(|_| ()).map_err(|error| failed("PutItem", &error))
+    }
+
     /// The next case id of a lab. An id whose case is then not created stays unused.
     pub(crate) async fn next_case_id(&self, lab: LabId) -> Result<CaseId, Error> {
         let answer = self
@@ -175,6 +193,19 @@ impl Table {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// A value as an item; what is unset takes no room.
+pub(crate) fn to_item(value: &impl Serialize) -> Result<Item, Error> {
+    let mut item: Item =
+        serde_dynamo::to_item(value).map_err(|error| Error::internal(format!("no item: {error}")))?;
+    item.retain(|_, value| !value.is_null());
+    Ok(item)
+}
+
+/// The value that an item was made of.
+pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
+    serde_dynamo::from_item(item).map_err(|_| Error::internal("an item does not have the shape of its kind"))
 }
 
 /// The primary key of an item.

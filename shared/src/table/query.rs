@@ -141,6 +141,18 @@ impl Filter {
         self.terms.push(format!("{name} BETWEEN {from} AND {to}"));
     }
 
+    /// The attribute is a list with this value in it.
+    pub(crate) fn holds(&mut self, name: &'static str, value: AttributeValue) {
+        let (name, value) = (self.name(name), self.value(value));
+        self.terms.push(format!("contains({name}, {value})"));
+    }
+
+    /// The attribute is there.
+    pub(crate) fn exists(&mut self, name: &'static str) {
+        let name = self.name(name);
+        self.terms.push(format!("attribute_exists({name})"));
+    }
+
     /// The attribute contains this text.
     pub(crate) fn contains(&mut self, name: &'static str, part: &str) {
         let (name, part) = (self.name(name), self.value(text(part)));

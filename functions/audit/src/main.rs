@@ -1,0 +1,5 @@
+//! The Lambda entry point.
+
+fn main() -> std::process::ExitCode {
+    shared::runtime::run(audit::handler)
+}

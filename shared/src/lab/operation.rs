@@ -1,0 +1,44 @@
+//! The operations behind a login, each with the permission that it needs: with the roles' permissions, the whole of who
+//! may do what.
+
+use super::Permission;
+use crate::choices;
+
+choices! {
+    /// An operation of the contract, by its `operationId`.
+    Operation {
+        ListCases = "listCases", CreateCase = "createCase", GetCase = "getCase", UpdateCase = "updateCase",
+        DeleteCase = "deleteCase", UpdateCaseStatus = "updateCaseStatus", BulkUpdateStatus = "bulkUpdateStatus",
+        GetCaseHistory = "getCaseHistory", VerifyCaseHistory = "verifyCaseHistory", RestoreCase = "restoreCase",
+        RemakeCase = "remakeCase", CaseStats = "caseStats", CaseChanges = "caseChanges", ExportCases = "exportCases",
+        GetDoctor = "getDoctor", ListAccess = "listAccess", GetCaseAccess = "getCaseAccess",
+    }
+}
+
+impl Operation {
+    /// What a caller must be permitted.
+    pub const fn permission(self) -> Permission {
+        use Operation as O;
+        match self {
+            O::ListCases
+            | O::GetCase
+            | O::GetCaseHistory
+            | O::VerifyCaseHistory
+            | O::CaseStats
+            | O::CaseChanges
+            | O::ExportCases
+            | O::GetDoctor => Permission::Read,
+            O::CreateCase | O::RemakeCase => Permission::Create,
+            O::UpdateCase => Permission::Update,
+            O::UpdateCaseStatus | O::BulkUpdateStatus => Permission::UpdateStatus,
+            O::DeleteCase => Permission::Delete,
+            O::RestoreCase => Permission::Restore,
+            O::ListAccess | O::GetCaseAccess => Permission::Audit,
+        }
+    }
+
+    /// Whether it is about patients, so that a refused attempt goes on record as well.
+    pub const fn is_about_patients(self) -> bool {
+        !matches!(self, Operation::CaseStats | Operation::GetDoctor)
+    }
+}

@@ -1,0 +1,337 @@
+//! Access records: every look at patients' data is on record before the data leaves, refused looks too.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Reply, Service, proxy::Fate};
+
+async fn with_cases(count: usize) -> Service {
+    let service = Service::start().await;
+    for _ in 0..count {
+        service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
+    }
+    service
+}
+
+/// The lab's records as the API answers them, newest first.
+async fn records(service: &Service, query: &str) -> Vec<Value> {
+    let reply = service.as_user("admin", "GET", &format!("/api/v1/audit?{query}")).send().await;
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    reply.expect(200)["records"].as_array().unwrap().clone()
+}
+
+async fn send(service: &Service, user: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
+    let call = service.as_user(user, method, path).header("user-agent", "test/1.0");
+    match body {
+        Some(body) => call.json(body).send().await,
+        None => call.send().await,
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_cases_is_on_record_with_what_was_shown() {
+    let service = with_cases(3).await;
+    for (method, path, action, ids) in [
+        ("GET", "/api/v1/cases/2", "getCase", json!([2])),
+        ("GET", "/api/v1/cases?limit=2", "listCases", json!([3, 2])),
+        ("GET", "/api/v1/cases?q=nobody", "listCases", json!([])),
+        ("GET", "/api/v1/cases/1/history", "getCaseHistory", json!([1])),
+        ("GET", "/api/v1/cases/export?order=asc", "exportCases", json!([1, 2, 3])),
+        ("GET", "/api/v1/cases/changes", "caseChanges", json!([1, 2, 3])),
+    ] {
+        let before = service.access_records(123).await.len();
+        send(&service, "viewer", method, path, None).await.expect_success();
+        let records = service.access_records(123).await;
+        assert_eq!(records.len(), before + 1, "{path}");
+        let mut record = records.last().unwrap().clone();
+        let mut seen: Vec<u64> = serde_json::from_value(record["case_ids"].take()).unwrap();
+        let mut expected: Vec<u64> = serde_json::from_value(ids).unwrap();
+        if action == "caseChanges" {
+            seen.sort_unstable();
+            expected.sort_unstable();
+        }
+        assert_eq!(seen, expected, "{path}");
+        let route = path.split('?').next().unwrap().replace("/1/", "/{id}/").replace("cases/2", "cases/{id}");
+        for (name, value) in [
+            ("user_id", json!("4")),
+            ("role", json!("viewer")),
+            ("action", json!(action)),
+            ("outcome", json!("granted")),
+            ("route", json!(format!("{method} {route}"))),
+            ("request_id", json!("request-id-1")),
+            ("source_ip", json!("192.0.2.1")),
+            ("user_agent", json!("test/1.0")),
+        ] {
+            assert_eq!(record[name], value, "{path} {name}");
+        }
+        let six_years = 2192 * 24 * 3600;
+        let kept = record["expires_at"].as_i64().unwrap() - local::ums::token::now();
+        assert!((six_years - 60..=six_years).contains(&kept));
+        assert!(!record.to_string().contains("Roe") && !record.to_string().contains("nobody"));
+    }
+}
+
+#[tokio::test]
+async fn looking_at_nothing_new_and_counting_leave_no_record() {
+    let service = with_cases(1).await;
+    let page = send(&service, "viewer", "GET", "/api/v1/cases/changes?since=now", None).await.expect(200);
+    let path = format!("/api/v1/cases/changes?since={}", page["next_cursor"].as_str().unwrap());
+    send(&service, "viewer", "GET", &path, None).await.expect(200);
+    send(&service, "viewer", "GET", "/api/v1/cases/stats", None).await.expect(200);
+    assert_eq!(service.access_records(123).await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_shows_a_case_without_changing_it_is_on_record() {
+    let service = with_cases(1).await;
+    send(&service, "member", "PUT", "/api/v1/cases/1", Some(json!({}))).await.expect(200);
+    send(&service, "technician", "PATCH", "/api/v1/cases/1/status", Some(json!({"status": "pending"})))
+        .await
+        .expect(200);
+    send(&service, "admin", "POST", "/api/v1/cases/1/restore", None).await.expect(200);
+    for _ in 0..2 {
+        let create = service.as_user("member", "POST", "/api/v1/cases").header("idempotency-key", "k");
+        create.json(json!({"procedure_type": "Inlay"})).send().await.expect(201);
+    }
+    let bulk = json!({"ids": [1, 99], "status": "pending"});
+    send(&service, "technician", "POST", "/api/v1/cases/bulk-status", Some(bulk)).await.expect(200);
+    let told: Vec<(Value, Value)> = service
+        .access_records(123)
+        .await
+        .into_iter()
+        .map(|mut record| (record["action"].take(), record["case_ids"].take()))
+        .collect();
+    let expected = [
+        ("updateCase", 1),
+        ("updateCaseStatus", 1),
+        ("restoreCase", 1),
+        ("createCase", 2),
+        ("bulkUpdateStatus", 1),
+    ];
+    assert_eq!(told, expected.map(|(action, id)| (json!(action), json!([id]))));
+}
+
+#[tokio::test]
+async fn a_refused_attempt_is_on_record() {
+    let service = with_cases(1).await;
+    let put = || Some(json!({"notes": "x"}));
+    send(&service, "viewer", "PUT", "/api/v1/cases/1", put()).await.expect_problem(403, "forbidden");
+    send(&service, "viewer", "GET", "/api/v1/cases/7", None).await.expect_problem(404, "case_not_found");
+    send(&service, "member", "GET", "/api/v1/audit", None).await.expect_problem(403, "forbidden");
+    send(&service, "member", "PUT", "/api/v1/cases/8", put()).await.expect_problem(404, "case_not_found");
+    send(&service, "viewer", "GET", "/api/v1/cases/9/history", None)
+        .await
+        .expect_problem(404, "case_not_found");
+    let told: Vec<String> = records(&service, "outcome=refused")
+        .await
+        .iter()
+        .map(|record| {
+            format!("{} {} {} {}", record["user_id"], record["action"], record["code"], record["case_ids"])
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            r#""4" "getCaseHistory" "case_not_found" [9]"#,
+            r#""3" "updateCase" "case_not_found" [8]"#,
+            r#""3" "listAccess" "forbidden" []"#,
+            r#""4" "getCase" "case_not_found" [7]"#,
+            r#""4" "updateCase" "forbidden" [1]"#,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn data_that_cannot_be_recorded_is_not_given_out() {
+    let service = with_cases(1).await;
+    service.dynamodb.rule(|name, _| match name {
+        "PutItem" => {
+            Fate::Answer(400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException"}"#.into())
+        }
+        _ => Fate::Pass,
+    });
+    for path in [
+        "/api/v1/cases/1",
+        "/api/v1/cases",
+        "/api/v1/cases/1/history",
+        "/api/v1/cases/export",
+        "/api/v1/cases/changes",
+        "/api/v1/cases/7",
+    ] {
+        let reply = send(&service, "viewer", "GET", path, None).await;
+        reply.expect_problem(503, "service_unavailable");
+        assert!(!String::from_utf8_lossy(&reply.bytes).contains("Roe"));
+    }
+    service.dynamodb.heal();
+    send(&service, "viewer", "GET", "/api/v1/cases/1", None).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_record_of_a_single_case_is_written_while_it_is_read() {
+    let service = with_cases(1).await;
+    service.dynamodb.take_calls();
+    send(&service, "viewer", "GET", "/api/v1/cases/1", None).await.expect(200);
+    let mut calls = service.dynamodb.take_calls();
+    calls.sort();
+    assert_eq!(calls, ["GetItem", "PutItem"]);
+}
+
+#[tokio::test]
+async fn records_are_found_by_user_case_action_outcome_and_time() {
+    let service = with_cases(3).await;
+    for (user, path) in [
+        ("viewer", "/api/v1/cases/1"),
+        ("viewer", "/api/v1/cases/2"),
+        ("member", "/api/v1/cases/1/history"),
+        ("technician", "/api/v1/cases"),
+        ("member", "/api/v1/cases/9"),
+    ] {
+        send(&service, user, "GET", path, None).await;
+    }
+    let tomorrow = "2999-01-01";
+    for (query, expected) in [
+        ("", 5),
+        ("user_id=4", 2),
+        ("case_id=1", 3),
+        ("case_id=3", 1),
+        ("action=getCase", 3),
+        ("outcome=refused", 1),
+        ("user_id=3&case_id=9&action=getCase&outcome=refused", 1),
+        ("from=2020-01-01&to=2020-12-31", 0),
+        ("from=2020-01-01", 5),
+        ("to=2020-01-01T00:00:00Z", 0),
+        (&format!("to={tomorrow}"), 5),
+        ("break_glass=true", 0),
+    ] {
+        assert_eq!(records(&service, query).await.len(), expected, "{query}");
+    }
+    let of_case = service.as_user("admin", "GET", "/api/v1/cases/1/access").send().await.expect(200);
+    let who: Vec<&Value> =
+        of_case["records"].as_array().unwrap().iter().map(|record| &record["user_id"]).collect();
+    assert_eq!(who, ["2", "3", "4"]);
+    // Page by page.
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/api/v1/audit?limit=2{cursor}");
+        let page = service.as_user("admin", "GET", &path).send().await.expect(200);
+        seen.extend(page["records"].as_array().unwrap().clone());
+        match page["pagination"]["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, records(&service, "").await);
+    let wrong = "/api/v1/audit?from=soon&case_id=x&action=look&outcome=maybe&who=me";
+    let reply = service.as_user("admin", "GET", wrong).send().await;
+    reply.expect_problem(400, "invalid_parameter");
+    assert_eq!(reply.pointers().len(), 5, "{:?}", reply.pointers());
+}
+
+#[tokio::test]
+async fn records_can_be_exported_as_csv() {
+    let service = with_cases(2).await;
+    for _ in 0..3 {
+        let call = service.as_user("viewer", "GET", "/api/v1/cases").header("user-agent", "=cmd()");
+        call.send().await.expect(200);
+    }
+    let first = service.as_user("admin", "GET", "/api/v1/audit?format=csv&limit=2").send().await;
+    assert_eq!((first.status, first.header("content-type")), (200, Some("text/csv; charset=utf-8")));
+    assert_eq!(first.header("content-disposition"), Some("attachment; filename=\"access.csv\""));
+    let path = format!("/api/v1/audit?format=csv&limit=2&cursor={}", first.header("x-next-cursor").unwrap());
+    let second = service.as_user("admin", "GET", &path).send().await;
+    assert_eq!(second.header("x-next-cursor"), None);
+    let whole = [first.bytes, second.bytes].concat();
+    let mut csv = csv::Reader::from_reader(&whole[..]);
+    assert_eq!(csv.headers().unwrap().iter().take(3).collect::<Vec<_>>(), ["at", "user_id", "role"]);
+    let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 3);
+    assert_eq!((&rows[0][6], &rows[0][10]), ("2 1", "'=cmd()"));
+    let reply = service.as_user("admin", "GET", "/api/v1/audit?format=xml").send().await;
+    reply.expect_problem(400, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn reading_all_labs_is_on_record_in_each() {
+    let service = with_cases(1).await;
+    service.create("northgate", json!({"procedure_type": "Crown"})).await;
+    service.as_user("both", "GET", "/api/v1/cases?lab_id=all").send().await.expect(200);
+    for lab in [123, 456] {
+        let records = service.access_records(lab).await;
+        assert_eq!(
+            (records.len(), &records[0]["user_id"], &records[0]["case_ids"]),
+            (1, &json!("6"), &json!([1]))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record() {
+    for broken in [false, true] {
+        let service = with_cases(1).await;
+        if broken {
+            service.ums.update(|directory| {
+                directory.memberships_route = local::ums::MembershipsRoute::PublishedDefect
+            });
+        }
+        let sysadmin = |method: &str, path: &str| {
+            service.as_user("sysadmin", method, path).lab(123).header("x-break-glass", "Ticket 4711")
+        };
+        let without = service.as_user("sysadmin", "GET", "/api/v1/cases/1").lab(123).send().await;
+        without.expect_problem(403, "break_glass_required");
+        assert_eq!(service.access_records(123).await.len(), 0);
+        let case = sysadmin("GET", "/api/v1/cases/1").send().await.expect(200);
+        assert_eq!(case["patient_name"], "Jane Roe");
+        sysadmin("GET", "/api/v1/cases/stats").send().await.expect(200);
+        // Reading is all that it opens.
+        for (method, path) in
+            [("PUT", "/api/v1/cases/1"), ("DELETE", "/api/v1/cases/1"), ("GET", "/api/v1/audit")]
+        {
+            let call = sysadmin(method, path);
+            let call = if method == "PUT" { call.json(json!({"notes": "x"})) } else { call };
+            call.send().await.expect_problem(403, "forbidden");
+        }
+        sysadmin("GET", "/api/v1/cases?deleted=true").send().await.expect_problem(403, "forbidden");
+        let told: Vec<(Value, Value)> = service
+            .access_records(123)
+            .await
+            .into_iter()
+            .map(|mut record| {
+                assert_eq!(
+                    (&record["break_glass"], &record["role"]),
+                    (&json!("Ticket 4711"), &json!("system_administrator"))
+                );
+                (record["action"].take(), record["outcome"].take())
+            })
+            .collect();
+        let granted = |action: Value| (action, json!("granted"));
+        let refused = |action: &str| (json!(action), json!("refused"));
+        assert_eq!(
+            told,
+            [
+                granted(json!("getCase")),
+                granted(Value::Null),
+                refused("updateCase"),
+                refused("deleteCase"),
+                refused("listAccess"),
+                refused("listCases")
+            ]
+        );
+        assert_eq!(records(&service, "break_glass=true").await.len(), 6);
+        // No lab is meant, an inactive one, or one that does not exist.
+        let call = service.as_user("sysadmin", "GET", "/api/v1/cases").header("x-break-glass", "Ticket 4711");
+        call.send().await.expect_problem(400, "lab_required");
+        let call =
+            service.as_user("sysadmin", "GET", "/api/v1/cases").lab(999).header("x-break-glass", "Ticket");
+        call.send().await.expect_problem(403, "lab_forbidden");
+        for reason in ["", "  ", &"x".repeat(201)] {
+            let call =
+                service.as_user("sysadmin", "GET", "/api/v1/cases").lab(123).header("x-break-glass", reason);
+            call.send().await.expect_problem(400, "invalid_parameter");
+        }
+        // For members it means nothing, and it opens no other lab to them.
+        let call = service.as_user("viewer", "GET", "/api/v1/cases/1").header("x-break-glass", "curious");
+        call.send().await.expect(200);
+        let call =
+            service.as_user("viewer", "GET", "/api/v1/cases/1").lab(456).header("x-break-glass", "curious");
+        call.send().await.expect_problem(403, "lab_forbidden");
+    }
+}
