@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::process::Command;
 
-use crate::harness::Stack;
+use crate::harness::{Stack, spec::root};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_request_of_the_readme_and_the_case_s_life_after_it() {
@@ -50,6 +51,37 @@ async fn the_first_request_of_the_readme_and_the_case_s_life_after_it() {
     assert_eq!((wrong.status.as_u16(), &wrong.headers["allow"]), (405, &"GET, POST".parse().unwrap()));
     let root = stack.send(&token, "GET", "/", None).await;
     assert_eq!((root.status.as_u16(), root.json()["code"].clone()), (404, json!("not_found")));
+}
+
+/// The shell blocks of the README's first request and tour, in order.
+fn commands() -> String {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let begin = readme.find("## A first request").unwrap();
+    let end = readme.find("All routes, with schemas and examples").unwrap();
+    let blocks = readme[begin..end].split("```").skip(1).step_by(2);
+    blocks.filter_map(|block| block.strip_prefix("sh\n")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tour_of_the_readme_goes_as_it_says() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = Stack::start(data.path()).await;
+    // Each request tells its status behind its answer; nothing else is changed but the ports.
+    let commands = commands()
+        .replace("http://localhost:5000", &stack.ums)
+        .replace("http://localhost:5001", &stack.api)
+        .replace("\ncurl ", "\ncurl -w '\\n%{http_code}\\n' ");
+    let mut shell = Command::new("bash");
+    let output = shell.arg("-euc").arg(commands).current_dir(data.path()).output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let codes: Vec<&str> =
+        text.lines().filter(|line| line.len() == 3 && line.parse::<u16>().is_ok()).collect();
+    let expected = "201 200 200 200 409 200 200 200 200 201 200 200 200 204 200 200 200 200";
+    assert_eq!(codes.join(" "), expected, "{text}");
+    let csv = std::fs::read_to_string(data.path().join("cases.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 3, "the names and two cases: {csv}");
+    assert!(text.contains(r#""valid":true,"events":4"#));
 }
 
 #[tokio::test(flavor = "multi_thread")]
