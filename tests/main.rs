@@ -10,6 +10,7 @@ mod integration {
     mod audit;
     mod authentication;
     mod bulk;
+    mod canary;
     mod cases;
     mod changes;
     mod concurrency;
@@ -19,6 +20,7 @@ mod integration {
     mod due_dates;
     mod export;
     mod finding;
+    mod fuzz;
     mod history;
     mod idempotency;
     mod jwks;

@@ -3,6 +3,8 @@
 //! An [`Error`] has no `Display`: its internal cause can only go to the log, and only there, so nothing internal
 //! reaches a client by accident. Details never repeat what a client sent, because that may be patient data.
 
+use std::fmt;
+
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -128,9 +130,9 @@ impl Code {
 }
 
 /// One fault of the request: where (a JSON pointer into the body, or `/query/…`, `/path/…`, `/header/…`) and what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// RFC 6901 JSON pointer.
+    /// RFC 6901 JSON pointer. It names unknown fields as the client sent them: it goes back to them, never into the log.
     pub pointer: String,
     /// What is wrong there, without repeating the value.
     pub detail: String,
@@ -143,11 +145,12 @@ impl Fault {
     }
 }
 
-/// Why a request failed: what the client is told, and a cause that only the log sees.
-#[derive(Clone, Debug)]
+/// Why a request failed: what the client is told, and a cause that only the log sees. `Debug` shows what the log may
+/// show: faults name fields as the client sent them.
+#[derive(Clone)]
 pub struct Error(Box<Failure>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Failure {
     code: Code,
     detail: String,
@@ -156,6 +159,13 @@ struct Failure {
     allow: Option<String>,
     cause: Option<String>,
     outage: bool,
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure { code, cause, .. } = &*self.0;
+        f.debug_struct("Error").field("code", code).field("cause", cause).finish_non_exhaustive()
+    }
 }
 
 /// Seconds after which a client may try again when a dependency failed.

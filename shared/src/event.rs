@@ -1,6 +1,8 @@
 //! The history: one event for every version of a case, written in the transaction that makes the version. Each event
 //! holds the hash of the one before it, so that a changed or missing event shows.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -9,6 +11,7 @@ use crate::{
     case::{Case, CaseId},
     choices,
     error::Error,
+    privacy::Private,
     time::Timestamp,
 };
 
@@ -19,8 +22,8 @@ choices! {
     }
 }
 
-/// One change of one case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One change of one case. `Debug` shows which one it is, and nothing of what it says.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The case.
     pub case_id: CaseId,
@@ -35,7 +38,7 @@ pub struct Event {
     /// The request that did it; the log has the same id.
     pub request_id: String,
     /// Why, where the user said so.
-    pub reason: Option<String>,
+    pub reason: Option<Private<String>>,
     /// Each field that changed.
     pub changes: Vec<Change>,
     /// The hash of the event of the version before; none for the first.
@@ -45,15 +48,25 @@ pub struct Event {
     pub hash: String,
 }
 
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("case_id", &self.case_id)
+            .field("version", &self.version)
+            .field("action", &self.action)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A field's values before and after a change; `null` where there was or is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The field's name.
     pub field: String,
     /// Its value before.
-    pub from: Value,
+    pub from: Private<Value>,
     /// Its value after.
-    pub to: Value,
+    pub to: Private<Value>,
 }
 
 impl Event {
@@ -137,8 +150,8 @@ pub fn changes(before: Option<&Case>, after: Option<&Case>) -> Result<Vec<Change
     let names: std::collections::BTreeSet<String> = before.keys().chain(after.keys()).cloned().collect();
     let mut changes = Vec::new();
     for field in names.into_iter().filter(|name| !BOOKKEEPING.contains(&name.as_str())) {
-        let from = before.remove(&field).unwrap_or_default();
-        let to = after.remove(&field).unwrap_or_default();
+        let from = Private::new(before.remove(&field).unwrap_or_default());
+        let to = Private::new(after.remove(&field).unwrap_or_default());
         if from != to {
             changes.push(Change { field, from, to });
         }
@@ -150,7 +163,7 @@ fn members(case: Option<&Case>) -> Result<Map<String, Value>, Error> {
     match case.map(serde_json::to_value).transpose() {
         Ok(Some(Value::Object(members))) => Ok(members),
         Ok(_) => Ok(Map::new()),
-        Err(error) => Err(Error::internal(format!("a case does not serialize: {error}"))),
+        Err(_) => Err(Error::internal("a case does not serialize")),
     }
 }
 
@@ -189,7 +202,7 @@ mod tests {
         let events = chain(3);
         let last = events[2].clone();
         let mut changed = events.clone();
-        changed[1].changes[0].to = json!("y");
+        changed[1].changes[0].to = Private::new(json!("y"));
         assert_eq!(verified(&changed, &last).broken_at, Some(2));
         let mut resealed = events.clone();
         resealed[1].user_id = "2".into();

@@ -18,7 +18,6 @@ use crate::{
 const DAYS: u32 = 1;
 
 /// The key of a request, and what the request asks for.
-#[derive(Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
     key: String,
     fingerprint: String,

@@ -206,7 +206,7 @@ struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     fn start(common: &'a Common, request: &Request) -> Self {
         let line =
-            Line { request_id: request_id(request), method: request.method().to_string(), ..Line::default() };
+            Line { request_id: request_id(request), method: method(request).to_owned(), ..Line::default() };
         Self { common, origin: request.headers().get(header::ORIGIN).cloned(), line, started: Instant::now() }
     }
 
@@ -228,6 +228,14 @@ impl<'a> Exchange<'a> {
 /// Turns a panic into an error: the client gets problem details, and the function lives on.
 async fn caught(work: impl Future<Output = http::Result>) -> http::Result {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(Error::internal("panic")))
+}
+
+/// The request's method, if the contract knows it: a client can make up others.
+fn method(request: &Request) -> &str {
+    match request.method().as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
+        _ => "other",
+    }
 }
 
 /// The gateway's request id, else Lambda's.

@@ -4,22 +4,30 @@ use std::{panic, time::Duration};
 
 use serde_json::json;
 use tracing::Level;
-use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use crate::{config::Stage, error::Code, http::Response, lab::LabId, time::Timestamp, token::Subject};
 
 /// Starts logging at `level`, and makes a panic a log line that tells where, but not what: its message may hold a
 /// case's data.
 pub(crate) fn start(level: Level) {
+    start_into(level, std::io::stdout);
+}
+
+/// The same with another place for the lines: tests search them for what must not be there.
+pub fn start_into(level: Level, lines: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) {
     // Libraries do not get a say: at their debug level the SDK and the HTTP clients log headers and bodies.
     let ours = Targets::new().with_target("shared", level);
-    let lines = tracing_subscriber::fmt::layer()
+    let layer = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_target(false)
-        .with_current_span(false);
+        .with_current_span(false)
+        .with_writer(lines);
     // It fails only where a test has started logging before.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();
+    let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
     panic::set_hook(Box::new(|info| {
         let at = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(panic.at = at, "panic");

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     error::{Error, Fault},
     http::FromObject,
+    privacy::Private,
 };
 
 /// What an object says of a field. A field with a fault counts as absent: the request is refused anyway.
@@ -189,7 +190,8 @@ pub fn escape(name: &str) -> String {
 }
 
 /// Text of `length` characters (Unicode scalar values). Line breaks and tabs are the only control characters.
-pub fn text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<String> {
+/// Whatever a form is for, people write about patients in it, so there is no free text but a private one.
+pub fn text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<Private<String>> {
     move |value| {
         let text = value.as_str().ok_or("must be text")?;
         let (count, blank) = (text.chars().count(), text.trim().is_empty());
@@ -199,7 +201,7 @@ pub fn text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<String>
         if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t')) {
             return Err("must not have control characters".into());
         }
-        Ok(text.to_owned())
+        Ok(Private::new(text.to_owned()))
     }
 }
 

@@ -1,6 +1,9 @@
 pub(crate) mod browser;
+mod call;
+pub(crate) mod leaks;
 pub(crate) mod provider;
 pub(crate) mod proxy;
+pub(crate) mod random;
 pub(crate) mod reply;
 pub(crate) mod service;
 pub(crate) mod spec;

@@ -322,7 +322,7 @@ async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record(
         let call =
             service.as_user("sysadmin", "GET", "/api/v1/cases").lab(999).header("x-break-glass", "Ticket");
         call.send().await.expect_problem(403, "lab_forbidden");
-        for reason in ["", "  ", &"x".repeat(201)] {
+        for reason in ["", "  ", "a\tb", &"x".repeat(201)] {
             let call =
                 service.as_user("sysadmin", "GET", "/api/v1/cases").lab(123).header("x-break-glass", reason);
             call.send().await.expect_problem(400, "invalid_parameter");

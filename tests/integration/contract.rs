@@ -297,6 +297,12 @@ async fn the_permission_that_the_contract_names_is_the_one_that_the_handler_want
     for operation in operations() {
         let permission = operation.value["x-permission"].as_str().unwrap();
         assert_eq!(permission == "public", operation.is_public(), "{}", operation.id());
+        let known = lab::Operation::parse(operation.id());
+        assert_eq!(known.is_none(), operation.is_public(), "{}", operation.id());
+        if let Some(known) = known {
+            assert_eq!(known.permission().as_str(), permission);
+            assert_eq!(known.route(), format!("{} {}", operation.method.to_uppercase(), operation.path));
+        }
         let path = operation.path.replace("{id}", "1").replace("{doctor_id}", "DOC001");
         for (role, permissions) in ROLES.into_iter().filter(|_| !operation.is_public()) {
             let call = service.as_user(role, &operation.method.to_uppercase(), &path);

@@ -47,8 +47,8 @@ pub struct AccessRecord {
     pub code: Option<String>,
     /// The cases whose data was given out, or that was asked for.
     pub case_ids: Vec<CaseId>,
-    /// Method and path.
-    pub route: String,
+    /// Method and path of the operation.
+    pub route: Option<String>,
     /// The request; the log has the same id.
     pub request_id: String,
     /// The address that the gateway saw.
@@ -116,15 +116,16 @@ impl Recorder {
     }
 
     async fn write(&self, outcome: Outcome, code: Option<Code>, case_ids: Vec<CaseId>) -> Result<(), Error> {
+        let action = self.action.get();
         let record = AccessRecord {
             at: self.at,
             user_id: self.visit.token.subject().to_string(),
             role: self.role.clone(),
-            action: self.action.get().copied(),
+            action: action.copied(),
             outcome,
             code: code.map(|code| code.as_str().to_owned()),
             case_ids,
-            route: self.visit.route.clone(),
+            route: action.map(|action| action.route().to_owned()),
             request_id: self.visit.request_id.clone(),
             source_ip: self.visit.source_ip.clone(),
             user_agent: self.visit.user_agent.clone(),
@@ -164,7 +165,7 @@ impl AccessRecord {
             self.outcome.as_str().to_owned(),
             text(&self.code),
             ids.join(" "),
-            self.route.clone(),
+            text(&self.route),
             self.request_id.clone(),
             text(&self.source_ip),
             text(&self.user_agent),

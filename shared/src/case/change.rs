@@ -7,6 +7,7 @@ use super::{Case, CaseFields, RemakeReason};
 use crate::{
     error::{Error, Fault},
     http::FromObject,
+    privacy::Private,
     validate::{Choice, Fields, choice, date, text},
     workflow::Status,
 };
@@ -75,7 +76,7 @@ pub struct CaseUpdate {
 /// A case as it would be after a change, and why it is changed.
 pub(super) struct Changed {
     pub case: Case,
-    pub reason: Option<String>,
+    pub reason: Option<Private<String>>,
 }
 
 impl FromObject for CaseUpdate {
@@ -103,13 +104,13 @@ impl CaseUpdate {
         fields.skip(READ_ONLY);
         fields.extend(self.read_only_faults(case)?);
         fields.finish()?;
-        case.status.check_move_to(changed.status, reason.as_deref())?;
+        case.status.check_move_to(changed.status, reason.is_some())?;
         Ok(Changed { case: changed, reason })
     }
 
     fn read_only_faults(&self, case: &Case) -> Result<Vec<Fault>, Error> {
-        let current = serde_json::to_value(case.view())
-            .map_err(|error| Error::internal(format!("a case does not serialize: {error}")))?;
+        let current =
+            serde_json::to_value(case.view()).map_err(|_| Error::internal("a case does not serialize"))?;
         let differs = |name: &&&str| self.object.get(**name).is_some_and(|value| *value != current[**name]);
         let fault =
             |name: &&str| Fault::new(format!("/{name}"), "is read-only and differs from the case's value");
@@ -122,7 +123,7 @@ pub struct RemakeCreate {
     /// Why, for the statistics.
     pub reason_code: RemakeReason,
     /// Why, for the history.
-    pub reason: String,
+    pub reason: Private<String>,
     /// When the new work is due; without it, as early as the lead time allows.
     pub due_date: Option<Date>,
 }
@@ -141,7 +142,7 @@ pub struct StatusChange {
     /// The status to move to.
     pub status: Status,
     /// Why, for the history.
-    pub reason: Option<String>,
+    pub reason: Option<Private<String>>,
 }
 
 impl FromObject for StatusChange {

@@ -7,6 +7,7 @@ use crate::{
     catalog::{details::*, material::*},
     choices,
     http::FromObject,
+    privacy::Private,
     validate::{Fields, choice, distinct, reference, text, whole},
 };
 
@@ -14,7 +15,7 @@ use crate::{
 const TEETH: std::ops::RangeInclusive<u8> = 1..=32;
 
 /// A crown, bridge, inlay, onlay or veneer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixedProsthetic {
     /// The kind of restoration.
     #[serde(rename = "type")]
@@ -55,7 +56,7 @@ impl FromObject for FixedProsthetic {
 }
 
 /// A complete or partial denture.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denture {
     /// The kind of denture.
     #[serde(rename = "type")]
@@ -85,7 +86,7 @@ impl FromObject for Denture {
 }
 
 /// A night guard.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NightGuard {
     /// The kind of guard.
     #[serde(rename = "type")]
@@ -115,7 +116,7 @@ impl FromObject for NightGuard {
 }
 
 /// An implant and what it carries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Implant {
     /// The maker.
     pub implant_system: ImplantSystem,
@@ -164,7 +165,7 @@ choices! {
 }
 
 /// The patient, as far as the work needs it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PatientInfo {
     /// The dentist's id of the patient.
     pub patient_id: Option<String>,
@@ -173,7 +174,7 @@ pub struct PatientInfo {
     /// As the dentist gave it.
     pub gender: Option<Gender>,
     /// Allergies and the like.
-    pub medical_history: Option<String>,
+    pub medical_history: Option<Private<String>>,
 }
 
 impl FromObject for PatientInfo {

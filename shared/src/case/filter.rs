@@ -7,10 +7,11 @@ use crate::{
     choices,
     http::Query,
     keys,
+    privacy::Private,
     table::{Filter, Index, Order, boolean, text},
     time::Timestamp,
     token::Subject,
-    validate::{Choice, choice, date, reference},
+    validate::{Checked, Choice, choice, date, reference},
     workflow::Status,
 };
 
@@ -45,14 +46,14 @@ pub(super) struct CaseFilter {
     due: Option<(Date, Date)>,
     /// What else a case must be.
     others: Filter,
-    /// All of the above, as text: a cursor is good for the same filter only.
-    pub canonical: String,
+    /// All of the above with the words of a search, as text: a cursor is good for the same filter only.
+    pub canonical: Private<String>,
 }
 
 impl CaseFilter {
     /// Takes the filters of a list; faults are recorded in `query`. `me` is the caller, who may look for their own.
     pub(super) fn read(query: &mut Query, me: &Subject) -> Self {
-        let canonical = query.canonical_without(&NO_FILTERS);
+        let canonical = Private::new(query.canonical_without(&NO_FILTERS));
         let deleted = query.boolean("deleted").unwrap_or(false);
         let sort = query.checked("sort", choice).unwrap_or(Sort::CreatedAt);
         let usual = if sort == Sort::DueDate { Direction::Asc } else { Direction::Desc };
@@ -159,7 +160,7 @@ fn others(query: &mut Query, me: &Subject) -> Filter {
     }
     if let Some(words) = query.checked("q", search) {
         for word in words {
-            filter.contains(SEARCH, &word);
+            filter.contains(SEARCH, word.expose());
         }
     }
     filter
@@ -173,7 +174,7 @@ fn span(query: &mut Query, from: &str, to: &str) -> Option<(Date, Date)> {
 }
 
 /// The words of a search text, in lower case.
-fn search(value: &serde_json::Value) -> Result<Vec<String>, String> {
+fn search(value: &serde_json::Value) -> Checked<Vec<Private<String>>> {
     let text = crate::validate::text(1..=MAX_SEARCH)(value)?;
-    Ok(text.to_lowercase().split_whitespace().map(str::to_owned).collect())
+    Ok(text.expose().to_lowercase().split_whitespace().map(|word| Private::new(word.to_owned())).collect())
 }

@@ -53,6 +53,6 @@ pub(super) fn deleted(case: &Case, last_event_hash: &str, expires_at: i64) -> Re
 /// What a case is searched by, in lower case.
 fn search_text(case: &Case) -> String {
     let CaseFields { patient_name, case_name, .. } = &case.fields;
-    let texts = [patient_name.as_deref(), case_name.as_deref(), Some(case.case_number.as_str())];
-    texts.into_iter().flatten().collect::<Vec<_>>().join("\n").to_lowercase()
+    let names = [patient_name, case_name].into_iter().flatten().map(|name| name.expose().as_str());
+    names.chain([case.case_number.as_str()]).collect::<Vec<_>>().join("\n").to_lowercase()
 }

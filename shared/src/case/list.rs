@@ -150,9 +150,9 @@ impl<'a> CaseLists<'a> {
     fn list_name(&self, filter: &CaseFilter) -> String {
         let first = self.labs.first();
         if self.labs.is_all() {
-            format!("cases of all labs of {} {}", first.user_id(), filter.canonical)
+            format!("cases of all labs of {} {}", first.user_id(), filter.canonical.expose())
         } else {
-            format!("cases of {} {}", first.lab_id(), filter.canonical)
+            format!("cases of {} {}", first.lab_id(), filter.canonical.expose())
         }
     }
 

@@ -43,6 +43,7 @@ use crate::{
     choices,
     error::Fault,
     lab::LabId,
+    privacy::Private,
     time::Timestamp,
     validate::{Fields, boolean, choice, date, reference, text},
     workflow::Status,
@@ -100,23 +101,24 @@ choices! {
     }
 }
 
-/// The fields of a case that clients set. Unset ones are `null` in JSON and missing in the table.
+/// The fields of a case that clients set. Unset ones are `null` in JSON and missing in the table. Neither they nor the
+/// details have `Debug`: together they tell of a patient, even where no single one does.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseFields {
     /// The patient's name.
-    pub patient_name: Option<String>,
+    pub patient_name: Option<Private<String>>,
     /// What is made.
     pub procedure_type: Option<ProcedureType>,
     /// The kind of case; set once the rules have settled.
     pub case_type: Option<CaseType>,
     /// The lab's own title.
-    pub case_name: Option<String>,
+    pub case_name: Option<Private<String>>,
     /// What the dentist ordered, in words.
-    pub description: Option<String>,
+    pub description: Option<Private<String>>,
     /// Remarks.
-    pub notes: Option<String>,
+    pub notes: Option<Private<String>>,
     /// Wishes for the work itself.
-    pub special_instructions: Option<String>,
+    pub special_instructions: Option<Private<String>>,
     /// How urgent it is.
     pub priority: Priority,
     /// Whether the lead time is halved.
@@ -131,7 +133,7 @@ pub struct CaseFields {
     /// Who works on it.
     pub assigned_to: Option<String>,
     /// The patient.
-    pub patient_info: Option<PatientInfo>,
+    pub patient_info: Option<Private<PatientInfo>>,
     /// A crown, bridge, inlay, onlay or veneer.
     pub fixed_prosthetic: Option<FixedProsthetic>,
     /// A denture.
@@ -183,7 +185,7 @@ impl CaseFields {
     }
 }
 
-/// A case as it is kept.
+/// A case as it is kept. `Debug` shows which one it is, and nothing of what it says.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// Its number within the lab.
@@ -266,6 +268,16 @@ impl Case {
             Status::Delivered => self.delivered_at = Some(now),
             _ => {}
         }
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case")
+            .field("lab_id", &self.lab_id)
+            .field("id", &self.id)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 

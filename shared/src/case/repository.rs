@@ -15,6 +15,7 @@ use crate::{
     idempotency::IdempotencyKey,
     keys,
     lab::LabScope,
+    privacy::Private,
     retry::Retry,
     services::Services,
     table::{Consistency, Item, Table},
@@ -41,7 +42,7 @@ impl<'a> Cases<'a> {
             let (before, place) = self.get_for_change(id, only).await?;
             let Changed { case: after, reason } = change.apply_to(&before.case)?;
             self.check_references(Some(&before.case.fields), &after.fields).await?;
-            let change = ChangeOf { action: Action::Updated, reason: reason.as_deref(), once: None };
+            let change = ChangeOf { action: Action::Updated, reason: reason.as_ref(), once: None };
             if let Some(after) = self.replace(change, &before, after, place, &mut retry).await? {
                 return Ok(after);
             }
@@ -71,7 +72,7 @@ impl<'a> Cases<'a> {
         once: Option<&IdempotencyKey>,
     ) -> Result<Case, Error> {
         let mut retry = self.lab.retry();
-        let reason = change.reason.as_deref();
+        let reason = change.reason.as_ref();
         loop {
             let mut sks = self.answer_keys(once);
             sks.push(keys::case(id));
@@ -80,7 +81,7 @@ impl<'a> Cases<'a> {
                 return Ok(case);
             }
             let before = live(&mut items, id, only)?;
-            before.case.status.check_move_to(change.status, reason)?;
+            before.case.status.check_move_to(change.status, reason.is_some())?;
             let after = Case { status: change.status, ..before.case.clone() };
             let change = ChangeOf { action: Action::StatusChanged, reason, once };
             if let Some(after) = self.replace(change, &before, after, place, &mut retry).await? {
@@ -172,7 +173,7 @@ impl<'a> Cases<'a> {
 /// What is done to a case, why, and for which request if that may come again.
 struct ChangeOf<'a> {
     action: Action,
-    reason: Option<&'a str>,
+    reason: Option<&'a Private<String>>,
     once: Option<&'a IdempotencyKey>,
 }
 

@@ -8,24 +8,25 @@ use crate::{
         shade::{ShadeSystem, Translucency},
     },
     http::FromObject,
+    privacy::Private,
     validate::{Choice, Fields, choice, text},
 };
 
 /// The colour of a restoration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shade {
     /// The dentist's own id of it.
-    pub shade_id: Option<String>,
+    pub shade_id: Option<Private<String>>,
     /// The shade guide.
     pub shade_system: ShadeSystem,
     /// The value in that guide.
-    pub shade_value: String,
+    pub shade_value: Private<String>,
     /// In words.
-    pub shade_description: Option<String>,
+    pub shade_description: Option<Private<String>>,
     /// How much light it lets through.
     pub translucency: Option<Translucency>,
     /// Further wishes.
-    pub notes: Option<String>,
+    pub notes: Option<Private<String>>,
 }
 
 impl FromObject for Shade {
@@ -37,7 +38,11 @@ impl FromObject for Shade {
         let translucency = fields.optional("translucency", choice).value();
         let notes = fields.optional("notes", text(0..=1000)).value();
         let (shade_system, shade_value) = (shade_system?, shade_value?);
-        if shade_system.entry().as_ref().is_some_and(|guide| !guide.values.contains(&shade_value.as_str())) {
+        if shade_system
+            .entry()
+            .as_ref()
+            .is_some_and(|guide| !guide.values.contains(&shade_value.expose().as_str()))
+        {
             fields.fault("shade_value", format!("is not a shade of {}", shade_system.as_str()));
         }
         Some(Self { shade_id, shade_system, shade_value, shade_description, translucency, notes })

@@ -18,6 +18,7 @@ use crate::{
     event::{self, Action, Event},
     idempotency::IdempotencyKey,
     keys,
+    privacy::Private,
     retry::Retry,
     table::{Item, Refused, key, number, text, unbuilt},
     time::Timestamp,
@@ -79,7 +80,7 @@ impl<'a> Transaction<'a> {
         action: Action,
         before: Option<&Kept>,
         after: &Case,
-        reason: Option<&str>,
+        reason: Option<&Private<String>>,
     ) -> Result<(), Error> {
         let event = Event {
             case_id: after.id,
@@ -88,7 +89,7 @@ impl<'a> Transaction<'a> {
             at: after.updated_at,
             user_id: self.cases.lab.user_id().to_string(),
             request_id: self.cases.lab.request_id().to_owned(),
-            reason: reason.map(str::to_owned),
+            reason: reason.cloned(),
             changes: event::changes(before.map(|kept| &kept.case), Some(after))?,
             previous_hash: before.and_then(|kept| kept.last_event_hash.clone()),
             hash: String::new(),

@@ -9,10 +9,12 @@ use crate::{
 };
 
 /// The versions that a request says it is about.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub struct Tags(Vec<Tag>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 enum Tag {
     Any,
     Weak(String),

@@ -39,8 +39,7 @@ pub fn health(health: &Health) -> Result {
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Result {
-    let text = serde_json::to_string(body)
-        .map_err(|error| Error::internal(format!("a response does not serialize: {error}")))?;
+    let text = serde_json::to_string(body).map_err(|_| Error::internal("a response does not serialize"))?;
     let mut response = Response::new(text.into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

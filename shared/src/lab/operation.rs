@@ -37,6 +37,30 @@ impl Operation {
         }
     }
 
+    /// Its method and path, as access records tell them: as the contract has them, without anything of the request.
+    pub const fn route(self) -> &'static str {
+        use Operation as O;
+        match self {
+            O::ListCases => "GET /api/v1/cases",
+            O::CreateCase => "POST /api/v1/cases",
+            O::GetCase => "GET /api/v1/cases/{id}",
+            O::UpdateCase => "PUT /api/v1/cases/{id}",
+            O::DeleteCase => "DELETE /api/v1/cases/{id}",
+            O::UpdateCaseStatus => "PATCH /api/v1/cases/{id}/status",
+            O::BulkUpdateStatus => "POST /api/v1/cases/bulk-status",
+            O::GetCaseHistory => "GET /api/v1/cases/{id}/history",
+            O::VerifyCaseHistory => "GET /api/v1/cases/{id}/history/verify",
+            O::RestoreCase => "POST /api/v1/cases/{id}/restore",
+            O::RemakeCase => "POST /api/v1/cases/{id}/remakes",
+            O::CaseStats => "GET /api/v1/cases/stats",
+            O::CaseChanges => "GET /api/v1/cases/changes",
+            O::ExportCases => "GET /api/v1/cases/export",
+            O::GetDoctor => "GET /api/v1/cases/doctor-info/{doctor_id}",
+            O::ListAccess => "GET /api/v1/audit",
+            O::GetCaseAccess => "GET /api/v1/cases/{id}/access",
+        }
+    }
+
     /// Whether it is about patients, so that a refused attempt goes on record as well.
     pub const fn is_about_patients(self) -> bool {
         !matches!(self, Operation::CaseStats | Operation::GetDoctor)

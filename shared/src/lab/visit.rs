@@ -8,14 +8,7 @@ use lambda_http::{
     request::RequestContext,
 };
 
-use crate::{
-    case::CaseId,
-    error::Error,
-    http::{Request, raw_path},
-    services::Services,
-    token::AccessToken,
-    ums::Caller,
-};
+use crate::{case::CaseId, error::Error, http::Request, services::Services, token::AccessToken, ums::Caller};
 
 /// The header in which a system administrator says why they look into a lab.
 const BREAK_GLASS: HeaderName = HeaderName::from_static("x-break-glass");
@@ -29,8 +22,6 @@ pub(crate) struct Visit {
     pub token: AccessToken,
     pub request_id: String,
     pub started: Instant,
-    /// The method and the path, with `{id}` for a case's number.
-    pub route: String,
     /// The case that the path names.
     pub case_id: Option<CaseId>,
     pub source_ip: Option<String>,
@@ -56,7 +47,6 @@ impl Visit {
             token,
             request_id: request_id.to_owned(),
             started,
-            route: route(request),
             case_id: id.and_then(CaseId::parse),
             source_ip: source_ip(request),
             user_agent: user_agent(request),
@@ -68,13 +58,6 @@ impl Visit {
     pub(super) async fn caller(&self, services: &Services) -> Result<Caller, Error> {
         services.ums.caller(&self.token).await
     }
-}
-
-fn route(request: &Request) -> String {
-    let segments = raw_path(request).trim_end_matches('/').split('/');
-    let path: Vec<&str> =
-        segments.map(|segment| if CaseId::parse(segment).is_some() { "{id}" } else { segment }).collect();
-    format!("{} {}", request.method(), path.join("/"))
 }
 
 fn source_ip(request: &Request) -> Option<String> {
@@ -92,7 +75,8 @@ fn user_agent(request: &Request) -> Option<String> {
 fn break_glass(request: &Request) -> Result<Option<String>, Error> {
     let mut values = request.headers().get_all(&BREAK_GLASS).iter();
     let (Some(value), second) = (values.next(), values.next()) else { return Ok(None) };
-    let reason = value.to_str().unwrap_or_default().trim();
+    // A header's text may have tabs, which are none of the visible characters.
+    let reason = value.to_str().ok().filter(|text| !text.contains('\t')).unwrap_or_default().trim();
     if second.is_some() || reason.is_empty() || reason.len() > MAX_REASON_BYTES {
         let detail = format!("must be a reason of 1 to {MAX_REASON_BYTES} visible ASCII characters, once");
         return Err(Error::parameter("/header/X-Break-Glass", detail));

@@ -198,7 +198,7 @@ impl Table {
 /// A value as an item; what is unset takes no room.
 pub(crate) fn to_item(value: &impl Serialize) -> Result<Item, Error> {
     let mut item: Item =
-        serde_dynamo::to_item(value).map_err(|error| Error::internal(format!("no item: {error}")))?;
+        serde_dynamo::to_item(value).map_err(|_| Error::internal("a value makes no item"))?;
     item.retain(|_, value| !value.is_null());
     Ok(item)
 }
@@ -255,6 +255,16 @@ pub(crate) fn unbuilt(error: aws_sdk_dynamodb::error::BuildError) -> Error {
     Error::internal(format!("a request does not build: {error}"))
 }
 
+/// Whether it can be the code of an error as AWS writes them. A bad answer could have anything there.
+fn is_name(code: &str) -> bool {
+    code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+/// The same for the id of a request.
+fn is_id(id: &str) -> bool {
+    id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// Everything that DynamoDB can fail with here is either its own trouble or a wrong deployment: 503, and the log knows
 /// more. The SDK's own texts are not logged: they can hold the raw answer, and with it items.
 fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Error {
@@ -264,8 +274,8 @@ fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Erro
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "time-out of the connection",
         SdkError::DispatchFailure(_) => "no connection",
         SdkError::ResponseError(_) => "an answer that cannot be read",
-        _ => error.code().unwrap_or("an error without a code"),
+        _ => error.code().filter(|code| is_name(code)).unwrap_or("an error without a code"),
     };
-    let request = error.request_id().unwrap_or("unknown");
+    let request = error.request_id().filter(|id| is_id(id)).unwrap_or("unknown");
     Error::unavailable("The database", format!("{operation}: {what} (DynamoDB request {request})"))
 }

@@ -6,7 +6,7 @@ mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, StatusCode, header::HeaderValue};
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 
@@ -84,13 +84,14 @@ impl<'a> Call<'a> {
 ///
 /// A connection that could not be made is tried once more. The error text is for the log and names no content.
 pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, String> {
+    let api_key = call.api_key.map(sensitive).transpose()?;
     let attempt = || async {
         let mut request = client.request(call.method.clone(), call.url).header("accept", "application/json");
         if let Some(token) = call.token {
             request = request.bearer_auth(token.expose());
         }
-        if let Some(key) = call.api_key {
-            request = request.header("x-api-key", key.expose());
+        if let Some(key) = &api_key {
+            request = request.header("x-api-key", key);
         }
         if let Some(body) = call.body {
             request = request.header("content-type", "application/json").body(body.to_string());
@@ -111,6 +112,13 @@ pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, Stri
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, body })
+}
+
+/// A secret as a header that the HTTP client's `Debug` does not show; it does the same with bearer tokens.
+fn sensitive(secret: &Secret) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| "the API key is no header value")?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What kind of failure it was, without the URL: its path holds ids.
