@@ -26,6 +26,7 @@ mod integration {
     mod jwks;
     mod lists;
     mod public;
+    mod rate;
     mod remakes;
     mod restore;
     mod tenancy;

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// The variables of the functions that may be set from outside, with what they are otherwise. An empty default
 /// leaves the variable away.
-const FUNCTION_DEFAULTS: [(&str, &str); 11] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 13] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AWS_REGION", "us-east-1"),
     ("JWT_SECRET_KEY", "dev-jwt-secret-key-for-local-use-only-0123456789"),
@@ -21,6 +21,9 @@ const FUNCTION_DEFAULTS: [(&str, &str); 11] = [
     ("JWT_AUDIENCE", ""),
     ("DEFAULT_PAGE_SIZE", ""),
     ("MAX_PAGE_SIZE", ""),
+    // One developer, or one test, is often as quick as ten users.
+    ("RATE_LIMIT_PER_USER", "6000"),
+    ("RATE_LIMIT_PER_LAB", ""),
 ];
 
 /// Inherited variables that the functions must not see: proxies would stand between the parts, and a developer's

@@ -5,7 +5,7 @@
 
 mod token;
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 use jiff::civil::Date;
 
@@ -297,6 +297,29 @@ impl PagingConfig {
     }
 }
 
+/// How many requests may be sent in a minute, as each instance of a function counts them; `None` is any number.
+#[derive(Clone, Debug)]
+pub struct RateConfig {
+    /// `RATE_LIMIT_PER_USER`: by one user.
+    pub per_user: Option<NonZeroU32>,
+    /// `RATE_LIMIT_PER_LAB`: in one lab.
+    pub per_lab: Option<NonZeroU32>,
+}
+
+impl RateConfig {
+    /// Reads and checks.
+    pub fn read(env: &mut Env) -> Self {
+        let mut limit = |name, default| {
+            NonZeroU32::new(env.parsed(
+                name,
+                default,
+                "must be a whole number of requests, or 0 for no limit",
+            ))
+        };
+        Self { per_user: limit("RATE_LIMIT_PER_USER", 600), per_lab: limit("RATE_LIMIT_PER_LAB", 6000) }
+    }
+}
+
 /// What the functions behind a login read.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -312,6 +335,8 @@ pub struct Config {
     pub token: TokenConfig,
     /// Pages.
     pub paging: PagingConfig,
+    /// Requests in a minute.
+    pub rate: RateConfig,
     /// `RETENTION_DAYS`: how long a deleted case is kept.
     pub retention_days: u32,
     /// `HOLIDAYS`: the days besides weekends on which labs do not work, for lead times.
@@ -337,6 +362,7 @@ impl Config {
                 .map(|text| env.base_url("LINKSHUB_BASE_URL", stage, text)),
             token: TokenConfig::read(&mut env, stage),
             paging: PagingConfig::read(&mut env, stage),
+            rate: RateConfig::read(&mut env),
             holidays: env.dates("HOLIDAYS"),
             retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
             outage_pause: upstream::PAUSE,

@@ -9,7 +9,7 @@ use lambda_http::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::http::Response;
+use crate::{http::Response, rate::Standing};
 
 /// A stable machine word for a kind of failure; `openapi.yaml` lists the same words in `Problem.code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// The body is JSON, but breaks the rules that `errors` lists.
     ValidationFailed,
+    /// The caller, or everybody in the lab together, sends more requests than a minute allows.
+    TooManyRequests,
     /// A defect of this service.
     InternalError,
     /// A service that this one needs (DynamoDB, UMS, LinksHub) did not answer properly in time.
@@ -86,6 +88,7 @@ impl Code {
                 ("unsupported_media_type", S::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
             }
             Code::ValidationFailed => ("validation_failed", S::UNPROCESSABLE_ENTITY, "Validation failed"),
+            Code::TooManyRequests => ("too_many_requests", S::TOO_MANY_REQUESTS, "Too many requests"),
             Code::InternalError => ("internal_error", S::INTERNAL_SERVER_ERROR, "Internal error"),
             Code::ServiceUnavailable => {
                 ("service_unavailable", S::SERVICE_UNAVAILABLE, "Service unavailable")
@@ -124,6 +127,7 @@ impl Code {
         Code::PayloadTooLarge,
         Code::UnsupportedMediaType,
         Code::ValidationFailed,
+        Code::TooManyRequests,
         Code::InternalError,
         Code::ServiceUnavailable,
     ];
@@ -157,6 +161,8 @@ struct Failure {
     faults: Vec<Fault>,
     extra: Map<String, Value>,
     allow: Option<String>,
+    retry_after: Option<u16>,
+    standing: Option<Standing>,
     cause: Option<String>,
     outage: bool,
 }
@@ -181,6 +187,8 @@ impl Error {
             faults: Vec::new(),
             extra: Map::new(),
             allow: None,
+            retry_after: (code == Code::ServiceUnavailable).then_some(RETRY_AFTER_SECONDS),
+            standing: None,
             cause: None,
             outage: false,
         }))
@@ -259,6 +267,18 @@ impl Error {
         self
     }
 
+    /// Says after how many seconds to try again.
+    pub(crate) fn retry_after(mut self, seconds: u16) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
+    /// Says which limit was reached.
+    pub(crate) fn at_limit(mut self, standing: Standing) -> Self {
+        self.0.standing = Some(standing);
+        self
+    }
+
     fn because(mut self, cause: impl Into<String>) -> Self {
         self.0.cause = Some(cause.into());
         self
@@ -304,14 +324,14 @@ impl Error {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        match failure.code {
-            Code::Unauthorized => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            Code::ServiceUnavailable => {
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
-            }
-            _ => {}
+        if failure.code == Code::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = failure.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(standing) = failure.standing {
+            standing.add_to(headers);
         }
         if let Some(allow) = failure.allow.and_then(|methods| HeaderValue::try_from(methods).ok()) {
             headers.insert(header::ALLOW, allow);

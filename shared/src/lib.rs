@@ -21,6 +21,7 @@ pub mod lab;
 pub mod linkshub;
 pub mod page;
 pub mod privacy;
+mod rate;
 mod retry;
 pub mod runtime;
 pub mod services;

@@ -21,6 +21,7 @@ use crate::{
     health::{Probe, ProbeConfig},
     http::{self, Request, Response, add_standard_headers, allow_origin},
     lab::{LabId, LabScope, Labs},
+    rate::Standing,
     services::Services,
     telemetry::{self, Failure, Line},
     token::Subject,
@@ -41,6 +42,9 @@ pub trait Scope: Sized + Send + Sync + 'static {
     /// The caller.
     fn user_id(&self) -> &Subject;
 
+    /// Where the caller stands with the limits of requests.
+    fn standing(&self) -> Option<Standing>;
+
     /// Where refusals are recorded, for each lab.
     fn recorders(&self) -> Vec<Arc<Recorder>>;
 }
@@ -56,6 +60,10 @@ impl Scope for LabScope {
 
     fn user_id(&self) -> &Subject {
         LabScope::user_id(self)
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        LabScope::standing(self)
     }
 
     fn recorders(&self) -> Vec<Arc<Recorder>> {
@@ -74,6 +82,10 @@ impl Scope for Labs {
 
     fn user_id(&self) -> &Subject {
         self.first().user_id()
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        self.scopes().iter().fold(None, |standing, lab| Standing::tighter(standing, lab.standing()))
     }
 
     fn recorders(&self) -> Vec<Arc<Recorder>> {
@@ -156,6 +168,7 @@ where
             let scope = S::open(self.services.clone(), &request, &exchange.line.request_id).await?;
             exchange.line.lab_id = scope.lab_id().map(LabId::get);
             exchange.line.user_id = Some(scope.user_id().to_string());
+            exchange.standing = scope.standing();
             let recorders = scope.recorders();
             let outcome = (self.handler)(scope, request).await;
             if let Err(error) = &outcome {
@@ -200,6 +213,7 @@ struct Exchange<'a> {
     common: &'a Common,
     origin: Option<HeaderValue>,
     line: Line,
+    standing: Option<Standing>,
     started: Instant,
 }
 
@@ -207,7 +221,8 @@ impl<'a> Exchange<'a> {
     fn start(common: &'a Common, request: &Request) -> Self {
         let line =
             Line { request_id: request_id(request), method: method(request).to_owned(), ..Line::default() };
-        Self { common, origin: request.headers().get(header::ORIGIN).cloned(), line, started: Instant::now() }
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        Self { common, origin, line, standing: None, started: Instant::now() }
     }
 
     fn finish(self, outcome: http::Result) -> Response {
@@ -218,6 +233,9 @@ impl<'a> Exchange<'a> {
                 (error.into_response(&self.line.request_id), Some(failure))
             }
         };
+        if let Some(standing) = self.standing {
+            standing.add_to(response.headers_mut());
+        }
         add_standard_headers(&mut response, &self.line.request_id);
         allow_origin(self.common, self.origin, &mut response);
         telemetry::request(&self.line, &response, failure.as_ref(), self.started.elapsed());

@@ -5,6 +5,7 @@ use crate::{
     config::{Config, PagingConfig, Stage},
     cursor::CursorKey,
     linkshub::LinksHub,
+    rate::Limits,
     table::Table,
     token::Verifier,
     ums::Ums,
@@ -22,6 +23,7 @@ pub struct Services {
     pub(crate) cursors: CursorKey,
     pub(crate) retention_days: u32,
     pub(crate) calendar: Calendar,
+    pub(crate) limits: Limits,
 }
 
 impl Services {
@@ -42,6 +44,7 @@ impl Services {
             paging: config.paging.clone(),
             retention_days: config.retention_days,
             calendar: Calendar::new(config.holidays.clone()),
+            limits: Limits::new(&config.rate),
         })
     }
 }

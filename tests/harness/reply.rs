@@ -46,7 +46,7 @@ impl Reply {
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.header("x-request-id"), body["request_id"].as_str());
         assert_eq!(self.header("www-authenticate"), (status == 401).then_some("Bearer"));
-        assert_eq!(self.header("retry-after").is_some(), status == 503);
+        assert_eq!(self.header("retry-after").is_some(), [429, 503].contains(&status));
         body
     }
 

@@ -70,7 +70,10 @@ async fn only_the_configured_origins_may_read_answers() {
     assert_eq!(reply.header("vary"), Some("Origin"));
     assert_eq!(
         reply.header("access-control-expose-headers"),
-        Some("etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor")
+        Some(
+            "etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, ratelimit-limit, \
+             ratelimit-remaining, ratelimit-reset"
+        )
     );
     for origin in
         ["https://evil.example.com", "https://app.example.com.evil.example", "null", "http://app.example.com"]

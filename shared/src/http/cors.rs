@@ -50,7 +50,8 @@ pub(crate) fn allow_origin(common: &Common, origin: Option<HeaderValue>, respons
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(
-            "etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor",
+            "etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, ratelimit-limit, \
+             ratelimit-remaining, ratelimit-reset",
         ),
     );
 }

@@ -12,6 +12,7 @@ use crate::{
     error::{Code, Error},
     http::Request,
     linkshub::{Doctor, LinksHub},
+    rate::Standing,
     retry::{self, Retry},
     services::Services,
     telemetry,
@@ -39,6 +40,7 @@ pub struct LabScope {
     lab_id: LabId,
     lab_code: String,
     permissions: Permissions,
+    standing: Option<Standing>,
 }
 
 impl LabScope {
@@ -48,7 +50,7 @@ impl LabScope {
     /// # Errors
     /// Unauthorized for a bad token or a user who may not sign in; lab forbidden without an active membership; lab
     /// required when it is not clear which lab is meant; break-glass required for a system administrator who says no
-    /// reason; unavailable when UMS cannot tell, or when the reason cannot be put on record.
+    /// reason; too many requests; unavailable when UMS cannot tell, or when the reason cannot be put on record.
     pub async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
         let lab = ums::within_budget(async {
             let visit = Visit::begin(&services, request, request_id).await?;
@@ -76,6 +78,7 @@ impl LabScope {
         membership: Membership,
     ) -> Result<Self, Error> {
         let lab_id = membership.lab_id;
+        let standing = Standing::tighter(visit.standing, services.limits.lab(lab_id)?);
         let (permissions, role) = match membership.grant {
             Grant::Role(role) => (Permissions::of_role(&role), Some(role)),
             Grant::Unknown => (services.ums.permissions(&visit.token, lab_id).await?, None),
@@ -83,7 +86,7 @@ impl LabScope {
         };
         let lab_code = membership.code.unwrap_or_else(|| format!("LAB{lab_id}"));
         let recorder = Arc::new(Recorder::new(services.clone(), visit.clone(), lab_id, role));
-        Ok(Self { services, visit, recorder, lab_id, lab_code, permissions })
+        Ok(Self { services, visit, recorder, lab_id, lab_code, permissions, standing })
     }
 
     /// Whether the caller has the permission.
@@ -114,6 +117,11 @@ impl LabScope {
     /// The lab's access records.
     pub fn access_lists(&self) -> AccessLists<'_> {
         AccessLists::new(self)
+    }
+
+    /// Where the caller stands with the limits of requests.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        self.standing
     }
 
     /// Where it is recorded what the request was given or refused.

@@ -8,7 +8,10 @@ use lambda_http::{
     request::RequestContext,
 };
 
-use crate::{case::CaseId, error::Error, http::Request, services::Services, token::AccessToken, ums::Caller};
+use crate::{
+    case::CaseId, error::Error, http::Request, rate::Standing, services::Services, token::AccessToken,
+    ums::Caller,
+};
 
 /// The header in which a system administrator says why they look into a lab.
 const BREAK_GLASS: HeaderName = HeaderName::from_static("x-break-glass");
@@ -26,15 +29,17 @@ pub(crate) struct Visit {
     pub case_id: Option<CaseId>,
     pub source_ip: Option<String>,
     pub user_agent: Option<String>,
+    /// Where the user stands with the limit of requests.
+    pub standing: Option<Standing>,
     /// Why a system administrator looks into a lab.
     pub break_glass: Option<String>,
 }
 
 impl Visit {
-    /// Verifies the caller's token.
+    /// Verifies the caller's token, and counts the request before anything is asked for it.
     ///
     /// # Errors
-    /// Unauthorized; invalid parameter, for a reason of a system administrator that is none.
+    /// Unauthorized; too many requests; invalid parameter, for a reason of a system administrator that is none.
     pub(super) async fn begin(
         services: &Services,
         request: &Request,
@@ -42,6 +47,7 @@ impl Visit {
     ) -> Result<Arc<Self>, Error> {
         let started = Instant::now();
         let token = services.verifier.verify(request).await?;
+        let standing = services.limits.user(token.subject())?;
         let id = request.path_parameters_ref().and_then(|parameters| parameters.first("id"));
         Ok(Arc::new(Self {
             token,
@@ -50,6 +56,7 @@ impl Visit {
             case_id: id.and_then(CaseId::parse),
             source_ip: source_ip(request),
             user_agent: user_agent(request),
+            standing,
             break_glass: break_glass(request)?,
         }))
     }

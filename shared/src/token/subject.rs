@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 /// The user that a token was issued to, as UMS numbers users.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subject(String);
 
 impl Subject {
