@@ -24,6 +24,7 @@ mod integration {
     mod history;
     mod idempotency;
     mod jwks;
+    mod lab_role;
     mod lists;
     mod public;
     mod rate;

@@ -3,6 +3,7 @@
 //! Each concern is a struct that names its variables; a function reads only the concerns it uses. The README's table
 //! lists the same variables for operators.
 
+mod table;
 mod token;
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
@@ -11,6 +12,7 @@ use jiff::civil::Date;
 
 use crate::upstream;
 
+pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, TokenConfig};
 
 /// A value that must not be shown: `Debug` prints a placeholder and there is no `Display`.
@@ -218,37 +220,6 @@ impl Common {
     }
 }
 
-/// Where the table is and with which identity it is asked.
-#[derive(Clone, Debug)]
-pub struct TableConfig {
-    /// `TABLE_NAME`.
-    pub name: String,
-    /// `AWS_REGION`, set by Lambda.
-    pub region: String,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`: an emulator; unset on AWS.
-    pub endpoint: Option<String>,
-    /// `AWS_ACCESS_KEY_ID`, set by Lambda.
-    pub access_key_id: String,
-    /// `AWS_SECRET_ACCESS_KEY`, set by Lambda.
-    pub secret_access_key: Secret,
-    /// `AWS_SESSION_TOKEN`, set by Lambda.
-    pub session_token: Option<Secret>,
-}
-
-impl TableConfig {
-    /// Reads and checks.
-    pub fn read(env: &mut Env) -> Self {
-        Self {
-            name: env.required("TABLE_NAME"),
-            region: env.required("AWS_REGION"),
-            endpoint: env.optional("AWS_ENDPOINT_URL_DYNAMODB"),
-            access_key_id: env.required("AWS_ACCESS_KEY_ID"),
-            secret_access_key: Secret(env.required("AWS_SECRET_ACCESS_KEY")),
-            session_token: env.optional("AWS_SESSION_TOKEN").map(Secret),
-        }
-    }
-}
-
 /// How the User Management Service is reached.
 #[derive(Clone, Debug)]
 pub struct UmsConfig {
@@ -327,6 +298,8 @@ pub struct Config {
     pub common: Common,
     /// The table.
     pub table: TableConfig,
+    /// The role that opens one lab's partitions; without it the function's own identity opens all.
+    pub lab_role: Option<LabRoleConfig>,
     /// The User Management Service.
     pub ums: UmsConfig,
     /// `LINKSHUB_BASE_URL`: LinksHub without a trailing slash; unset turns the integration off.
@@ -356,6 +329,7 @@ impl Config {
         let config = Self {
             common,
             table: TableConfig::read(&mut env),
+            lab_role: LabRoleConfig::read(&mut env),
             ums: UmsConfig::read(&mut env, stage),
             linkshub_base_url: env
                 .optional("LINKSHUB_BASE_URL")

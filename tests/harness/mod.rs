@@ -8,6 +8,7 @@ pub(crate) mod reply;
 pub(crate) mod service;
 pub(crate) mod spec;
 pub(crate) mod stack;
+pub(crate) mod sts;
 
 pub(crate) use reply::Reply;
 pub(crate) use service::{Service, today};

@@ -115,6 +115,11 @@ impl Service {
         self.functions = functions(&self.settings, self.tune);
     }
 
+    /// Whether an environment variable of the functions was set.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.settings.contains_key(name)
+    }
+
     /// Begins a request without a token.
     pub(crate) fn request(&self, method: &str, path: &str) -> Call<'_> {
         Call::new(self, method, path)

@@ -329,6 +329,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
         "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_STS",
     ];
     for name in read.into_inner() {
         assert!(readme.contains(&format!("`{name}`")), "README.md does not tell of {name}");

@@ -76,6 +76,23 @@ def references(node):
                 yield from references(value)
 
 
+def actions(statement):
+    value = statement["Action"]
+    return [value] if isinstance(value, str) else value
+
+
+def statements(per_lab):
+    """(function, statement) of each policy, with a role for labs or without."""
+    for name, function in FUNCTIONS.items():
+        for policy in function.get("Policies", []):
+            for statement in policy["Statement"]:
+                if "Fn::If" in statement:
+                    condition, then, otherwise = statement["Fn::If"]
+                    assert condition == "PerLab"
+                    statement = then if per_lab else otherwise
+                yield name, statement
+
+
 def nulls(node, path=""):
     """The paths of all nulls below `node`."""
     if node is None:
@@ -172,15 +189,33 @@ class Safe(unittest.TestCase):
         self.assertFalse(SECRETS & set(SOURCE["Globals"]["Function"]["Environment"]["Variables"]))
 
     def test_policies_name_single_actions_on_the_table_or_the_key(self):
-        for name, function in FUNCTIONS.items():
-            for policy in function.get("Policies", []):
-                for statement in policy["Statement"]:
-                    with self.subTest(name):
-                        actions = statement["Action"]
-                        for action in [actions] if isinstance(actions, str) else actions:
-                            self.assertRegex(action, r"^(dynamodb:\w+|kms:Decrypt)$")
-                            self.assertNotIn(action, {"dynamodb:Scan", "dynamodb:DeleteTable"})
-                        self.assertIn(list(references(statement)), (["Table"], ["EnvironmentKey"]))
+        for name, statement in statements(per_lab=False):
+            with self.subTest(name):
+                for action in actions(statement):
+                    self.assertRegex(action, r"^(dynamodb:\w+|kms:Decrypt)$")
+                    self.assertNotIn(action, {"dynamodb:Scan", "dynamodb:DeleteTable"})
+                self.assertIn(set(references(statement["Resource"])), ({"Table"}, {"EnvironmentKey"}))
+
+    def test_with_a_role_for_labs_no_function_reaches_the_table_by_itself(self):
+        for name, statement in statements(per_lab=True):
+            with self.subTest(name):
+                if name == "HealthFunction":
+                    continue
+                expected = {"kms:Decrypt": "EnvironmentKey", "sts:AssumeRole": "LabRole", "sts:TagSession": "LabRole"}
+                for action in actions(statement):
+                    self.assertEqual({expected[action]}, set(references(statement["Resource"])))
+
+    def test_the_role_for_labs_may_all_that_functions_do_in_the_partitions_of_its_tag_only(self):
+        role = SOURCE["Resources"]["LabRole"]["Properties"]
+        [statement] = role["Policies"][0]["PolicyDocument"]["Statement"]
+        needed = {a for _, s in statements(per_lab=False) for a in actions(s) if a.startswith("dynamodb:")}
+        self.assertEqual(needed, set(statement["Action"]))
+        self.assertEqual(statement["Condition"], {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/lab}", "${aws:PrincipalTag/lab}#*"]},
+            "Null": {"dynamodb:LeadingKeys": "false", "aws:PrincipalTag/lab": "false"},
+        })
+        [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+        self.assertEqual(set(trust["Condition"]), {"ArnLike", "Null", "ForAllValues:StringEquals"})
 
     def test_every_function_is_small_arm64_outside_a_vpc_and_logs_into_its_own_group_with_an_end(self):
         groups = of_type(SOURCE, "AWS::Logs::LogGroup")

@@ -140,7 +140,7 @@ impl<'a> AccessLists<'a> {
                 start,
                 ..range.consistent()
             };
-            let page = self.lab.services().table.query(lab, query).await?;
+            let page = self.lab.table().query(lab, query).await?;
             for item in page.items {
                 records.push((sort_key(&item)?, table::from_item(item)?));
             }

@@ -17,7 +17,7 @@ use crate::{
     error::{Code, Error},
     keys,
     lab::{LabId, Operation, Visit},
-    services::Services,
+    table::Table,
     time::Timestamp,
     validate::Choice,
 };
@@ -61,7 +61,7 @@ pub struct AccessRecord {
 
 /// Writes the record of one request in one lab: there is one, whose last state counts.
 pub struct Recorder {
-    services: Arc<Services>,
+    table: Table,
     visit: Arc<Visit>,
     lab_id: LabId,
     role: Option<String>,
@@ -71,14 +71,9 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(
-        services: Arc<Services>,
-        visit: Arc<Visit>,
-        lab_id: LabId,
-        role: Option<String>,
-    ) -> Self {
+    pub(crate) fn new(table: Table, visit: Arc<Visit>, lab_id: LabId, role: Option<String>) -> Self {
         let at = Timestamp::now();
-        Self { services, visit, lab_id, role, at, sk: keys::new_access(at), action: OnceLock::new() }
+        Self { table, visit, lab_id, role, at, sk: keys::new_access(at), action: OnceLock::new() }
     }
 
     /// The caller's role in the lab, if UMS tells roles.
@@ -132,7 +127,7 @@ impl Recorder {
             break_glass: self.visit.break_glass.clone(),
         };
         let expires_at = self.at.epoch_seconds_after_days(KEPT_DAYS);
-        self.services.table.put_access(self.lab_id, &self.sk, &record, expires_at).await
+        self.table.put_access(self.lab_id, &self.sk, &record, expires_at).await
     }
 }
 

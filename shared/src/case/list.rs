@@ -218,7 +218,7 @@ async fn whole(entries: Vec<(&LabScope, Entry)>) -> Result<Vec<Case>, Error> {
         wanted.entry(lab.lab_id()).or_insert((lab, Vec::new())).1.push(keys::case(entry.id));
     }
     let read = wanted.into_values().map(|(lab, sks)| async move {
-        let items = lab.services().table.get_many(lab.lab_id(), &sks, Consistency::Eventual).await?;
+        let items = lab.table().get_many(lab.lab_id(), &sks, Consistency::Eventual).await?;
         Ok::<_, Error>((lab.lab_id(), items))
     });
     let mut found: BTreeMap<_, _> = try_join_all(read).await?.into_iter().collect();

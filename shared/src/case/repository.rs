@@ -166,7 +166,7 @@ impl<'a> Cases<'a> {
     }
 
     pub(super) fn table(&self) -> &Table {
-        &self.services.table
+        self.lab.table()
     }
 }
 

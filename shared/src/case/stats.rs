@@ -147,7 +147,7 @@ impl Cases<'_> {
 /// How many live cases of a lab have each status.
 pub(super) async fn by_status(lab: &LabScope) -> Result<Vec<(Status, u64)>, Error> {
     let range = Query::of_table(keys::SHARD_PREFIX, format!("{}{}", keys::SHARD_PREFIX, keys::PAST_ALL));
-    let shards = lab.services().table.query_all(lab.lab_id(), range.consistent()).await?;
+    let shards = lab.table().query_all(lab.lab_id(), range.consistent()).await?;
     let count = |shard: &Item, status: Status| -> Option<i64> {
         shard.get(status.as_str())?.as_n().ok()?.parse().ok()
     };

@@ -127,7 +127,7 @@ impl Stream<'_> {
     }
 
     fn table(&self) -> &Table {
-        &self.lab.services().table
+        self.lab.table()
     }
 }
 

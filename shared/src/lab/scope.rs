@@ -15,6 +15,7 @@ use crate::{
     rate::Standing,
     retry::{self, Retry},
     services::Services,
+    table::Table,
     telemetry,
     token::{AccessToken, Subject},
     ums::{self, Grant, Membership},
@@ -41,6 +42,7 @@ pub struct LabScope {
     lab_code: String,
     permissions: Permissions,
     standing: Option<Standing>,
+    table: Table,
 }
 
 impl LabScope {
@@ -85,8 +87,9 @@ impl LabScope {
             Grant::BreakGlass => (Permissions::of_break_glass(), Some(SYSTEM_ADMINISTRATOR.to_owned())),
         };
         let lab_code = membership.code.unwrap_or_else(|| format!("LAB{lab_id}"));
-        let recorder = Arc::new(Recorder::new(services.clone(), visit.clone(), lab_id, role));
-        Ok(Self { services, visit, recorder, lab_id, lab_code, permissions, standing })
+        let table = services.tables.of(lab_id);
+        let recorder = Arc::new(Recorder::new(table.clone(), visit.clone(), lab_id, role));
+        Ok(Self { services, visit, recorder, lab_id, lab_code, permissions, standing, table })
     }
 
     /// Whether the caller has the permission.
@@ -185,6 +188,11 @@ impl LabScope {
     /// Whether the request may still begin something.
     pub(crate) fn has_time_left(&self) -> bool {
         self.visit.started.elapsed() < retry::BUDGET
+    }
+
+    /// The table, with an identity that opens this lab's partitions and, if the deployment has a role for that, no others.
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
     }
 
     /// What everything is read and written with.

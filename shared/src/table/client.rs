@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::{
-    Client,
+    Config,
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
 };
 use aws_smithy_http_client::tls;
@@ -20,23 +20,28 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(2);
 /// [`OPERATION_TIMEOUT`] usually ends it sooner.
 const ATTEMPTS: u32 = 8;
 
-pub(super) fn new(config: &TableConfig) -> Result<Client, String> {
-    let credentials = Credentials::new(
+/// The function's own identity.
+pub(super) fn credentials(config: &TableConfig) -> Credentials {
+    Credentials::new(
         &config.access_key_id,
         config.secret_access_key.expose(),
         config.session_token.as_ref().map(|token| token.expose().to_owned()),
         None,
         "environment",
-    );
+    )
+}
+
+/// The configuration of the client with the function's own identity.
+pub(super) fn config(config: &TableConfig) -> Result<Config, String> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(500))
         .operation_attempt_timeout(Duration::from_secs(1))
         .operation_timeout(OPERATION_TIMEOUT)
         .build();
-    let mut sdk = aws_sdk_dynamodb::Config::builder()
+    let mut sdk = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(config.region.clone()))
-        .credentials_provider(credentials)
+        .credentials_provider(credentials(config))
         .timeout_config(timeouts)
         .retry_config(
             RetryConfig::standard()
@@ -63,5 +68,5 @@ pub(super) fn new(config: &TableConfig) -> Result<Client, String> {
             )
         }
     };
-    Ok(Client::from_conf(sdk.build()))
+    Ok(sdk.build())
 }

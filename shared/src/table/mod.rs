@@ -2,6 +2,7 @@
 //! of the inside.
 
 mod client;
+mod lab_role;
 mod query;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use aws_sdk_dynamodb::{
 use futures_util::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use lab_role::LabTables;
 pub(crate) use query::{Filter, Index, Order, Query};
 
 use crate::{
@@ -52,9 +54,9 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// The table that the configuration names; nothing is sent yet.
+    /// The table that the configuration names, with the function's own identity; nothing is sent yet.
     pub(crate) fn new(config: &TableConfig) -> Result<Self, String> {
-        Ok(Self { client: client::new(config)?, name: config.name.clone() })
+        Ok(Self { client: Client::from_conf(client::config(config)?), name: config.name.clone() })
     }
 
     /// One item, strongly consistent: what was just written is seen.

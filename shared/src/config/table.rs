@@ -1,0 +1,57 @@
+//! Where the table is, and with which identity it is asked.
+
+use super::{Env, Secret};
+
+/// Where the table is and with which identity it is asked.
+#[derive(Clone, Debug)]
+pub struct TableConfig {
+    /// `TABLE_NAME`.
+    pub name: String,
+    /// `AWS_REGION`, set by Lambda.
+    pub region: String,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`: an emulator; unset on AWS.
+    pub endpoint: Option<String>,
+    /// `AWS_ACCESS_KEY_ID`, set by Lambda.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`, set by Lambda.
+    pub secret_access_key: Secret,
+    /// `AWS_SESSION_TOKEN`, set by Lambda.
+    pub session_token: Option<Secret>,
+}
+
+impl TableConfig {
+    /// Reads and checks.
+    pub fn read(env: &mut Env) -> Self {
+        Self {
+            name: env.required("TABLE_NAME"),
+            region: env.required("AWS_REGION"),
+            endpoint: env.optional("AWS_ENDPOINT_URL_DYNAMODB"),
+            access_key_id: env.required("AWS_ACCESS_KEY_ID"),
+            secret_access_key: Secret::new(env.required("AWS_SECRET_ACCESS_KEY")),
+            session_token: env.optional("AWS_SESSION_TOKEN").map(Secret::new),
+        }
+    }
+}
+
+/// The role that is assumed for each lab.
+#[derive(Clone, Debug)]
+pub struct LabRoleConfig {
+    /// `LAB_ROLE_ARN`.
+    pub arn: String,
+    /// `AWS_ENDPOINT_URL_STS`: an emulator; unset on AWS.
+    pub endpoint: Option<String>,
+}
+
+impl LabRoleConfig {
+    /// Reads and checks.
+    pub fn read(env: &mut Env) -> Option<Self> {
+        let arn = env.optional("LAB_ROLE_ARN")?;
+        if !arn.starts_with("arn:") || !arn.contains(":role/") {
+            env.fault(
+                "LAB_ROLE_ARN",
+                "must be the ARN of a role, such as arn:aws:iam::111122223333:role/lhcms-lab",
+            );
+        }
+        Some(Self { arn, endpoint: env.optional("AWS_ENDPOINT_URL_STS") })
+    }
+}

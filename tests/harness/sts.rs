@@ -1,0 +1,53 @@
+//! A stand-in for AWS STS that lets every role be assumed. The access key that it gives names the lab that the session
+//! is tagged with, so that one can see for which lab a call to DynamoDB was signed.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, extract::State, routing::post};
+use local::server::Server;
+
+type Requests = Arc<Mutex<Vec<BTreeMap<String, String>>>>;
+
+/// A running one.
+pub(crate) struct Sts {
+    server: Server,
+    requests: Requests,
+}
+
+impl Sts {
+    pub(crate) async fn start() -> Self {
+        let requests = Requests::default();
+        let router = Router::new().route("/", post(assume_role)).with_state(requests.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self { server: Server::start("STS", listener, router).unwrap(), requests }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    /// The parameters of the requests since the last time this was asked.
+    pub(crate) fn take_requests(&self) -> Vec<BTreeMap<String, String>> {
+        std::mem::take(&mut self.requests.lock().unwrap())
+    }
+}
+
+async fn assume_role(
+    State(requests): State<Requests>,
+    body: String,
+) -> ([(&'static str, &'static str); 1], String) {
+    let parameters = body.split('&').filter_map(|pair| pair.split_once('='));
+    let parameters: BTreeMap<String, String> =
+        parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let lab = parameters.get("Tags.member.1.Value").cloned().unwrap_or_default();
+    requests.lock().unwrap().push(parameters);
+    let answer = format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+         <AccessKeyId>LAB{lab}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken>\
+         <Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
+    );
+    ([("content-type", "text/xml")], answer)
+}
