@@ -16,6 +16,7 @@ mod integration {
     mod concurrency;
     mod conditional;
     mod contract;
+    mod costs;
     mod dependencies;
     mod due_dates;
     mod export;

@@ -222,6 +222,20 @@ impl Service {
         self.call_database("UpdateItem", &update).await;
     }
 
+    /// An item as DynamoDB has it, with types.
+    pub(crate) async fn typed_item(&self, lab: i64, sk: &str) -> Value {
+        let get = json!({"TableName": TABLE, "Key": key(lab, sk), "ConsistentRead": true});
+        self.call_database("GetItem", &get).await["Item"].take()
+    }
+
+    /// Fills the table behind the service's back, with items as DynamoDB has them.
+    pub(crate) async fn put_typed_items(&self, items: &[Value]) {
+        for batch in items.chunks(25) {
+            let puts: Vec<Value> = batch.iter().map(|item| json!({"PutRequest": {"Item": item}})).collect();
+            self.call_database("BatchWriteItem", &json!({"RequestItems": {TABLE: puts}})).await;
+        }
+    }
+
     /// Takes an event away behind the service's back.
     pub(crate) async fn delete_event(&self, lab: i64, case: u64, version: u32) {
         let delete = json!({"TableName": TABLE, "Key": key(lab, &event_key(case, version))});

@@ -88,12 +88,13 @@ impl CaseFilter {
         self.statuses.as_ref().is_some_and(Vec::is_empty) || self.due.is_some_and(|(from, to)| from > to)
     }
 
-    /// Where a lab's cases are found in the wanted order.
-    pub(super) fn sources(&self) -> Vec<Index> {
+    /// Where a lab's cases are found in the wanted order, when the first `offset` of them are passed over.
+    pub(super) fn sources(&self, offset: usize) -> Vec<Index> {
+        let is_everything = self.is_by_status_only() && self.statuses.is_none();
         match self.sort {
             _ if self.deleted => vec![Index::Table],
-            // Whole cases, newest first, in one call.
-            Sort::CreatedAt if self.is_by_status_only() && self.statuses.is_none() => vec![Index::Table],
+            // Whole cases, newest first, in one call; but what is passed over is not read whole.
+            Sort::CreatedAt if is_everything && offset == 0 => vec![Index::Table],
             Sort::CreatedAt => vec![Index::ByCase],
             Sort::UpdatedAt => vec![Index::ByUpdate],
             Sort::DueDate => {

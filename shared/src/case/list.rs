@@ -89,7 +89,7 @@ impl<'a> CaseLists<'a> {
         let wanted = offset + size + 1;
         let stretches = try_join_all(self.labs.scopes().iter().map(|lab| {
             let position = positions.get(&lab.lab_id().get()).cloned();
-            async move { Stream { lab, filter }.next(position.as_deref(), wanted).await }
+            async move { Stream { lab, filter, offset }.next(position.as_deref(), wanted).await }
         }))
         .await?;
         let mut heads: Vec<(&LabScope, Stretch)> = self.labs.scopes().iter().zip(stretches).collect();

@@ -40,12 +40,14 @@ pub(super) struct Stretch {
 pub(super) struct Stream<'a> {
     pub lab: &'a LabScope,
     pub filter: &'a CaseFilter,
+    /// How many of the entries are only passed over.
+    pub offset: usize,
 }
 
 impl Stream<'_> {
     /// The entries behind `position`: at least `wanted`, unless there are fewer or they are too far apart.
     pub(super) async fn next(&self, position: Option<&str>, wanted: usize) -> Result<Stretch, Error> {
-        let sources = self.filter.sources();
+        let sources = self.filter.sources(self.offset);
         let read = sources.into_iter().map(|source| self.read(source, position, wanted));
         let stretches = try_join_all(read).await?;
         let ascending = self.filter.order == Order::Ascending;
