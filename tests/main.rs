@@ -27,6 +27,7 @@ mod integration {
     mod jwks;
     mod lab_role;
     mod lists;
+    mod outages;
     mod public;
     mod rate;
     mod remakes;

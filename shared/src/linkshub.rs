@@ -59,9 +59,16 @@ pub struct Address {
     pub country: Option<String>,
 }
 
-/// What relations and products have in common, and all that matters of them here.
+/// What matters of a product.
 #[derive(Deserialize)]
-struct Activity {
+struct Product {
+    product_id: String,
+    is_active: bool,
+}
+
+/// A doctor's relation to a lab.
+#[derive(Deserialize)]
+struct Relation {
     is_active: bool,
 }
 
@@ -105,7 +112,11 @@ impl LinksHub {
         }
         let relation = relation_path(doctor_id, lab);
         let both = async {
-            tokio::try_join!(self.find::<Doctor>(token, &path), self.is_active(token, lab, relation))
+            let doctor = async {
+                let doctor = self.find::<Doctor>(token, &path).await?;
+                is_what_was_asked_for(doctor, |doctor| doctor.doctor_id == doctor_id)
+            };
+            tokio::try_join!(doctor, self.is_related(token, lab, relation))
         };
         let (doctor, related) = self.ask(both).await?;
         let doctor = doctor.filter(|_| related);
@@ -129,16 +140,19 @@ impl LinksHub {
     ) -> Result<Vec<Fault>, Error> {
         let unknown = |path: &String| self.active.get(&(lab, path.clone())).is_none();
         let doctor = doctor_id.map(|id| relation_path(id, lab)).filter(unknown);
-        let product = product_id.map(|id| format!("/products/{}", segment(id))).filter(unknown);
+        let product = product_id.map(|id| (id, product_path(id))).filter(|(_, path)| unknown(path));
         if doctor.is_none() && product.is_none() {
             return Ok(Vec::new());
         }
-        let is_good = async |path: Option<String>| match path {
-            Some(path) => self.is_active(token, lab, path).await,
-            None => Ok(true),
+        let doctor = async {
+            let Some(path) = doctor else { return Ok(true) };
+            self.is_related(token, lab, path).await
         };
-        let both = async { tokio::try_join!(is_good(doctor), is_good(product)) };
-        let (doctor, product) = self.ask(both).await?;
+        let product = async {
+            let Some((id, path)) = product else { return Ok(true) };
+            self.is_active_product(token, lab, id, path).await
+        };
+        let (doctor, product) = self.ask(async { tokio::try_join!(doctor, product) }).await?;
         let mut faults = Vec::new();
         if !doctor {
             faults.push(Fault::new("/doctor_id", "is not a doctor with an active relation to this lab"));
@@ -149,14 +163,31 @@ impl LinksHub {
         Ok(faults)
     }
 
-    /// Whether there is an active relation or product at `path`.
-    async fn is_active(&self, token: &AccessToken, lab: LabId, path: String) -> Result<bool, Error> {
-        let found: Option<Activity> = self.find(token, &path).await?;
-        let active = found.is_some_and(|found| found.is_active);
-        if active {
+    /// Whether there is an active relation at `path`.
+    async fn is_related(&self, token: &AccessToken, lab: LabId, path: String) -> Result<bool, Error> {
+        let found: Option<Relation> = self.find(token, &path).await?;
+        Ok(self.remember(lab, path, found.is_some_and(|relation| relation.is_active)))
+    }
+
+    /// Whether there is an active product at `path`.
+    async fn is_active_product(
+        &self,
+        token: &AccessToken,
+        lab: LabId,
+        product_id: &str,
+        path: String,
+    ) -> Result<bool, Error> {
+        let found = self.find::<Product>(token, &path).await?;
+        let found = is_what_was_asked_for(found, |product| product.product_id == product_id)?;
+        Ok(self.remember(lab, path, found.is_some_and(|product| product.is_active)))
+    }
+
+    /// Keeps what is active, and passes on whether it is.
+    fn remember(&self, lab: LabId, path: String, is_active: bool) -> bool {
+        if is_active {
             self.active.put((lab, path), (), LIFETIME);
         }
-        Ok(active)
+        is_active
     }
 
     async fn find<T: DeserializeOwned>(&self, token: &AccessToken, path: &str) -> Result<Option<T>, Error> {
@@ -187,6 +218,18 @@ fn doctor_path(doctor_id: &str) -> String {
 
 fn relation_path(doctor_id: &str, lab: LabId) -> String {
     format!("{}/labs/{lab}/relation", doctor_path(doctor_id))
+}
+
+fn product_path(product_id: &str) -> String {
+    format!("/products/{}", segment(product_id))
+}
+
+/// Refuses an answer about something else: nobody is shown a doctor whom they did not ask for.
+fn is_what_was_asked_for<T>(found: Option<T>, is_it: impl Fn(&T) -> bool) -> Result<Option<T>, Error> {
+    match found {
+        Some(found) if !is_it(&found) => Err(unavailable("it answered about something else")),
+        found => Ok(found),
+    }
 }
 
 fn segment(id: &str) -> String {

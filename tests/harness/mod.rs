@@ -1,5 +1,6 @@
 pub(crate) mod browser;
 mod call;
+pub(crate) mod gate;
 pub(crate) mod leaks;
 pub(crate) mod provider;
 pub(crate) mod proxy;
