@@ -29,9 +29,11 @@ mod integration {
     mod lists;
     mod outages;
     mod public;
+    mod random_walk;
     mod rate;
     mod remakes;
     mod restore;
+    mod storm;
     mod tenancy;
     mod validation;
     mod workflow;

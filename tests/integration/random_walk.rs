@@ -1,0 +1,288 @@
+//! Random walks: several users do random things to the cases of two labs, some of them at the same time. Whatever they
+//! do and are answered, what the table, the histories, the statistics and the feed say must fit together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::select,
+    test_runner::{Config, TestRunner},
+};
+use serde_json::{Value, json};
+
+use crate::harness::{Reply, Service};
+
+/// Who takes part, and in which labs they work. `northgate` is made an administrator for the walks.
+const USERS: [(&str, &[i64]); 5] = [
+    ("admin", &[123]),
+    ("member", &[123]),
+    ("technician", &[123]),
+    ("northgate", &[456]),
+    ("both", &[123, 456]),
+];
+
+const STATUSES: [&str; 9] = [
+    "pending",
+    "in_progress",
+    "on_hold",
+    "quality_check",
+    "completed",
+    "shipped",
+    "delivered",
+    "returned",
+    "cancelled",
+];
+
+/// The workflow, written down a second time.
+fn is_legal(from: &str, to: &str) -> bool {
+    let next: &[&str] = match from {
+        "pending" => &["in_progress", "on_hold", "cancelled"],
+        "in_progress" => &["quality_check", "completed", "on_hold", "returned", "cancelled"],
+        "on_hold" => &["pending", "in_progress", "cancelled"],
+        "quality_check" => &["completed", "in_progress", "on_hold"],
+        "completed" => &["shipped", "in_progress", "returned"],
+        "shipped" => &["delivered", "returned"],
+        "returned" => &["in_progress", "cancelled"],
+        _ => &[],
+    };
+    next.contains(&to)
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+struct Step {
+    user: usize,
+    lab: usize,
+    /// The case that it is about; the labs have a few, so walks meet.
+    case: u64,
+    action: Action,
+    /// Which version `If-Match` names, if it is sent.
+    only: Option<u32>,
+    /// Which of a few keys is sent along, if any.
+    key: Option<u8>,
+    /// Whether the next step begins before this one has ended.
+    at_once: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Create { status: usize },
+    Update { notes: u8, status: Option<usize> },
+    Move { status: usize, with_reason: bool },
+    MoveMany { status: usize },
+    Delete,
+    Restore,
+    Remake,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let status = 0..STATUSES.len();
+    let action = prop_oneof![
+        3 => (0..3usize).prop_map(|status| Action::Create { status }),
+        3 => (0..3u8, prop::option::weighted(0.2, status.clone())).prop_map(|(notes, status)| Action::Update { notes, status }),
+        8 => (status.clone(), prop::bool::weighted(0.8)).prop_map(|(status, with_reason)| Action::Move { status, with_reason }),
+        1 => status.prop_map(|status| Action::MoveMany { status }),
+        1 => Just(Action::Delete),
+        2 => Just(Action::Restore),
+        1 => Just(Action::Remake),
+    ];
+    let user = select((0..USERS.len()).collect::<Vec<_>>());
+    let only = prop::option::weighted(0.15, 1..5u32);
+    let key = prop::option::weighted(0.2, 0..3u8);
+    (user, 0..2usize, 1..6u64, action, only, key, prop::bool::weighted(0.3)).prop_map(
+        |(user, lab, case, action, only, key, at_once)| Step { user, lab, case, action, only, key, at_once },
+    )
+}
+
+async fn take(service: &Service, step: &Step) -> Reply {
+    let (user, labs) = USERS[step.user];
+    let path = |rest: &str| format!("/api/v1/cases/{}{rest}", step.case);
+    let (method, path, body) = match &step.action {
+        Action::Create { status } => {
+            let body =
+                json!({"procedure_type": "Crown", "status": STATUSES[*status], "patient_name": "Jane Roe"});
+            ("POST", "/api/v1/cases".to_owned(), Some(body))
+        }
+        Action::Update { notes, status } => {
+            let mut body = json!({"notes": format!("note {notes}"), "reason": "because"});
+            if let Some(status) = status {
+                body["status"] = json!(STATUSES[*status]);
+            }
+            ("PUT", path(""), Some(body))
+        }
+        Action::Move { status, with_reason } => {
+            let mut body = json!({"status": STATUSES[*status]});
+            if *with_reason {
+                body["reason"] = json!("because");
+            }
+            ("PATCH", path("/status"), Some(body))
+        }
+        Action::MoveMany { status } => {
+            let body = json!({"ids": [1, 2, 3, 9], "status": STATUSES[*status], "reason": "because"});
+            ("POST", "/api/v1/cases/bulk-status".to_owned(), Some(body))
+        }
+        Action::Delete => ("DELETE", path(""), None),
+        Action::Restore => ("POST", path("/restore"), None),
+        Action::Remake => {
+            ("POST", path("/remakes"), Some(json!({"reason_code": "fit", "reason": "too tight"})))
+        }
+    };
+    let mut call = service.as_user(user, method, &path).lab(labs[step.lab % labs.len()]);
+    match (method, step.only, step.key) {
+        ("PUT" | "PATCH" | "DELETE", Some(version), _) => {
+            call = call.header("if-match", &format!("\"{version}\""))
+        }
+        ("POST", _, Some(key)) => call = call.header("idempotency-key", &format!("key-{key}")),
+        _ => {}
+    }
+    match body {
+        Some(body) => call.json(body).send().await,
+        None => call.send().await,
+    }
+}
+
+/// The versions that an answer says were made or are there, each with its status.
+fn told(reply: &Reply) -> Vec<Value> {
+    let body = reply.json();
+    match body["results"].as_array() {
+        _ if reply.status >= 300 || reply.status == 204 => Vec::new(),
+        Some(results) => {
+            results.iter().map(|result| result["case"].clone()).filter(|c| !c.is_null()).collect()
+        }
+        None => vec![body],
+    }
+}
+
+type Versions = BTreeSet<(i64, u64, u64)>;
+
+async fn walk(service: &Service, steps: &[Step]) -> Versions {
+    let mut seen = Versions::new();
+    let mut rest = steps;
+    while !rest.is_empty() {
+        let together = 1 + rest.iter().take_while(|step| step.at_once).count();
+        let (now, later) = rest.split_at(together.min(rest.len()));
+        for (step, reply) in now.iter().zip(join_all(now.iter().map(|step| take(service, step))).await) {
+            assert!(reply.status < 500, "{step:?} {}", String::from_utf8_lossy(&reply.bytes));
+            for case in told(&reply) {
+                let number = |name: &str| case[name].as_u64().unwrap();
+                seen.insert((case["lab_id"].as_i64().unwrap(), number("id"), number("version")));
+            }
+        }
+        rest = later;
+    }
+    seen
+}
+
+/// What must be true of a lab, whatever was done in it.
+async fn check(service: &Service, lab: i64, admin: &str, seen: &Versions) {
+    let items = service.items(lab).await;
+    let under = |prefix: &str| -> Vec<&Value> {
+        items.iter().filter(|(sk, _)| sk.starts_with(prefix)).map(|(_, item)| item).collect()
+    };
+    let (live, deleted) = (under("CASE#"), under("DELETED#"));
+    let mut events = BTreeMap::<u64, Vec<&Value>>::new();
+    for event in under("EVENT#") {
+        events.entry(event["case_id"].as_u64().unwrap()).or_default().push(event);
+    }
+    assert_eq!(events.len(), live.len() + deleted.len(), "a history for each case, and each under one key");
+    let mut made = Versions::new();
+    for case in live.iter().chain(&deleted) {
+        let id = case["id"].as_u64().unwrap();
+        check_history(case, &events[&id], lab);
+        let told =
+            events[&id].iter().filter(|event| event["action"] != "deleted" && event["action"] != "remade");
+        made.extend(told.map(|event| (lab, id, event["version"].as_u64().unwrap())));
+        let path = format!("/api/v1/cases/{id}/history/verify");
+        let verified = service.as_user(admin, "GET", &path).lab(lab).send().await.expect(200);
+        assert_eq!(verified["valid"], true, "{verified}");
+    }
+    let seen: Versions = seen.iter().filter(|(of, ..)| *of == lab).copied().collect();
+    assert!(made.is_subset(&seen), "changes of which nobody was told: {:?}", made.difference(&seen));
+    for (_, id, version) in seen {
+        assert!(version <= events[&id].len() as u64, "version {version} of {id} was told and is not there");
+    }
+
+    let mut recount = BTreeMap::<String, i64>::new();
+    for case in &live {
+        *recount.entry(case["status"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    assert_eq!(service.statistics(lab).await, recount);
+    let of_days = |name: &str| -> i64 { under("DAY#").iter().map(|day| day[name].as_i64().unwrap()).sum() };
+    assert_eq!(of_days("cases"), live.len() as i64);
+    assert_eq!(of_days("remakes"), live.iter().filter(|case| !case["remake_of"].is_null()).count() as i64);
+    check_feed(service, lab, admin, &live, &deleted).await;
+}
+
+/// One event for each version, nothing illegal between them, and all of it by people of the lab.
+fn check_history(case: &Value, events: &[&Value], lab: i64) {
+    let versions: Vec<u64> = events.iter().map(|event| event["version"].as_u64().unwrap()).collect();
+    let expected: Vec<u64> = (1..=case["version"].as_u64().unwrap()).collect();
+    assert_eq!(versions, expected, "case {}", case["id"]);
+    assert_eq!(events[0]["action"], "created");
+    let mut status = None::<String>;
+    for event in events {
+        let by = event["user_id"].as_str().unwrap();
+        let of_lab: &[&str] = if lab == 123 { &["1", "2", "3", "6"] } else { &["5", "6"] };
+        assert!(of_lab.contains(&by), "{event}");
+        let moved = event["changes"].as_array().unwrap().iter().find(|change| change["field"] == "status");
+        let Some(moved) = moved else { continue };
+        let to = moved["to"].as_str().unwrap();
+        match &status {
+            None => assert!(["pending", "in_progress"].contains(&to), "{event}"),
+            Some(from) => {
+                assert_eq!(moved["from"], from.as_str());
+                assert!(is_legal(from, to), "{from} to {to}: {event}");
+                let with_reason = event["reason"].is_string();
+                assert!(with_reason || !["on_hold", "returned", "cancelled"].contains(&to), "{event}");
+            }
+        }
+        status = Some(to.to_owned());
+    }
+    assert_eq!(case["status"].as_str(), status.as_deref());
+}
+
+/// The feed from its beginning, replayed, is the table.
+async fn check_feed(service: &Service, lab: i64, admin: &str, live: &[&Value], deleted: &[&Value]) {
+    let (mut replayed, mut since) = (BTreeMap::new(), String::new());
+    loop {
+        let path = format!("/api/v1/cases/changes?limit=4{since}");
+        let page = service.as_user(admin, "GET", &path).lab(lab).send().await.expect(200);
+        for change in page["changes"].as_array().unwrap() {
+            let state = (change["version"].clone(), change["case"].clone());
+            let earlier = replayed.insert(change["id"].as_u64().unwrap(), state);
+            assert_eq!(earlier, None, "each case once, at its newest state: {change}");
+        }
+        since = format!("&since={}", page["next_cursor"].as_str().unwrap());
+        if page["has_more"] == false {
+            break;
+        }
+    }
+    assert_eq!(replayed.len(), live.len() + deleted.len());
+    for case in deleted {
+        assert_eq!(replayed[&case["id"].as_u64().unwrap()], (case["version"].clone(), Value::Null));
+    }
+    for case in live {
+        let path = format!("/api/v1/cases/{}", case["id"]);
+        let read = service.as_user(admin, "GET", &path).lab(lab).send().await.expect(200);
+        assert_eq!(replayed[&case["id"].as_u64().unwrap()], (read["version"].clone(), read));
+    }
+}
+
+#[test]
+fn whatever_users_do_histories_statistics_feed_and_table_fit_together() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
+    let held = runner.run(&vec(step(), 20..60), |steps| {
+        runtime.block_on(async {
+            let service = Service::start().await;
+            service.ums.update(|directory| directory.membership_mut(5, 456).unwrap().role = "admin".into());
+            let seen = walk(&service, &steps).await;
+            check(&service, 123, "admin", &seen).await;
+            check(&service, 456, "northgate", &seen).await;
+        });
+        Ok(())
+    });
+    held.unwrap_or_else(|failure| panic!("{failure}"));
+}

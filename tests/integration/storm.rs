@@ -1,0 +1,159 @@
+//! Many clients change a few cases at once while DynamoDB fails in every way that it can: no change is lost, none is made
+//! twice, and nobody is told of an internal error.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use fastrand::Rng;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::harness::{Reply, Service, proxy::Fate};
+
+const CASES: usize = 10;
+const CLIENTS: usize = 20;
+/// Of each client.
+const CHANGES: usize = 10;
+
+/// What DynamoDB does to a call, by chance; a transaction has more to fail with.
+fn fate(rng: &mut Rng, name: &str) -> Fate {
+    let exception = |name: &str, more: &str| {
+        format!(r#"{{"__type": "com.amazonaws.dynamodb.v20120810#{name}", "message": "no"{more}}}"#)
+    };
+    let conflict =
+        r#", "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict", "Message": "busy"}]"#;
+    match (rng.u8(0..100), name) {
+        (0..4, _) => Fate::Answer(400, exception("ThrottlingException", "")),
+        (4..8, _) => Fate::Answer(400, exception("ProvisionedThroughputExceededException", "")),
+        (8..12, _) => Fate::Answer(500, exception("InternalServerError", "")),
+        (12..20, _) => Fate::LoseAnswer,
+        (20..35, "TransactWriteItems") => {
+            Fate::Answer(400, exception("TransactionCanceledException", conflict))
+        }
+        _ => Fate::Pass,
+    }
+}
+
+/// Sends until an answer says that it was done. One that says 409 or 503 leaves open whether it was: the history tells,
+/// and it is sent again if not.
+async fn insist<F: Future<Output = Reply>>(
+    service: &Service,
+    case: usize,
+    mark: &str,
+    retries: &AtomicUsize,
+    send: impl Fn() -> F,
+) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let reply = send().await;
+        match reply.status {
+            200 => {
+                assert_eq!(reply.json()["notes"], mark);
+                return;
+            }
+            409 => reply.expect_problem(409, "conflict"),
+            _ => reply.expect_problem(503, "service_unavailable"),
+        };
+        retries.fetch_add(1, Ordering::Relaxed);
+        assert!(Instant::now() < deadline, "{mark} does not get through");
+        if marks_of(service, case).await.contains_key(mark) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How often each mark was written into a case, by its events in the table.
+async fn marks_of(service: &Service, case: usize) -> BTreeMap<String, usize> {
+    let mut marks = BTreeMap::new();
+    let (first, behind) = (format!("EVENT#{case:010}#"), format!("EVENT#{case:010}$"));
+    for (_, event) in service.items(123).await.range(first..behind) {
+        let changes = event["changes"].as_array().unwrap().iter();
+        for mark in changes.filter(|change| change["field"] == "notes").filter_map(|c| c["to"].as_str()) {
+            *marks.entry(mark.to_owned()).or_default() += 1;
+        }
+    }
+    marks
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_changes_at_once_through_a_failing_database_are_each_made_once() {
+    let service = Service::start().await;
+    for _ in 0..CASES {
+        service.create("admin", json!({"procedure_type": "Crown"})).await;
+    }
+    let (calls, failed, failures) =
+        (&AtomicUsize::new(0), &AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let (rng, counter) = (Mutex::new(Rng::with_seed(7)), failures.clone());
+    service.dynamodb.rule(move |name, _| {
+        let fate = fate(&mut rng.lock().unwrap(), name);
+        counter.fetch_add(usize::from(fate != Fate::Pass), Ordering::Relaxed);
+        fate
+    });
+    let clients = (0..CLIENTS).map(|client| {
+        let service = &service;
+        async move {
+            for change in 0..CHANGES {
+                let (case, mark) =
+                    (1 + (client + change) % CASES, format!("client {client} change {change}"));
+                let path = format!("/api/v1/cases/{case}");
+                insist(service, case, &mark, failed, || {
+                    calls.fetch_add(1, Ordering::Relaxed);
+                    service.as_user("admin", "PUT", &path).json(json!({"notes": mark})).send()
+                })
+                .await;
+            }
+        }
+    });
+    join_all(clients).await;
+    service.dynamodb.heal();
+    let told = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    println!("{} requests, {} of them sent again, {} failures", told(calls), told(failed), told(&failures));
+    assert!(told(&failures) > 100, "the storm was none");
+
+    let expected: BTreeMap<String, usize> = (0..CLIENTS)
+        .flat_map(|client| (0..CHANGES).map(move |change| (format!("client {client} change {change}"), 1)))
+        .collect();
+    let mut made = BTreeMap::new();
+    for case in 1..=CASES {
+        let marks = marks_of(&service, case).await;
+        let read = service.as_user("admin", "GET", &format!("/api/v1/cases/{case}")).send().await.expect(200);
+        assert_eq!(read["version"], 1 + marks.len(), "one version for each change");
+        let path = format!("/api/v1/cases/{case}/history/verify");
+        let verified = service.as_user("admin", "GET", &path).send().await.expect(200);
+        assert_eq!((&verified["valid"], &verified["events"]), (&json!(true), &json!(1 + marks.len())));
+        made.extend(marks);
+    }
+    assert_eq!(made, expected);
+    assert_eq!(service.statistics(123).await, [("pending".to_owned(), CASES as i64)].into());
+    follow(&service).await;
+}
+
+/// The feed has every case once, at its newest.
+async fn follow(service: &Service) {
+    let (mut followed, mut since) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/api/v1/cases/changes?limit=100{since}");
+        let page = service.as_user("viewer", "GET", &path).send().await.expect(200);
+        let changes = page["changes"].as_array().unwrap().iter();
+        followed.extend(changes.map(|change| (change["id"].as_u64(), change["version"].as_u64())));
+        if page["has_more"] == false {
+            break;
+        }
+        since = format!("&since={}", page["next_cursor"].as_str().unwrap());
+    }
+    followed.sort_unstable();
+    let mut kept = Vec::new();
+    for case in 1..=CASES {
+        let read =
+            service.as_user("viewer", "GET", &format!("/api/v1/cases/{case}")).send().await.expect(200);
+        kept.push((read["id"].as_u64(), read["version"].as_u64()));
+    }
+    assert_eq!(followed, kept);
+}
