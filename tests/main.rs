@@ -9,6 +9,7 @@ mod harness;
 mod integration {
     mod audit;
     mod authentication;
+    mod bounds;
     mod bulk;
     mod canary;
     mod cases;

@@ -1,0 +1,119 @@
+//! Every text and list of a request body has a bound in the contract, and just that bound is held.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Service,
+    spec::{SPEC, resolved},
+};
+
+/// A text or list that a client may send.
+struct Bounded {
+    pointer: String,
+    limit: usize,
+    is_list: bool,
+    /// The names that a list takes; of a list without any, numbers.
+    names: Vec<&'static Value>,
+    /// Whether it takes certain characters only.
+    has_pattern: bool,
+}
+
+impl Bounded {
+    /// A value of this size, that is right as far as its size goes.
+    fn value(&self, size: usize) -> Value {
+        if self.is_list && !self.names.is_empty() {
+            return self.names.iter().copied().cycle().take(size).cloned().collect();
+        }
+        if self.is_list {
+            return (1..=size).collect();
+        }
+        // Bounds of text are in characters; this one has two bytes.
+        json!(if self.has_pattern { "x" } else { "é" }.repeat(size))
+    }
+
+    /// A body with nothing else in it.
+    fn body(&self, size: usize) -> Value {
+        let names = self.pointer.split('/').skip(1).collect::<Vec<_>>();
+        names.into_iter().rev().fold(self.value(size), |inner, name| json!({name: inner}))
+    }
+}
+
+/// Lists that answers have, and that may be sent back as they were read.
+const OF_ANSWERS: [&str; 2] = ["warnings", "allowed_transitions"];
+
+/// Collects what is below a schema of the contract.
+fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
+    let schema = resolved(schema);
+    if schema["description"].as_str().is_some_and(|text| text.starts_with("Read-only")) {
+        // Compared with what is there, and never kept.
+        return;
+    }
+    for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        collect(part, pointer, found);
+    }
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    for (name, property) in properties.filter(|(name, _)| !OF_ANSWERS.contains(&name.as_str())) {
+        collect(property, &format!("{pointer}/{name}"), found);
+    }
+    let is_list = match schema["type"].as_str() {
+        Some("array") => true,
+        Some("string") if schema.get("enum").is_none() && schema.get("format").is_none() => false,
+        _ => return,
+    };
+    let limit = &schema[if is_list { "maxItems" } else { "maxLength" }];
+    let limit = limit.as_u64().unwrap_or_else(|| panic!("{pointer} has no bound")) as usize;
+    found.push(Bounded {
+        pointer: pointer.to_owned(),
+        limit,
+        is_list,
+        names: resolved(&schema["items"])["enum"].as_array().into_iter().flatten().collect(),
+        has_pattern: schema.get("pattern").is_some(),
+    });
+}
+
+#[tokio::test]
+async fn a_text_or_list_of_the_largest_size_is_taken_and_a_larger_one_refused() {
+    let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
+    service.create("admin", json!({"procedure_type": "Crown"})).await;
+    let mut checked = 0;
+    for (schema, method, path) in [
+        ("CaseCreate", "POST", "/api/v1/cases"),
+        ("CaseUpdate", "PUT", "/api/v1/cases/1"),
+        ("StatusChange", "PATCH", "/api/v1/cases/1/status"),
+        ("RemakeCreate", "POST", "/api/v1/cases/1/remakes"),
+        ("BulkStatusChange", "POST", "/api/v1/cases/bulk-status"),
+    ] {
+        let mut found = Vec::new();
+        collect(&SPEC["components"]["schemas"][schema], "", &mut found);
+        for bounded in &found {
+            let faults = async |size| {
+                let reply = service.as_user("admin", method, path).json(bounded.body(size)).send().await;
+                let pointers = if reply.status == 422 { reply.pointers() } else { Vec::new() };
+                pointers.contains(&bounded.pointer)
+            };
+            let is_name_of_the_catalogue = bounded.pointer == "/procedure_type";
+            assert_eq!(faults(bounded.limit).await, is_name_of_the_catalogue, "{schema}{}", bounded.pointer);
+            assert!(faults(bounded.limit + 1).await, "{schema}{}", bounded.pointer);
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "only {checked} were found");
+}
+
+#[tokio::test]
+async fn a_body_that_nests_too_deep_is_refused_like_any_that_is_no_json() {
+    let service = Service::start().await;
+    for depth in [127, 128, 10_000, 500_000] {
+        let body = format!("{{\"patient_name\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        let call =
+            service.as_user("admin", "POST", "/api/v1/cases").header("content-type", "application/json");
+        let reply = call.bytes(body.into_bytes()).send().await;
+        match depth {
+            ..127 => reply.expect_problem(422, "validation_failed"),
+            _ => reply.expect_problem(400, "malformed_json"),
+        };
+    }
+    let body = json!({"patient_name": [[[["deep"]]]]});
+    let reply = service.as_user("admin", "POST", "/api/v1/cases").json(body).send().await;
+    reply.expect_problem(422, "validation_failed");
+}
