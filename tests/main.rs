@@ -25,6 +25,7 @@ mod integration {
     mod fuzz;
     mod history;
     mod idempotency;
+    mod isolation;
     mod jwks;
     mod lab_role;
     mod lists;

@@ -1,0 +1,524 @@
+//! The isolation matrix: every operation of the contract, in every situation in which somebody reaches for what is not
+//! theirs. The rows are read from `openapi.yaml`, so an operation that was added without one fails here.
+//!
+//! Each refusal has its exact status and code, tells nothing of the other lab, and leaves the table as it was.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use local::{
+    seed,
+    ums::{Directory, Lab, Membership, MembershipsRoute, User, token},
+};
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Reply, Service,
+    provider::{OTHER_RSA, Provider, RSA},
+    proxy::Fate,
+    service::SECRET,
+    spec::{Operation, operations},
+};
+
+const ISSUER: &str = "https://ums.example.com";
+const AUDIENCE: &str = "lhcms";
+/// What the other lab's cases say, and what belongs to it besides.
+const MARKS: [&str; 4] = ["Nora North", "M4RK", "NORTHGATE", "Northgate"];
+/// The case of the caller's own lab; the ids of the other lab's cases go on beyond it.
+const OWN_CASE: u64 = 1;
+const OTHER_CASE: u64 = 2;
+
+/// A good request for an operation, and what it is answered with when its caller may have it.
+struct Row {
+    body: Option<Value>,
+    status: u16,
+}
+
+/// The row of an operation. A new operation needs one.
+fn row(operation: &Operation) -> Row {
+    let (body, status) = match operation.id() {
+        "createCase" => (Some(json!({"procedure_type": "Crown"})), 201),
+        "updateCase" => (Some(json!({"notes": "by its owner"})), 200),
+        "updateCaseStatus" => (Some(json!({"status": "in_progress"})), 200),
+        "bulkUpdateStatus" => (Some(json!({"ids": [OWN_CASE], "status": "in_progress"})), 200),
+        "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
+        "deleteCase" => (None, 204),
+        "restoreCase" | "listCases" | "getCase" | "getCaseHistory" | "verifyCaseHistory"
+        | "getCaseAccess" | "listAccess" | "caseStats" | "caseChanges" | "exportCases" | "getDoctor" => {
+            (None, 200)
+        }
+        "listCaseTypes" | "listShades" | "listMaterials" | "getHealth" | "getApiHealth" | "getDocs"
+        | "getDocsAsset" | "getSpecJson" | "getSpecYaml" => (None, 200),
+        new => panic!("{new} has no row in the isolation matrix"),
+    };
+    Row { body, status }
+}
+
+/// A request that somebody makes of an operation.
+struct Attempt {
+    token: Option<String>,
+    case: u64,
+    doctor: &'static str,
+    query: String,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+impl Attempt {
+    fn good(operation: &Operation, token: &str) -> Self {
+        Self {
+            token: Some(token.to_owned()),
+            case: OWN_CASE,
+            doctor: "DOC001",
+            query: String::new(),
+            headers: Vec::new(),
+            body: row(operation).body,
+        }
+    }
+
+    async fn make(self, service: &Service, operation: &Operation) -> Reply {
+        let path = operation
+            .path
+            .replace("{id}", &self.case.to_string())
+            .replace("{doctor_id}", self.doctor)
+            .replace("{asset}", "swagger-ui.css");
+        let mut call = service.request(&operation.method.to_uppercase(), &format!("{path}{}", self.query));
+        if let Some(token) = &self.token {
+            call = call.token(token);
+        }
+        for (name, value) in &self.headers {
+            call = call.header(name, value);
+        }
+        match self.body {
+            Some(body) => call.json(body).send().await,
+            None => call.send().await,
+        }
+    }
+}
+
+/// Who takes part besides the people of the seed.
+mod people {
+    pub(super) const WITHOUT_PERMISSION: i64 = 20;
+    pub(super) const FORMER_MEMBER: i64 = 21;
+    pub(super) const DEACTIVATED: i64 = 22;
+    pub(super) const OF_A_CLOSED_LAB: i64 = 23;
+    pub(super) const WITHOUT_LAB: i64 = 24;
+    pub(super) const ADMIN: i64 = 1;
+    pub(super) const SYSTEM_ADMINISTRATOR: i64 = 8;
+}
+
+fn fill(directory: &mut Directory) {
+    let mut closed = Lab::new(789, "CLOSED", "Closed Dental Lab");
+    closed.is_active = false;
+    directory.labs.push(closed);
+    for (id, lab, role) in [
+        (people::WITHOUT_PERMISSION, Some(123), "courier"),
+        (people::FORMER_MEMBER, Some(123), "admin"),
+        (people::DEACTIVATED, Some(123), "admin"),
+        (people::OF_A_CLOSED_LAB, Some(789), "admin"),
+        (people::WITHOUT_LAB, None, ""),
+    ] {
+        let mut user = User::new(id, &format!("user-{id}"), "password");
+        user.is_active = id != people::DEACTIVATED;
+        directory.users.push(user);
+        if let Some(lab) = lab {
+            let mut membership = Membership::new(id, lab, role);
+            membership.is_active = id != people::FORMER_MEMBER;
+            directory.memberships.push(membership);
+        }
+    }
+}
+
+/// A service in which both labs have cases.
+async fn service() -> Service {
+    let service = Service::start_with(&[("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", AUDIENCE)]).await;
+    service.ums.update(fill);
+    plant(&service, &signed(people::ADMIN), &signed(user("northgate"))).await;
+    service
+}
+
+/// One case in the caller's own lab, and more of them in the other, with something to find in each.
+async fn plant(service: &Service, own: &str, other: &str) {
+    let create =
+        |token: &str, body: Value| service.request("POST", "/api/v1/cases").token(token).json(body).send();
+    create(own, json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await.expect(201);
+    for number in 1..=3 {
+        let case = json!({"procedure_type": "Bridge", "patient_name": "Nora North", "case_name": format!("M4RK {number}"),
+            "notes": "M4RK", "doctor_id": "doctor_north"});
+        let call = service.request("POST", "/api/v1/cases").token(other).json(case);
+        call.header("idempotency-key", &format!("key-{number}")).send().await.expect(201);
+    }
+    service.dynamodb.take_calls();
+}
+
+fn user(name: &str) -> i64 {
+    seed::PEOPLE.into_iter().find(|person| person.username == name).unwrap().id
+}
+
+fn claims(user: i64) -> token::Claims {
+    let mut claims = token::access_claims(user);
+    claims.insert("iss".into(), json!(ISSUER));
+    claims.insert("aud".into(), json!(AUDIENCE));
+    claims
+}
+
+/// A good token.
+fn signed(user: i64) -> String {
+    token::sign(SECRET, &claims(user))
+}
+
+/// A token that is good but for one claim; `null` takes it away.
+fn signed_with(name: &str, value: Value) -> String {
+    let mut claims = claims(people::ADMIN);
+    claims.insert(name.into(), value);
+    claims.retain(|_, value| !value.is_null());
+    token::sign(SECRET, &claims)
+}
+
+/// Whom the permission of an operation is just not given to.
+fn one_short(permission: &str) -> i64 {
+    match permission {
+        "read" => people::WITHOUT_PERMISSION,
+        "update_status" => user("viewer"),
+        "create" | "update" => user("technician"),
+        "delete" | "restore" | "audit" => user("member"),
+        new => panic!("nobody is one short of {new}"),
+    }
+}
+
+/// What is expected: a status, and the code of a problem.
+type Expected = (u16, &'static str);
+const UNAUTHORIZED: Expected = (401, "unauthorized");
+const LAB_FORBIDDEN: Expected = (403, "lab_forbidden");
+const FORBIDDEN: Expected = (403, "forbidden");
+
+/// A situation: by its name, what is attempted of an operation, and what it must be answered with.
+type Situation = (String, Attempt, Expected);
+
+fn permission(operation: &Operation) -> &'static str {
+    operation.value["x-permission"].as_str().unwrap()
+}
+
+fn has_parameter(operation: &Operation, name: &str) -> bool {
+    let parameters = operation.value["parameters"].as_array().into_iter().flatten();
+    parameters.into_iter().any(|parameter| parameter["$ref"] == format!("#/components/parameters/{name}"))
+}
+
+/// The situations in which the token itself is no good.
+fn bad_tokens() -> Vec<(&'static str, Option<String>)> {
+    let good = signed(people::ADMIN);
+    let (_, rest) = good.split_once('.').unwrap();
+    let payload = rest.split('.').next().unwrap();
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+    let mut refresh = claims(people::ADMIN);
+    refresh.extend(token::refresh_claims(people::ADMIN));
+    vec![
+        ("no token", None),
+        ("an expired token", Some(signed_with("exp", json!(token::now() - 60)))),
+        ("a token without an end", Some(signed_with("exp", Value::Null))),
+        (
+            "another secret",
+            Some(token::sign("another secret that is long enough for HS256", &claims(people::ADMIN))),
+        ),
+        ("another issuer", Some(signed_with("iss", json!("https://elsewhere.example.com")))),
+        ("no issuer", Some(signed_with("iss", Value::Null))),
+        ("another audience", Some(signed_with("aud", json!("billing")))),
+        ("no audience", Some(signed_with("aud", Value::Null))),
+        ("a refresh token", Some(token::sign(SECRET, &refresh))),
+        ("alg none", Some(format!("{none}.{payload}."))),
+        ("alg none, with the signature", Some(format!("{none}.{rest}"))),
+    ]
+}
+
+/// Everything that is tried of an operation that wants a token.
+fn situations(operation: &Operation, cursors: &BTreeMap<&str, String>) -> Vec<Situation> {
+    let good = |token: &str| Attempt::good(operation, token);
+    let admin = signed(people::ADMIN);
+    let mut all: Vec<Situation> = Vec::new();
+    let mut add = |name: &str, attempt, expected| all.push((name.to_owned(), attempt, expected));
+    for (name, token) in bad_tokens() {
+        add(name, Attempt { token, ..good("") }, UNAUTHORIZED);
+    }
+    add("a deactivated user", good(&signed(people::DEACTIVATED)), UNAUTHORIZED);
+    add("an inactive membership", good(&signed(people::FORMER_MEMBER)), LAB_FORBIDDEN);
+    add("a deactivated lab", good(&signed(people::OF_A_CLOSED_LAB)), LAB_FORBIDDEN);
+    let closed = vec![("x-lab-id", "789".to_owned())];
+    add(
+        "a deactivated lab by name",
+        Attempt { headers: closed, ..good(&signed(people::OF_A_CLOSED_LAB)) },
+        LAB_FORBIDDEN,
+    );
+    add("no lab", good(&signed(people::WITHOUT_LAB)), LAB_FORBIDDEN);
+    let short = signed(one_short(permission(operation)));
+    add("a role one short", good(&short), FORBIDDEN);
+    let other = vec![("x-lab-id", "456".to_owned())];
+    add("another lab in the header", Attempt { headers: other, ..good(&admin) }, LAB_FORBIDDEN);
+    add("another lab in the query", Attempt { query: "?lab_id=456".into(), ..good(&admin) }, LAB_FORBIDDEN);
+    if !has_parameter(operation, "LabIdsQuery") {
+        let all_labs = Attempt { query: "?lab_id=all".into(), ..good(&admin) };
+        add("all labs, where there is one only", all_labs, (400, "invalid_parameter"));
+    }
+    if let Some(body) = row(operation).body {
+        let mut forged = body;
+        forged["lab_id"] = json!(456);
+        add(
+            "another lab in the body",
+            Attempt { body: Some(forged), ..good(&admin) },
+            (422, "validation_failed"),
+        );
+    }
+    if operation.path.contains("{id}") {
+        let not_found = if operation.id() == "getCaseAccess" { (200, "") } else { (404, "case_not_found") };
+        add("a case of another lab", Attempt { case: OTHER_CASE, ..good(&admin) }, not_found);
+    }
+    if operation.path.contains("{doctor_id}") {
+        let doctor = Attempt { doctor: "doctor_north", ..good(&admin) };
+        add("a doctor of another lab", doctor, (404, "doctor_not_found"));
+    }
+    for (parameter, name) in [("Cursor", "cursor"), ("Since", "since")] {
+        if has_parameter(operation, parameter) {
+            let query = format!("?{name}={}", cursors[operation.id()]);
+            let attempt = Attempt { query, ..good(&admin) };
+            add("a cursor of another lab", attempt, (400, "invalid_cursor"));
+        }
+    }
+    let system = signed(people::SYSTEM_ADMINISTRATOR);
+    let named = vec![("x-lab-id", "123".to_owned())];
+    let without_reason = Attempt { headers: named.clone(), ..good(&system) };
+    add("a system administrator without a reason", without_reason, (403, "break_glass_required"));
+    if permission(operation) != "read" {
+        let mut headers = named;
+        headers.push(("x-break-glass", "a reason".to_owned()));
+        add("a system administrator who changes", Attempt { headers, ..good(&system) }, FORBIDDEN);
+    }
+    all
+}
+
+/// The next page's cursor of each operation that has one, as the other lab gets it.
+async fn cursors(service: &Service) -> BTreeMap<&'static str, String> {
+    service
+        .ums
+        .update(|directory| directory.membership_mut(user("northgate"), 456).unwrap().role = "admin".into());
+    let mut cursors = BTreeMap::new();
+    for (id, path) in [
+        ("listCases", "/api/v1/cases?limit=1"),
+        ("exportCases", "/api/v1/cases/export?limit=1"),
+        ("caseChanges", "/api/v1/cases/changes?limit=1"),
+        ("getCaseHistory", "/api/v1/cases/1/history?limit=1"),
+        ("listAccess", "/api/v1/audit?limit=1"),
+        ("getCaseAccess", "/api/v1/cases/1/access?limit=1"),
+    ] {
+        if id == "getCaseHistory" {
+            for notes in ["one", "two"] {
+                let call = service.request("PUT", "/api/v1/cases/1").token(&signed(user("northgate")));
+                call.json(json!({"notes": format!("M4RK {notes}")})).send().await.expect(200);
+                service
+                    .request("GET", "/api/v1/cases/1")
+                    .token(&signed(user("northgate")))
+                    .send()
+                    .await
+                    .expect(200);
+            }
+        }
+        let reply = service.request("GET", path).token(&signed(user("northgate"))).send().await;
+        reply.expect_success();
+        let of_header = reply.header("x-next-cursor").map(str::to_owned);
+        let cursor = of_header.unwrap_or_else(|| {
+            let body = reply.json();
+            let cursor = [&body["next_cursor"], &body["pagination"]["next_cursor"]]
+                .into_iter()
+                .find_map(Value::as_str);
+            cursor.unwrap_or_else(|| panic!("{id} has no next page: {body}")).to_owned()
+        });
+        cursors.insert(id, cursor);
+    }
+    cursors
+}
+
+/// All that is in the table, but what the own lab keeps on record of refusals.
+async fn kept(service: &Service) -> [BTreeMap<String, Value>; 2] {
+    let other = service.access_records(456).await.into_iter().enumerate();
+    let mut of_other = service.items(456).await;
+    of_other.extend(other.map(|(number, record)| (format!("ACCESS {number}"), record)));
+    [service.items(123).await, of_other]
+}
+
+#[track_caller]
+fn assert_tells_nothing(reply: &Reply, what: &str) {
+    let text = format!("{:?} {}", reply.headers, String::from_utf8_lossy(&reply.bytes));
+    for mark in MARKS {
+        assert!(!text.contains(mark), "{what} tells of {mark}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_by_any_operation_what_is_not_theirs() {
+    let service = service().await;
+    let cursors = cursors(&service).await;
+    let before = kept(&service).await;
+    let (mut rows, mut cells) = (0, 0);
+    for operation in operations().iter().filter(|operation| !operation.is_public()) {
+        for (name, attempt, (status, code)) in situations(operation, &cursors) {
+            let what = format!("{} in the situation '{name}'", operation.id());
+            service.dynamodb.take_calls();
+            let reply = attempt.make(&service, operation).await;
+            assert_eq!(reply.status, status, "{what}: {}", String::from_utf8_lossy(&reply.bytes));
+            if status >= 400 {
+                reply.expect_problem(status, code);
+            }
+            assert_tells_nothing(&reply, &what);
+            if status == 401 || code == "lab_forbidden" {
+                assert_eq!(service.dynamodb.take_calls(), [""; 0], "{what} reaches the table");
+            }
+            assert_eq!(kept(&service).await, before, "{what} changes something");
+            cells += 1;
+        }
+        rows += 1;
+    }
+    println!("{rows} operations, {cells} situations");
+    assert!(cells > 20 * rows);
+}
+
+#[tokio::test]
+async fn everybody_gets_by_every_operation_what_is_theirs_and_nothing_of_another_lab() {
+    for operation in operations() {
+        let service = service().await;
+        let other = kept(&service).await[1].clone();
+        let mut attempts = vec![("own lab", Attempt::good(&operation, &signed(people::ADMIN)))];
+        if has_parameter(&operation, "LabIdsQuery") {
+            let all =
+                Attempt { query: "?lab_id=all".into(), ..Attempt::good(&operation, &signed(people::ADMIN)) };
+            attempts.push(("all own labs", all));
+        }
+        if has_parameter(&operation, "IdempotencyKey") {
+            // The other lab has used the key before, for a request that was done.
+            let headers = vec![("idempotency-key", "key-1".to_owned())];
+            attempts[0].1.headers = headers;
+        }
+        for (name, attempt) in attempts {
+            let what = format!("{} in the situation '{name}'", operation.id());
+            let reply = attempt.make(&service, &operation).await;
+            assert_eq!(
+                reply.status,
+                row(&operation).status,
+                "{what}: {}",
+                String::from_utf8_lossy(&reply.bytes)
+            );
+            assert_eq!(reply.header("idempotency-replayed"), None, "{what}");
+            if !operation.is_public() {
+                assert_tells_nothing(&reply, &what);
+            }
+        }
+        assert_eq!(kept(&service).await[1], other, "{} changes the other lab", operation.id());
+    }
+}
+
+#[tokio::test]
+async fn a_move_of_several_cases_finds_none_of_another_lab() {
+    let service = service().await;
+    let before = kept(&service).await;
+    let body = json!({"ids": [OTHER_CASE, 3], "status": "in_progress"});
+    let call = service.request("POST", "/api/v1/cases/bulk-status").token(&signed(people::ADMIN));
+    let reply = call.json(body).send().await;
+    let results = reply.expect(200)["results"].clone();
+    for result in results.as_array().unwrap() {
+        assert_eq!((&result["status"], &result["problem"]["code"]), (&json!(404), &json!("case_not_found")));
+    }
+    assert_tells_nothing(&reply, "bulkUpdateStatus of another lab's cases");
+    assert_eq!(kept(&service).await, before);
+}
+
+#[tokio::test]
+async fn what_is_public_is_the_same_for_everybody() {
+    let service = service().await;
+    let before = kept(&service).await;
+    for operation in operations().iter().filter(|operation| operation.is_public()) {
+        let without = Attempt { token: None, ..Attempt::good(operation, "") }.make(&service, operation).await;
+        assert_eq!(without.status, row(operation).status);
+        service.dynamodb.take_calls();
+        for (name, token) in bad_tokens() {
+            let headers = vec![("x-lab-id", "456".to_owned())];
+            let attempt = Attempt { token, headers, ..Attempt::good(operation, "") };
+            let reply = attempt.make(&service, operation).await;
+            assert_eq!(
+                (reply.status, &reply.bytes),
+                (without.status, &without.bytes),
+                "{} {name}",
+                operation.id()
+            );
+        }
+        let is_health = operation.function() == "health";
+        assert!(is_health || service.dynamodb.take_calls().is_empty(), "{}", operation.id());
+    }
+    assert_eq!(kept(&service).await, before);
+}
+
+#[tokio::test]
+async fn an_attribute_short_is_as_good_as_a_role_short() {
+    for operation in operations().iter().filter(|operation| !operation.is_public()) {
+        let service = service().await;
+        let attributes: &[&str] = match permission(operation) {
+            "read" => &["lab.samples.read", "lab.audit.export"],
+            "update_status" | "create" | "update" => &["lab.patient.read", "lab.samples.write"],
+            "delete" | "restore" => &["lab.patient.read", "lab.patient.write", "lab.audit.view"],
+            _ => &["lab.patient.read", "lab.patient.write", "lab.patient.delete"],
+        };
+        service.ums.update(|directory| {
+            directory.memberships_route = MembershipsRoute::PublishedDefect;
+            let membership = directory.membership_mut(user("member"), 123).unwrap();
+            membership.attributes = Some(attributes.iter().map(|name| (*name).to_owned()).collect());
+        });
+        let before = kept(&service).await;
+        let reply = Attempt::good(operation, &signed(user("member"))).make(&service, operation).await;
+        reply.expect_problem(403, "forbidden");
+        assert_tells_nothing(&reply, operation.id());
+        assert_eq!(kept(&service).await, before, "{}", operation.id());
+    }
+}
+
+#[tokio::test]
+async fn with_keys_by_url_no_operation_takes_a_token_of_another_making() {
+    let provider = Provider::start(json!([RSA.jwk()])).await;
+    let url = provider.url();
+    let service = Service::start_with(&[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", &url)]).await;
+    let me = json!({"user": {"id": 1, "is_active": true, "locked_until": null},
+        "labs": [{"lab_id": 123, "lab_name": "Riverside Dental Lab", "role": "admin", "membership_status": "active"}]});
+    service.ums_proxy.rule(move |_, _| Fate::Answer(200, me.to_string()));
+    let claims = json!({"sub": "1", "iat": token::now(), "exp": token::now() + 600});
+    let good = RSA.sign(&claims);
+    service.request("GET", "/api/v1/cases").token(&good).send().await.expect(200);
+    let by_public_key = |secret: &[u8]| {
+        let header = Header { kid: Some(RSA.id.into()), ..Header::new(Algorithm::HS256) };
+        encode(&header, &claims, &EncodingKey::from_secret(secret)).unwrap()
+    };
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let none = "eyJhbGciOiJub25lIiwia2lkIjoicnNhLTEifQ";
+    let expired = json!({"sub": "1", "iat": token::now() - 600, "exp": token::now() - 60});
+    let tokens = [
+        ("HS256 with the public key", by_public_key(&RSA.public_der())),
+        ("HS256 with the published key", by_public_key(RSA.jwk().to_string().as_bytes())),
+        ("HS256 with the secret of another deployment", token::sign(SECRET, &claims)),
+        ("an unknown key", OTHER_RSA.sign(&claims)),
+        ("an unknown key under a known name", OTHER_RSA.sign_with_header(&json!({"kid": RSA.id}), &claims)),
+        ("alg none", format!("{none}.{}.", signed.split_once('.').unwrap().1)),
+        (
+            "a signature of something else",
+            format!("{}.{signature}", OTHER_RSA.sign(&claims).rsplit_once('.').unwrap().0),
+        ),
+        ("a key that comes along", OTHER_RSA.sign_with_header(&json!({"jwk": OTHER_RSA.jwk()}), &claims)),
+        ("an expired token", RSA.sign(&expired)),
+    ];
+    let before = kept(&service).await;
+    service.dynamodb.take_calls();
+    for operation in operations().iter().filter(|operation| !operation.is_public()) {
+        let attempts =
+            tokens.iter().map(|(_, token)| Attempt::good(operation, token).make(&service, operation));
+        for ((name, _), reply) in tokens.iter().zip(join_all(attempts).await) {
+            assert_eq!(reply.status, 401, "{} {name}", operation.id());
+            reply.expect_problem(401, "unauthorized");
+        }
+    }
+    assert_eq!(service.dynamodb.take_calls(), [""; 0]);
+    assert_eq!(kept(&service).await, before);
+}
