@@ -19,6 +19,7 @@ mod integration {
     mod contract;
     mod costs;
     mod dependencies;
+    mod documents;
     mod due_dates;
     mod export;
     mod finding;

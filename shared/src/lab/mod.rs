@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use labs::Labs;
 pub use operation::Operation;
-pub use permission::{Permission, Permissions};
+pub use permission::{ATTRIBUTES, BREAK_GLASS, Permission, Permissions, ROLES};
 pub use scope::LabScope;
 pub(crate) use visit::Visit;
 

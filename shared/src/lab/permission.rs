@@ -34,45 +34,56 @@ impl Permission {
     }
 }
 
+use Permission as P;
+
+/// What each role may do. A role that is not here may do nothing.
+pub const ROLES: &[(&str, &[Permission])] = &[
+    ("viewer", &[P::Read]),
+    ("technician", &[P::Read, P::UpdateStatus]),
+    ("member", &[P::Read, P::Create, P::Update, P::UpdateStatus]),
+    ("dentist", &[P::Read, P::Create, P::Update, P::UpdateStatus]),
+    ("admin", &[P::Read, P::Create, P::Update, P::UpdateStatus, P::Delete, P::Restore, P::Audit]),
+];
+
+/// What each attribute of UMS allows, where UMS tells no role. Those that are not here are about other services.
+pub const ATTRIBUTES: &[(&str, &[Permission])] = &[
+    ("lab.patient.read", &[P::Read]),
+    ("lab.patient.write", &[P::Create, P::Update, P::UpdateStatus]),
+    ("lab.patient.delete", &[P::Delete, P::Restore]),
+    ("lab.audit.view", &[P::Audit]),
+];
+
+/// What a system administrator may do in a lab that they are no member of, for a reason that goes on record.
+pub const BREAK_GLASS: &[Permission] = &[P::Read];
+
 /// The permissions of one caller in one lab.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions(Vec<Permission>);
 
 impl Permissions {
-    /// What a role may do; a role that is not known here may do nothing.
+    /// What a role may do.
     pub fn of_role(role: &str) -> Self {
-        use Permission as P;
-        Self(match role {
-            "viewer" => vec![P::Read],
-            "technician" => vec![P::Read, P::UpdateStatus],
-            "member" | "dentist" => vec![P::Read, P::Create, P::Update, P::UpdateStatus],
-            "admin" => vec![P::Read, P::Create, P::Update, P::UpdateStatus, P::Delete, P::Restore, P::Audit],
-            _ => vec![],
-        })
+        Self(granted(ROLES, role).to_vec())
     }
 
     /// What UMS attributes allow.
     pub fn of_attributes<'a>(attributes: impl IntoIterator<Item = &'a str>) -> Self {
-        use Permission as P;
-        let of = |attribute| match attribute {
-            "lab.patient.read" => &[P::Read][..],
-            "lab.patient.write" => &[P::Create, P::Update, P::UpdateStatus],
-            "lab.patient.delete" => &[P::Delete, P::Restore],
-            "lab.audit.view" => &[P::Audit],
-            _ => &[],
-        };
-        Self(attributes.into_iter().flat_map(of).copied().collect())
+        Self(attributes.into_iter().flat_map(|attribute| granted(ATTRIBUTES, attribute)).copied().collect())
     }
 
     /// What a system administrator may do in a lab that they are no member of.
     pub fn of_break_glass() -> Self {
-        Self(vec![Permission::Read])
+        Self(BREAK_GLASS.to_vec())
     }
 
     /// Whether the caller has the permission.
     pub fn allow(&self, permission: Permission) -> bool {
         self.0.contains(&permission)
     }
+}
+
+fn granted(table: &'static [(&str, &[Permission])], name: &str) -> &'static [Permission] {
+    table.iter().find(|(known, _)| *known == name).map_or(&[], |(_, permissions)| permissions)
 }
 
 #[cfg(test)]
