@@ -95,40 +95,60 @@ pub struct Verification {
     /// Whether every event is there and as it was written.
     pub valid: bool,
     /// How many events there are.
-    pub events: usize,
+    pub events: u32,
     /// The version at which the chain breaks.
     pub broken_at: Option<u32>,
     /// How it breaks.
     pub fault: Option<&'static str>,
 }
 
-/// Walks along the events of a case, in order; `last_hash` is the one that the case itself remembers.
-pub fn verify(case_id: CaseId, events: &[Event], last_hash: Option<&str>) -> Result<Verification, Error> {
-    let broken = |version, fault| Verification {
-        case_id,
-        valid: false,
-        events: events.len(),
-        broken_at: Some(version),
-        fault: Some(fault),
-    };
-    let mut previous: Option<&str> = None;
-    for (expected, event) in (1u32..).zip(events) {
-        if event.version != expected {
-            return Ok(broken(expected, "The event of this version is missing."));
+/// A walk along the events of a case, some at a time, in order.
+#[derive(Default)]
+pub struct Walk {
+    events: u32,
+    last_hash: Option<String>,
+    first_break: Option<(u32, &'static str)>,
+}
+
+impl Walk {
+    /// Looks at the next events.
+    pub fn along(&mut self, events: &[Event]) -> Result<(), Error> {
+        for event in events {
+            self.events = self.events.saturating_add(1);
+            if self.first_break.is_none() {
+                self.first_break = self.fault_of(event)?.map(|fault| (self.events, fault));
+            }
+            self.last_hash = Some(event.hash.clone());
         }
-        if event.previous_hash.as_deref() != previous {
-            return Ok(broken(expected, "The event does not follow the one before it."));
-        }
-        if event.computed_hash()? != event.hash {
-            return Ok(broken(expected, "The event is not as it was written."));
-        }
-        previous = Some(&event.hash);
+        Ok(())
     }
-    if previous != last_hash {
-        let next = u32::try_from(events.len()).unwrap_or(u32::MAX).saturating_add(1);
-        return Ok(broken(next, "The case remembers another last event."));
+
+    fn fault_of(&self, event: &Event) -> Result<Option<&'static str>, Error> {
+        Ok(if event.version != self.events {
+            Some("The event of this version is missing.")
+        } else if event.previous_hash != self.last_hash {
+            Some("The event does not follow the one before it.")
+        } else if event.computed_hash()? != event.hash {
+            Some("The event is not as it was written.")
+        } else {
+            None
+        })
     }
-    Ok(Verification { case_id, valid: true, events: events.len(), broken_at: None, fault: None })
+
+    /// What the walk found, after the last event; `last_hash` is the one that the case itself remembers.
+    pub fn end(self, case_id: CaseId, last_hash: Option<&str>) -> Verification {
+        let forgotten = self.last_hash.as_deref() != last_hash;
+        let forgotten =
+            forgotten.then(|| (self.events.saturating_add(1), "The case remembers another last event."));
+        let broken = self.first_break.or(forgotten);
+        Verification {
+            case_id,
+            valid: broken.is_none(),
+            events: self.events,
+            broken_at: broken.map(|(version, _)| version),
+            fault: broken.map(|(_, fault)| fault),
+        }
+    }
 }
 
 /// Fields that every change touches; the event says the same elsewhere.
@@ -187,7 +207,9 @@ mod tests {
     }
 
     fn verified(events: &[Event], last: &Event) -> Verification {
-        verify(CaseId::new(7).unwrap(), events, Some(&last.hash)).unwrap()
+        let mut walk = Walk::default();
+        events.iter().for_each(|event| walk.along(std::slice::from_ref(event)).unwrap());
+        walk.end(CaseId::new(7).unwrap(), Some(&last.hash))
     }
 
     #[test]

@@ -110,6 +110,12 @@ pub(crate) fn ordered(at: &str, id: u64) -> String {
 /// Follows every date, timestamp and id in text order.
 pub(crate) const PAST_ALL: &str = "~";
 
+/// Comes before every date, timestamp and id in text order. (A key must not be empty, in a condition either.)
+pub(crate) const BEFORE_ALL: &str = "0";
+
+/// The last version that the sort keys of events have room for.
+pub(crate) const MAX_VERSION: u32 = 999_999;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,13 +31,18 @@ impl PageRequest {
 
     /// The same for lists whose pages have no numbers.
     pub(crate) fn read_behind_cursor(query: &mut Query, paging: &PagingConfig) -> Self {
-        let limit = query.number("limit", 1..=paging.max_size);
+        let limit = Self::read_limit_of(query, paging);
         let per_page = query.number("per_page", 1..=paging.max_size);
         let cursor = query.text("cursor");
         if limit.is_some() && per_page.is_some() && limit != per_page {
             query.fault("per_page", "differs from limit; give one of them");
         }
         Self { per_page: limit.or(per_page).unwrap_or(paging.default_size), cursor, page: None }
+    }
+
+    /// Takes `limit` alone.
+    pub(crate) fn read_limit_of(query: &mut Query, paging: &PagingConfig) -> Option<u32> {
+        query.number("limit", 1..=paging.max_size)
     }
 
     /// Whether the request names its page by number.

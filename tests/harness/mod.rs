@@ -9,6 +9,7 @@ pub(crate) mod reply;
 pub(crate) mod service;
 pub(crate) mod spec;
 pub(crate) mod stack;
+mod strictness;
 pub(crate) mod sts;
 
 pub(crate) use reply::Reply;

@@ -20,6 +20,8 @@ use hyper_util::{
 use local::server::Server;
 use serde_json::Value;
 
+use super::strictness;
+
 type Bytes = axum::body::Bytes;
 
 /// What happens to a call.
@@ -29,6 +31,8 @@ pub(crate) enum Fate {
     Pass,
     /// It is answered without being passed on.
     Answer(u16, String),
+    /// It is sent to where it would have been passed on.
+    Redirect,
     /// It is passed on, and its answer is lost.
     LoseAnswer,
     /// It is passed on after this time.
@@ -133,7 +137,10 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let mut body = body.collect().await.unwrap().to_bytes();
     shared.calls.lock().unwrap().push(name.clone());
     let rule = shared.rule.lock().unwrap().clone();
-    let fate = rule(&name, &body);
+    let fate = match strictness::refusal(&name, &body) {
+        Some(refusal) => Fate::Answer(400, refusal),
+        None => rule(&name, &body),
+    };
     match fate {
         Fate::Answer(status, body) => {
             let content_type = if body.starts_with('{') { "application/x-amz-json-1.0" } else { "text/html" };
@@ -142,6 +149,11 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
                 .header("content-type", content_type)
                 .body(body.into())
                 .unwrap();
+        }
+        Fate::Redirect => {
+            let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+            let location = format!("{}{path}", shared.target);
+            return Response::builder().status(307).header("location", location).body(Body::empty()).unwrap();
         }
         Fate::Slow(time) => tokio::time::sleep(time).await,
         Fate::Hang => std::future::pending().await,

@@ -263,7 +263,8 @@ async fn each_operation_takes_no_more_round_trips_than_it_needs() {
             &["BatchGetItem", "UpdateItem", "TransactWriteItems"][..],
         ),
         ("GET", "/api/v1/cases/1", None, &["GetItem", "PutItem"]),
-        ("GET", "/api/v1/cases", None, &["PutItem", "Query"]),
+        // The second is for the total, at the same time.
+        ("GET", "/api/v1/cases", None, &["PutItem", "Query", "Query"]),
         ("PUT", "/api/v1/cases/1", Some(json!({"notes": "x"})), &["BatchGetItem", "TransactWriteItems"]),
         (
             "PATCH",

@@ -155,6 +155,17 @@ async fn a_change_that_is_not_to_be_seen_yet_is_waited_for() {
 }
 
 #[tokio::test]
+async fn the_cursor_of_a_list_has_another_name_here() {
+    let service = Service::start().await;
+    for name in ["cursor", "per_page", "page"] {
+        let path = format!("/api/v1/cases/changes?{name}=1");
+        let reply = service.as_user("viewer", "GET", &path).send().await;
+        reply.expect_problem(400, "invalid_parameter");
+        assert_eq!(reply.pointers(), [format!("/query/{name}")]);
+    }
+}
+
+#[tokio::test]
 async fn a_cursor_of_another_lab_or_of_a_list_is_refused() {
     let service = Service::start().await;
     service.create("northgate", json!({"procedure_type": "Crown"})).await;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 use futures_util::{StreamExt, stream};
+use jiff::{ToSpan, civil::Date};
 use serde_json::{Value, json};
 
 use crate::harness::{Service, today};
@@ -155,7 +156,7 @@ const FILTERS: [(&str, &[&str]); 16] = [
     ("due_from", &["2026-07-01", "2027-12-01"]),
     ("due_to", &["2026-07-01", "2026-01-01"]),
     ("created_from", &["2026-06-15"]),
-    ("created_to", &["2026-03-31"]),
+    ("created_to", &["2026-03-31", "2026-06-14"]),
     ("overdue", &["true", "false"]),
     ("q", &["lima", "LIMA%20ana", "%C3%96st", "teeth", "RIVERSIDE-", "-42"]),
     ("sort", &["created_at", "due_date", "updated_at"]),
@@ -189,6 +190,12 @@ async fn every_filter_and_order_finds_what_a_look_at_each_case_finds() {
             for case in &found {
                 assert_eq!(*case, model[&lab][case["id"].as_u64().unwrap() as usize - 1]);
             }
+        }
+    }
+    // A span that ends before it begins holds nothing.
+    for span in ["due_from=2026-07-02&due_to=2026-07-01", "created_from=2026-07-02&created_to=2026-07-01"] {
+        for sort in ["created_at", "due_date", "updated_at"] {
+            assert_eq!(walk(&service, "admin", &format!("{span}&sort={sort}")).await, [Value::Null; 0]);
         }
     }
     pages_by_number(&service, &model).await;
@@ -277,6 +284,11 @@ async fn board(service: &Service, model: &Model) {
     assert_eq!(board["open"], count(&open));
     assert_eq!(board["overdue"], count(&|case| passes(case, &[("overdue", "true")], "")));
     assert_eq!(board["due_today"], count(&|case| open(case) && case["due_date"] == today()));
+    let first: Date = today().parse().unwrap();
+    let in_7_days = (first + 7.days()).to_string();
+    let soon =
+        |case: &Value| case["due_date"].as_str().is_some_and(|due| *due >= *today() && *due <= *in_7_days);
+    assert_eq!(board["due_in_7_days"], count(&|case| open(case) && soon(case)));
     assert_eq!(board["rush"], count(&|case| open(case) && case["rush_order"] == true));
     let assigned: usize = board["by_assignee"]
         .as_array()

@@ -22,7 +22,7 @@ async fn with_history(deleted: bool) -> Service {
 
 async fn history(service: &Service, query: &str) -> Value {
     let path = format!("/api/v1/cases/1/history{query}");
-    let reply = service.as_user("viewer", "GET", &path).send().await;
+    let reply = service.as_user("admin", "GET", &path).send().await;
     assert_eq!(reply.header("cache-control"), Some("no-store"));
     reply.expect(200)
 }
@@ -88,7 +88,7 @@ async fn a_long_history_is_read_page_by_page() {
 }
 
 async fn verification(service: &Service) -> Value {
-    service.as_user("viewer", "GET", "/api/v1/cases/1/history/verify").send().await.expect(200)
+    service.as_user("admin", "GET", "/api/v1/cases/1/history/verify").send().await.expect(200)
 }
 
 #[tokio::test]
@@ -101,6 +101,35 @@ async fn an_untouched_history_verifies_also_after_the_case_was_deleted() {
         let page = history(&service, "").await;
         assert_eq!(page["events"].as_array().unwrap().len(), events);
     }
+}
+
+#[tokio::test]
+async fn the_history_of_a_deleted_case_is_for_those_who_may_see_deleted_cases() {
+    let service = with_history(true).await;
+    for user in ["viewer", "member"] {
+        for path in ["/api/v1/cases/1/history", "/api/v1/cases/1/history/verify"] {
+            let reply = service.as_user(user, "GET", path).send().await;
+            reply.expect_problem(404, "case_not_found");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_verifies_while_the_case_is_being_changed() {
+    let service = with_history(false).await;
+    let change = async {
+        for number in 0..40 {
+            let notes = json!({"notes": format!("note {number}")});
+            service.as_user("admin", "PUT", "/api/v1/cases/1").json(notes).send().await.expect(200);
+        }
+    };
+    let verify = async {
+        for _ in 0..40 {
+            let found = verification(&service).await;
+            assert_eq!(found["valid"], true, "{found}");
+        }
+    };
+    tokio::join!(change, verify);
 }
 
 #[tokio::test]

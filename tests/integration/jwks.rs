@@ -138,7 +138,7 @@ fn troubles() -> [Fate; 8] {
     [
         Fate::Answer(500, "{}".into()),
         Fate::Answer(404, "<html>Not found</html>".into()),
-        Fate::Answer(302, String::new()),
+        Fate::Redirect,
         Fate::Answer(200, "<html>Sign in</html>".into()),
         Fate::Answer(200, r#"{"keys": "none"}"#.into()),
         Fate::Answer(200, format!("{{\"keys\":[\"{}\"]}}", "x".repeat(10_000_000))),

@@ -12,7 +12,7 @@ use super::{Case, CaseId, Cases, item::from_item, transaction::last_change};
 use crate::{
     cursor::CursorKey,
     error::Error,
-    http::{Query as Parameters, Request},
+    http::{ENOUGH, Query as Parameters, Request, size_in_answer},
     keys,
     page::PageRequest,
     table::{Consistency, Query},
@@ -79,7 +79,8 @@ impl Cases<'_> {
     pub async fn changes(&self, request: &Request) -> Result<ChangePage, Error> {
         let mut query = Parameters::of(request);
         let since = query.text("since");
-        let limit = PageRequest::read_behind_cursor(&mut query, &self.services.paging).per_page as usize;
+        let paging = &self.services.paging;
+        let limit = PageRequest::read_limit_of(&mut query, paging).unwrap_or(paging.default_size) as usize;
         query.finish()?;
         let list = format!("changes of {}", self.lab.lab_id());
         let newest = self.newest().await?;
@@ -93,10 +94,16 @@ impl Cases<'_> {
         };
         let entries = self.entries(&seen, &newest, limit).await?;
         let states = self.states(&entries).await?;
-        let mut changes = Vec::new();
+        let (mut changes, mut size) = (Vec::new(), 0);
         for (shard, entry) in entries {
             match tell(&entry, &states) {
-                Told::Change(change) => changes.push(*change),
+                Told::Change(change) => {
+                    size += size_in_answer(&change);
+                    if size > ENOUGH && !changes.is_empty() {
+                        break;
+                    }
+                    changes.push(*change);
+                }
                 Told::Superseded => {}
                 Told::NotYet => break,
             }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Case, CaseLists, filter::CaseFilter};
 use crate::{
     error::Error,
-    http::{Query, Request},
+    http::{ENOUGH, Query, Request, length_in_json},
     spreadsheet::{Format, Sheet, unwritten},
     validate::choice,
 };
@@ -14,8 +14,6 @@ use crate::{
 const MOST: u32 = 1000;
 /// The cases of a part if the request does not say.
 const USUAL: u32 = 500;
-/// A part that has this many bytes as a JSON string gets no more cases: that is how Lambda hands it over, 6 MB at most.
-const ENOUGH: usize = 3 << 20;
 /// How many cases are read and written before the size is looked at; the largest are about 60 KB each.
 const STEP: usize = 25;
 
@@ -85,14 +83,14 @@ impl CaseLists<'_> {
         // Only the first part has the names, so that the parts make one file.
         let mut writer = Writer::new(format, cursor.is_none())?;
         let mut shown = Vec::new();
-        while let Some(cases) = selection.next(STEP).await? {
+        while let Some(cases) = selection.next(STEP, usize::MAX).await? {
             cases.iter().try_for_each(|case| writer.write(case))?;
             shown.extend(cases);
             if writer.length >= ENOUGH {
                 break;
             }
         }
-        self.record(&shown).await?;
+        self.record(&filter, &shown).await?;
         Ok(Export { format, body: writer.finish()?, next_cursor: self.cursor(&filter, &selection) })
     }
 }
@@ -128,12 +126,12 @@ impl Writer {
                 };
                 let cells: Vec<String> = COLUMNS.iter().map(|name| cell(&members, name)).collect();
                 // CSV doubles a quote before JSON escapes both.
-                self.length += cells.iter().map(|cell| 2 * length_in_json(cell)).sum::<usize>();
+                self.length += cells.iter().map(|cell| 2 * length_in_json(cell.as_bytes())).sum::<usize>();
                 sheet.row(cells)
             }
             Text::Ndjson(text) => {
                 let line = serde_json::to_string(&case.view()).map_err(unwritten)?;
-                self.length += length_in_json(&line);
+                self.length += length_in_json(line.as_bytes());
                 text.push_str(&line);
                 text.push('\n');
                 Ok(())
@@ -147,11 +145,6 @@ impl Writer {
             Text::Ndjson(text) => Ok(text),
         }
     }
-}
-
-/// Bytes, with the backslashes that go in front of some.
-fn length_in_json(text: &str) -> usize {
-    text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t')).count()
 }
 
 /// A member of a case as the text of a cell.

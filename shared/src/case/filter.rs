@@ -44,6 +44,8 @@ pub(super) struct CaseFilter {
     pub statuses: Option<Vec<Status>>,
     /// The due dates that are shown, both ends included.
     due: Option<(Date, Date)>,
+    /// The days of creation that are shown, both ends included.
+    created: Option<(Date, Date)>,
     /// What else a case must be.
     others: Filter,
     /// All of the above with the words of a search, as text: a cursor is good for the same filter only.
@@ -74,18 +76,22 @@ impl CaseFilter {
             let wanted = statuses.unwrap_or_else(|| Status::ALL.to_vec());
             statuses = Some(wanted.into_iter().filter(|status| status.is_open()).collect());
         }
+        let created = span(query, "created_from", "created_to");
         let others = others(query, me);
-        Self { sort, order, deleted, statuses, due, others, canonical }
+        Self { sort, order, deleted, statuses, due, created, others, canonical }
     }
 
     /// Whether it lets every case pass, but for those of other statuses.
     pub(super) fn is_by_status_only(&self) -> bool {
-        self.due.is_none() && self.others.is_empty()
+        self.due.is_none() && self.created.is_none() && self.others.is_empty()
     }
 
     /// Whether no case can pass.
     pub(super) fn is_contradictory(&self) -> bool {
-        self.statuses.as_ref().is_some_and(Vec::is_empty) || self.due.is_some_and(|(from, to)| from > to)
+        let ends_before_it_begins = |span: Option<(Date, Date)>| span.is_some_and(|(from, to)| from > to);
+        self.statuses.as_ref().is_some_and(Vec::is_empty)
+            || ends_before_it_begins(self.due)
+            || ends_before_it_begins(self.created)
     }
 
     /// Where a lab's cases are found in the wanted order, when the first `offset` of them are passed over.
@@ -106,19 +112,21 @@ impl CaseFilter {
 
     /// The first and the last position that a case can have in a source.
     pub(super) fn bounds(&self, source: Index) -> (String, String) {
-        match source {
-            Index::Table | Index::ByCase => (String::new(), keys::PAST_ALL.to_owned()),
-            Index::ByUpdate => (String::new(), keys::PAST_ALL.to_owned()),
-            Index::ByStatus(_) => match self.due {
-                None => (String::new(), keys::PAST_ALL.to_owned()),
-                Some((from, to)) => (from.to_string(), keys::ordered(&to.to_string(), super::CaseId::MAX)),
-            },
+        match (source, self.due) {
+            (Index::ByStatus(_), Some((from, to))) => {
+                (from.to_string(), keys::ordered(&to.to_string(), super::CaseId::MAX))
+            }
+            _ => (keys::BEFORE_ALL.to_owned(), keys::PAST_ALL.to_owned()),
         }
     }
 
     /// What the items of a source must be besides.
     pub(super) fn conditions(&self, source: Index) -> Filter {
         let mut filter = self.others.clone();
+        if let Some((from, to)) = self.created {
+            // `~` follows every character of a timestamp.
+            filter.between("created_at", text(from.to_string()), text(format!("{to}T~")));
+        }
         if matches!(source, Index::ByStatus(_)) {
             return filter;
         }
@@ -154,10 +162,6 @@ fn others(query: &mut Query, me: &Subject) -> Filter {
     }
     if let Some(rush) = query.boolean("rush_order") {
         filter.equals("rush_order", boolean(rush));
-    }
-    if let Some((from, to)) = span(query, "created_from", "created_to") {
-        // `~` follows every character of a timestamp.
-        filter.between("created_at", text(from.to_string()), text(format!("{to}T~")));
     }
     if let Some(words) = query.checked("q", search) {
         for word in words {

@@ -7,6 +7,7 @@ use crate::{
     error::Error,
     keys,
     table::{Item, key, number, text},
+    time::Timestamp,
 };
 
 /// The hash of the newest event, which the next one follows.
@@ -48,6 +49,12 @@ pub(super) fn deleted(case: &Case, last_event_hash: &str, expires_at: i64) -> Re
     item.insert("expires_at".to_owned(), number(expires_at));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
     Ok(item)
+}
+
+/// Whether an item's time is over. DynamoDB may take days to remove it.
+pub(super) fn is_expired(item: &Item) -> bool {
+    let end = item.get("expires_at").and_then(|end| end.as_n().ok()?.parse::<i64>().ok());
+    end.is_some_and(|end| end <= Timestamp::now().epoch_seconds())
 }
 
 /// What a case is searched by, in lower case.

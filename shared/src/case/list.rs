@@ -1,6 +1,6 @@
 //! Lists of cases: filtered, ordered, a page at a time, of one lab or of several merged.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures_util::future::try_join_all;
 use serde::{Serialize, Serializer};
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cursor::CursorKey,
     error::Error,
-    http::{Query, Request},
+    http::{ENOUGH, Query, Request, size_in_answer},
     keys,
     lab::{LabId, LabScope, Labs, Permission},
     page::{PageRequest, Pagination},
@@ -59,12 +59,16 @@ impl<'a> CaseLists<'a> {
         query.finish()?;
         let select = self.select(&filter, page.cursor.as_deref(), page.offset(), page.per_page as usize);
         // The total follows from the statistics, where only the status is asked for.
-        let counted = page.is_by_number() && !filter.deleted && filter.is_by_status_only();
+        let counted = page.cursor.is_none() && !filter.deleted && filter.is_by_status_only();
         let (mut selection, total) = tokio::try_join!(select, async {
             if counted { self.count(&filter).await.map(Some) } else { Ok(None) }
         })?;
-        let cases = selection.next(usize::MAX).await?.unwrap_or_default();
-        self.record(&cases).await?;
+        let cases = selection.next(usize::MAX, ENOUGH).await?.unwrap_or_default();
+        if page.is_by_number() && !selection.entries.is_empty() {
+            let detail = "makes a page that is too large for an answer: ask for fewer cases";
+            return Err(Error::parameter("/query/per_page", detail));
+        }
+        self.record(&filter, &cases).await?;
         let pagination = Pagination::new(&page, self.cursor(&filter, &selection), total);
         Ok(CasePage { cases, pagination })
     }
@@ -77,25 +81,28 @@ impl<'a> CaseLists<'a> {
         offset: usize,
         size: usize,
     ) -> Result<Selection<'_>, Error> {
-        if filter.deleted {
-            for lab in self.labs.scopes() {
-                lab.require_permission(Permission::Restore)?;
-            }
-        }
+        let scopes = self.scopes(filter)?;
         let mut positions = self.open(filter, cursor)?;
         if filter.is_contradictory() {
             return Ok(Selection::default());
         }
         let wanted = offset + size + 1;
-        let stretches = try_join_all(self.labs.scopes().iter().map(|lab| {
+        let stretches = try_join_all(scopes.iter().map(|lab| {
             let position = positions.get(&lab.lab_id().get()).cloned();
             async move { Stream { lab, filter, offset }.next(position.as_deref(), wanted).await }
         }))
         .await?;
-        let mut heads: Vec<(&LabScope, Stretch)> = self.labs.scopes().iter().zip(stretches).collect();
+        let mut heads: Vec<(&LabScope, Stretch)> = scopes.into_iter().zip(stretches).collect();
         let mut entries = VecDeque::new();
         for place in 0..offset + size {
-            let Some(next) = first(&heads, filter.order) else { break };
+            let next = first(&heads, filter.order);
+            if next.is_none() && place < offset && heads.iter().any(|(_, head)| head.complete_to.is_some()) {
+                return Err(Error::parameter(
+                    "/query/page",
+                    "leads too far for these filters: use the cursor",
+                ));
+            }
+            let Some(next) = next else { break };
             let (lab, stretch) = &mut heads[next];
             let Some(entry) = stretch.entries.pop_front() else { break };
             if place < offset {
@@ -121,13 +128,27 @@ impl<'a> CaseLists<'a> {
         Some(self.cursors().seal(&self.list_name(filter), position.as_bytes()))
     }
 
+    /// The labs that are looked into: for deleted cases, those in which the caller may see such.
+    fn scopes(&self, filter: &CaseFilter) -> Result<Vec<&'a LabScope>, Error> {
+        let all = self.labs.scopes().iter();
+        let scopes: Vec<_> = all.filter(|lab| !filter.deleted || lab.allows(Permission::Restore)).collect();
+        if scopes.is_empty() {
+            self.labs.first().require_permission(Permission::Restore)?;
+        }
+        Ok(scopes)
+    }
+
     /// Puts on record, in each lab that was looked into, which of its cases are shown.
-    pub(super) async fn record<'c>(&self, cases: impl IntoIterator<Item = &'c Case>) -> Result<(), Error> {
+    pub(super) async fn record<'c>(
+        &self,
+        filter: &CaseFilter,
+        cases: impl IntoIterator<Item = &'c Case>,
+    ) -> Result<(), Error> {
         let mut shown: BTreeMap<LabId, Vec<CaseId>> = BTreeMap::new();
         for case in cases {
             shown.entry(case.lab_id).or_default().push(case.id);
         }
-        let records = self.labs.scopes().iter().map(|lab| {
+        let records = self.scopes(filter)?.into_iter().map(|lab| {
             let ids = shown.remove(&lab.lab_id()).unwrap_or_default();
             async move { lab.recorder().granted(ids).await }
         });
@@ -180,16 +201,27 @@ pub(super) struct Selection<'a> {
 }
 
 impl Selection<'_> {
-    /// The next cases, at most `count`; `None` at the end. One that was deleted meanwhile is left out.
-    pub(super) async fn next(&mut self, count: usize) -> Result<Option<Vec<Case>>, Error> {
+    /// The next cases, at most `count`, and no more than fit into `room` bytes of an answer, but one at least; `None` at
+    /// the end. One that was deleted meanwhile is left out.
+    pub(super) async fn next(&mut self, count: usize, room: usize) -> Result<Option<Vec<Case>>, Error> {
         if self.entries.is_empty() {
             return Ok(None);
         }
-        let taken: Vec<_> = self.entries.drain(..count.min(self.entries.len())).collect();
-        for (lab, entry) in &taken {
-            self.positions.insert(lab.lab_id().get(), entry.key.clone());
+        let mut taken: VecDeque<_> = self.entries.drain(..count.min(self.entries.len())).collect();
+        read(&mut taken).await?;
+        let (mut cases, mut size) = (Vec::with_capacity(taken.len()), 0);
+        while let Some((lab, entry)) = taken.pop_front() {
+            size += entry.case.as_ref().map_or(0, |case| size_in_answer(&case.view()));
+            if size > room && !cases.is_empty() {
+                taken.push_front((lab, entry));
+                break;
+            }
+            self.positions.insert(lab.lab_id().get(), entry.key);
+            cases.extend(entry.case.map(|case| *case));
         }
-        whole(taken).await.map(Some)
+        taken.append(&mut self.entries);
+        self.entries = taken;
+        Ok(Some(cases))
     }
 }
 
@@ -211,24 +243,25 @@ fn first(heads: &[(&LabScope, Stretch)], order: Order) -> Option<usize> {
     }
 }
 
-/// The cases of entries.
-async fn whole(entries: Vec<(&LabScope, Entry)>) -> Result<Vec<Case>, Error> {
-    let mut wanted: BTreeMap<LabId, (&LabScope, Vec<String>)> = BTreeMap::new();
+/// Reads the cases of the entries that come without; one that is gone stays away.
+async fn read(entries: &mut VecDeque<(&LabScope, Entry)>) -> Result<(), Error> {
+    // One that moved while the list was made may be in it twice, and can be asked for once only.
+    let mut wanted: BTreeMap<LabId, (&LabScope, BTreeSet<String>)> = BTreeMap::new();
     for (lab, entry) in entries.iter().filter(|(_, entry)| entry.case.is_none()) {
-        wanted.entry(lab.lab_id()).or_insert((lab, Vec::new())).1.push(keys::case(entry.id));
+        wanted.entry(lab.lab_id()).or_insert((lab, BTreeSet::new())).1.insert(keys::case(entry.id));
     }
     let read = wanted.into_values().map(|(lab, sks)| async move {
-        let items = lab.table().get_many(lab.lab_id(), &sks, Consistency::Eventual).await?;
+        let sks: Vec<String> = sks.into_iter().collect();
+        let mut items = lab.table().get_many(lab.lab_id(), &sks, Consistency::Eventual).await?;
+        // An index may know of a case that this read does not see yet.
+        let missing: Vec<String> = sks.into_iter().filter(|sk| !items.contains_key(sk)).collect();
+        items.extend(lab.table().get_many(lab.lab_id(), &missing, Consistency::Strong).await?);
         Ok::<_, Error>((lab.lab_id(), items))
     });
     let mut found: BTreeMap<_, _> = try_join_all(read).await?.into_iter().collect();
-    let mut cases = Vec::with_capacity(entries.len());
-    for (lab, Entry { id, case, .. }) in entries {
-        let mut item = || found.get_mut(&lab.lab_id())?.remove(&keys::case(id));
-        match case {
-            Some(case) => cases.push(*case),
-            None => cases.extend(item().map(from_item).transpose()?),
-        }
+    for (lab, entry) in entries.iter_mut().filter(|(_, entry)| entry.case.is_none()) {
+        let item = found.get_mut(&lab.lab_id()).and_then(|items| items.remove(&keys::case(entry.id)));
+        entry.case = item.map(from_item).transpose()?.map(Box::new);
     }
-    Ok(cases)
+    Ok(())
 }

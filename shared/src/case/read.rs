@@ -4,14 +4,16 @@ use serde::Serialize;
 
 use super::{
     Case, CaseId, Cases,
-    item::{Kept, from_item},
+    item::{Kept, from_item, is_expired},
+    repository::lost_race,
 };
 use crate::{
     cursor::CursorKey,
     error::Error,
-    event::{self, Event, Verification},
+    event::{Event, Verification, Walk},
     http::{Query, Request},
     keys,
+    lab::Permission,
     page::{PageRequest, Pagination},
     table,
 };
@@ -37,7 +39,7 @@ impl Cases<'_> {
         recorded.map(|()| case)
     }
 
-    /// A page of the events of a case, oldest first; also of one that was deleted.
+    /// A page of the events of a case, oldest first; of one that was deleted, for those who may see such cases.
     ///
     /// # Errors
     /// Case not found; invalid parameter; invalid cursor.
@@ -48,7 +50,9 @@ impl Cases<'_> {
         let list = format!("history of {id} of {}", self.lab.lab_id());
         let after = self.open_cursor(&list, &page)?.unwrap_or(0);
         let read = self.events_after(id, after, Some(page.read_limit()));
-        let (read, recorded) = tokio::join!(read, self.lab.recorder().granted(vec![id]));
+        let (seen, read, recorded) =
+            tokio::join!(self.check_seen(id), read, self.lab.recorder().granted(vec![id]));
+        seen?;
         let (mut events, stopped_early) = read?;
         if events.is_empty() && after == 0 {
             return Err(Error::case_not_found());
@@ -62,17 +66,35 @@ impl Cases<'_> {
     /// Walks along all events of a case and tells whether each is there and as it was written.
     ///
     /// # Errors
-    /// Case not found.
+    /// Case not found; unavailable, when there is no time to walk to the end; conflict, when others change the case
+    /// every time.
     pub async fn verify_history(&self, id: CaseId) -> Result<Verification, Error> {
-        let kept = self.get_anywhere(id).await?;
-        let mut events: Vec<Event> = Vec::new();
+        let mut retry = self.lab.retry();
+        let mut kept = self.get_anywhere(id).await?;
         loop {
-            let after = events.last().map_or(0, |event| u64::from(event.version));
-            let (more, stopped_early) = self.events_after(id, after, None).await?;
-            let done = more.is_empty() || !stopped_early;
-            events.extend(more);
-            if done {
-                return event::verify(id, &events, kept.last_event_hash.as_deref());
+            let found = self.walk(id).await?.end(id, kept.last_event_hash.as_deref());
+            if found.valid {
+                return Ok(found);
+            }
+            // An event that was added while this walked is no break.
+            let now = self.get_anywhere(id).await?;
+            if now.case.version == kept.case.version {
+                return Ok(found);
+            }
+            kept = now;
+            lost_race(&mut retry).await?;
+        }
+    }
+
+    async fn walk(&self, id: CaseId) -> Result<Walk, Error> {
+        let (mut walk, mut after) = (Walk::default(), 0);
+        loop {
+            let (events, stopped_early) = self.events_after(id, after, None).await?;
+            walk.along(&events)?;
+            let Some(last) = events.last().filter(|_| stopped_early) else { return Ok(walk) };
+            after = u64::from(last.version);
+            if !self.lab.has_time_left() {
+                return Err(Error::unavailable("The database", "no time left for the rest of a history"));
             }
         }
     }
@@ -86,14 +108,21 @@ impl Cases<'_> {
     /// The case, if it is deleted.
     pub(super) async fn get_deleted(&self, id: CaseId) -> Result<Option<Kept>, Error> {
         let item = self.table().get(self.lab.lab_id(), &keys::deleted(id)).await?;
-        item.map(Kept::from_item).transpose()
+        item.filter(|item| !is_expired(item)).map(Kept::from_item).transpose()
     }
 
+    /// The case, live or, for those who may see such cases, deleted.
     async fn get_anywhere(&self, id: CaseId) -> Result<Kept, Error> {
         match self.table().get(self.lab.lab_id(), &keys::case(id)).await? {
             Some(item) => Kept::from_item(item),
+            None if !self.lab.allows(Permission::Restore) => Err(Error::case_not_found()),
             None => self.get_deleted(id).await?.ok_or_else(Error::case_not_found),
         }
+    }
+
+    /// Whether the caller may see the case: a live one, or a deleted one with the permission for those.
+    async fn check_seen(&self, id: CaseId) -> Result<(), Error> {
+        if self.lab.allows(Permission::Restore) { Ok(()) } else { self.get_kept(id).await.map(|_| ()) }
     }
 
     async fn events_after(
@@ -103,8 +132,10 @@ impl Cases<'_> {
         limit: Option<u32>,
     ) -> Result<(Vec<Event>, bool), Error> {
         let next = u32::try_from(version).unwrap_or(u32::MAX).saturating_add(1);
-        let range =
-            table::Query { limit, ..table::Query::of_table(keys::event(id, next), keys::last_event(id)) };
+        let range = table::Query {
+            limit,
+            ..table::Query::of_table(keys::event(id, next), keys::last_event(id)).consistent()
+        };
         let page = self.table().query(self.lab.lab_id(), range).await?;
         let events = page.items.into_iter().map(from_item).collect::<Result<_, _>>()?;
         Ok((events, page.stopped_at.is_some()))

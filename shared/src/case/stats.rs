@@ -119,7 +119,7 @@ impl Cases<'_> {
     async fn open_cases(&self, status: Status) -> Result<Vec<OpenCase>, Error> {
         let query = Query {
             index: Index::ByStatus(status),
-            from: text(""),
+            from: text(keys::BEFORE_ALL),
             to: text(keys::PAST_ALL),
             order: Order::Ascending,
             filter: None,

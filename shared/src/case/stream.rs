@@ -5,7 +5,11 @@ use std::collections::VecDeque;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 
-use super::{Case, CaseId, filter::CaseFilter, item::from_item};
+use super::{
+    Case, CaseId,
+    filter::CaseFilter,
+    item::{from_item, is_expired},
+};
 use crate::{
     error::Error,
     keys,
@@ -17,6 +21,8 @@ use crate::{
 const FIRST_FILTERED: u32 = 500;
 /// How many megabytes of an index are read for one page. Behind that a page may be shorter than asked for.
 const MAX_CALLS: usize = 40;
+/// How many megabytes of whole cases: no answer has room for more.
+const MAX_TABLE_CALLS: usize = 4;
 
 /// A case in the order of a list.
 pub(super) struct Entry {
@@ -80,12 +86,13 @@ impl Stream<'_> {
                 (false, _) => None,
             };
             let page = self.table().query(self.lab.lab_id(), query.clone()).await?;
-            for item in page.items {
+            for item in page.items.into_iter().filter(|item| !is_expired(item)) {
                 entries.push(entry(source, item)?);
             }
             let Some(stopped_at) = page.stopped_at else { return Ok((entries, None)) };
             let end = place(source, &stopped_at)?;
-            if entries.len() >= wanted || call + 1 == MAX_CALLS {
+            let is_enough = if source == Index::Table { MAX_TABLE_CALLS } else { MAX_CALLS };
+            if entries.len() >= wanted || call + 1 >= is_enough || !self.lab.has_time_left() {
                 return Ok((entries, Some(end)));
             }
             query.start = Some(stopped_at);

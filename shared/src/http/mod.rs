@@ -11,7 +11,7 @@ pub use conditional::{Tags, if_match, ok_or_not_modified};
 pub(crate) use cors::allow_origin;
 pub use cors::{is_preflight, preflight};
 pub use params::{Query, case_id, doctor_id, lab_header, no_query, raw_path, wants_csv};
-pub(crate) use respond::add_standard_headers;
+pub(crate) use respond::{ENOUGH, add_standard_headers, length_in_json, size_in_answer};
 pub use respond::{access_export, catalogue, created, done, export, health, no_content, ok, ok_case};
 
 /// An HTTP request as the gateway delivers it.

@@ -1,5 +1,7 @@
 //! The responses that handlers give, and the headers that all of them carry.
 
+use std::io;
+
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
@@ -14,7 +16,33 @@ use crate::{
 
 /// `Cache-Control` of everything that may hold patient data.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// An answer with this many bytes as a JSON string gets no more cases: that is how Lambda hands it over, 6 MB at most.
+pub(crate) const ENOUGH: usize = 3 << 20;
 const CSV: &str = "text/csv; charset=utf-8";
+
+/// Bytes, with the backslashes that go in front of some in a JSON string.
+pub(crate) fn length_in_json(text: &[u8]) -> usize {
+    text.len() + text.iter().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t')).count()
+}
+
+/// The bytes that a value takes in an answer, as a JSON string.
+pub(crate) fn size_in_answer(value: &impl Serialize) -> usize {
+    struct Counter(usize);
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += length_in_json(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    // Counting does not fail, and what does not serialize has no size.
+    let _ = serde_json::to_writer(&mut counter, value);
+    counter.0
+}
 
 /// 200 with a JSON body.
 pub fn ok(body: &impl Serialize) -> Result {
