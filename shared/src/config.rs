@@ -106,6 +106,10 @@ impl<'a> Env<'a> {
         text.trim_end_matches('/').to_owned()
     }
 
+    fn endpoint(&mut self, name: &str, stage: Stage) -> Option<String> {
+        self.optional(name).map(|text| self.base_url(name, stage, text))
+    }
+
     fn url(&mut self, name: &str, stage: Stage, text: &str, forbidden: &[char]) {
         let rest = match text.split_once("://") {
             Some(("https", rest)) => rest,
@@ -328,8 +332,8 @@ impl Config {
         let stage = common.stage;
         let config = Self {
             common,
-            table: TableConfig::read(&mut env),
-            lab_role: LabRoleConfig::read(&mut env),
+            table: TableConfig::read(&mut env, stage),
+            lab_role: LabRoleConfig::read(&mut env, stage),
             ums: UmsConfig::read(&mut env, stage),
             linkshub_base_url: env
                 .optional("LINKSHUB_BASE_URL")

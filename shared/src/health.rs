@@ -47,7 +47,7 @@ impl ProbeConfig {
         let common = Common::read(&mut env);
         let stage = common.stage;
         let config =
-            Self { common, table: TableConfig::read(&mut env), ums: UmsConfig::read(&mut env, stage) };
+            Self { common, table: TableConfig::read(&mut env, stage), ums: UmsConfig::read(&mut env, stage) };
         env.finish().map(|()| config)
     }
 }

@@ -44,6 +44,13 @@ pub struct Doctor {
     pub is_active: Option<bool>,
 }
 
+impl Doctor {
+    /// Whether new work may be for them; LinksHub need not say.
+    fn takes_part(&self) -> bool {
+        self.is_active != Some(false)
+    }
+}
+
 /// A postal address.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Address {
@@ -83,8 +90,8 @@ pub struct LinksHub {
     breaker: Breaker,
     /// Doctors with an active relation to the lab.
     doctors: Cache<Question, Doctor>,
-    /// Active relations and products.
-    active: Cache<Question, ()>,
+    /// Active products.
+    products: Cache<Question, ()>,
 }
 
 impl LinksHub {
@@ -92,7 +99,7 @@ impl LinksHub {
     /// `base_url` has no trailing slash.
     pub fn new(client: Client, base_url: String, pause: Duration) -> Self {
         let breaker = Breaker::new(NAME, pause);
-        Self { client, base_url, breaker, doctors: Cache::default(), active: Cache::default() }
+        Self { client, base_url, breaker, doctors: Cache::default(), products: Cache::default() }
     }
 
     /// A doctor who has an active relation to the lab; `None` for any other, whether they exist or not.
@@ -105,29 +112,14 @@ impl LinksHub {
         lab: LabId,
         doctor_id: &str,
     ) -> Result<Option<Doctor>, Error> {
-        let path = doctor_path(doctor_id);
-        let key = (lab, path.clone());
-        if let Some(doctor) = self.doctors.get(&key) {
-            return Ok(Some(doctor));
+        match self.doctors.get(&(lab, doctor_id.to_owned())) {
+            Some(doctor) => Ok(Some(doctor)),
+            None => self.ask(self.look_up_doctor(token, lab, doctor_id)).await,
         }
-        let relation = relation_path(doctor_id, lab);
-        let both = async {
-            let doctor = async {
-                let doctor = self.find::<Doctor>(token, &path).await?;
-                is_what_was_asked_for(doctor, |doctor| doctor.doctor_id == doctor_id)
-            };
-            tokio::try_join!(doctor, self.is_related(token, lab, relation))
-        };
-        let (doctor, related) = self.ask(both).await?;
-        let doctor = doctor.filter(|_| related);
-        if let Some(doctor) = &doctor {
-            self.doctors.put(key, doctor.clone(), LIFETIME);
-        }
-        Ok(doctor)
     }
 
-    /// What is wrong with the ids that a case names: an unknown doctor, one without an active relation to the lab, an
-    /// unknown or discontinued product. All are looked up together.
+    /// What is wrong with the ids that a case names: a doctor who is unknown, not active or without an active
+    /// relation to the lab, an unknown or discontinued product. All are looked up together.
     ///
     /// # Errors
     /// Unavailable when LinksHub does not answer properly within 2 s.
@@ -138,24 +130,29 @@ impl LinksHub {
         doctor_id: Option<&str>,
         product_id: Option<&str>,
     ) -> Result<Vec<Fault>, Error> {
-        let unknown = |path: &String| self.active.get(&(lab, path.clone())).is_none();
-        let doctor = doctor_id.map(|id| relation_path(id, lab)).filter(unknown);
-        let product = product_id.map(|id| (id, product_path(id))).filter(|(_, path)| unknown(path));
+        // What is known to be good is not asked for.
+        let known = |id: &str| self.doctors.get(&(lab, id.to_owned()));
+        let doctor = doctor_id.filter(|id| !known(id).is_some_and(|doctor| doctor.takes_part()));
+        let product = product_id.filter(|id| self.products.get(&(lab, (*id).to_owned())).is_none());
         if doctor.is_none() && product.is_none() {
             return Ok(Vec::new());
         }
         let doctor = async {
-            let Some(path) = doctor else { return Ok(true) };
-            self.is_related(token, lab, path).await
+            let Some(id) = doctor else { return Ok(true) };
+            let found = self.look_up_doctor(token, lab, id).await?;
+            Ok(found.is_some_and(|doctor| doctor.takes_part()))
         };
         let product = async {
-            let Some((id, path)) = product else { return Ok(true) };
-            self.is_active_product(token, lab, id, path).await
+            let Some(id) = product else { return Ok(true) };
+            self.is_active_product(token, lab, id).await
         };
         let (doctor, product) = self.ask(async { tokio::try_join!(doctor, product) }).await?;
         let mut faults = Vec::new();
         if !doctor {
-            faults.push(Fault::new("/doctor_id", "is not a doctor with an active relation to this lab"));
+            faults.push(Fault::new(
+                "/doctor_id",
+                "is not an active doctor with an active relation to this lab",
+            ));
         }
         if !product {
             faults.push(Fault::new("/product_id", "is not an active product"));
@@ -163,31 +160,40 @@ impl LinksHub {
         Ok(faults)
     }
 
-    /// Whether there is an active relation at `path`.
-    async fn is_related(&self, token: &AccessToken, lab: LabId, path: String) -> Result<bool, Error> {
-        let found: Option<Relation> = self.find(token, &path).await?;
-        Ok(self.remember(lab, path, found.is_some_and(|relation| relation.is_active)))
+    /// The doctor and their relation to the lab, asked for at the same time.
+    async fn look_up_doctor(
+        &self,
+        token: &AccessToken,
+        lab: LabId,
+        doctor_id: &str,
+    ) -> Result<Option<Doctor>, Error> {
+        let doctor_path = format!("/doctors/{}", segment(doctor_id));
+        let relation_path = format!("{doctor_path}/labs/{lab}/relation");
+        let (doctor, relation) = tokio::try_join!(
+            self.find::<Doctor>(token, &doctor_path),
+            self.find::<Relation>(token, &relation_path),
+        )?;
+        let doctor = is_what_was_asked_for(doctor, |doctor| doctor.doctor_id == doctor_id)?;
+        let doctor = doctor.filter(|_| relation.is_some_and(|relation| relation.is_active));
+        if let Some(doctor) = &doctor {
+            self.doctors.put((lab, doctor_id.to_owned()), doctor.clone(), LIFETIME);
+        }
+        Ok(doctor)
     }
 
-    /// Whether there is an active product at `path`.
     async fn is_active_product(
         &self,
         token: &AccessToken,
         lab: LabId,
         product_id: &str,
-        path: String,
     ) -> Result<bool, Error> {
-        let found = self.find::<Product>(token, &path).await?;
+        let found = self.find::<Product>(token, &format!("/products/{}", segment(product_id))).await?;
         let found = is_what_was_asked_for(found, |product| product.product_id == product_id)?;
-        Ok(self.remember(lab, path, found.is_some_and(|product| product.is_active)))
-    }
-
-    /// Keeps what is active, and passes on whether it is.
-    fn remember(&self, lab: LabId, path: String, is_active: bool) -> bool {
+        let is_active = found.is_some_and(|product| product.is_active);
         if is_active {
-            self.active.put((lab, path), (), LIFETIME);
+            self.products.put((lab, product_id.to_owned()), (), LIFETIME);
         }
-        is_active
+        Ok(is_active)
     }
 
     async fn find<T: DeserializeOwned>(&self, token: &AccessToken, path: &str) -> Result<Option<T>, Error> {
@@ -210,18 +216,6 @@ impl LinksHub {
         };
         self.breaker.ask(in_time).await
     }
-}
-
-fn doctor_path(doctor_id: &str) -> String {
-    format!("/doctors/{}", segment(doctor_id))
-}
-
-fn relation_path(doctor_id: &str, lab: LabId) -> String {
-    format!("{}/labs/{lab}/relation", doctor_path(doctor_id))
-}
-
-fn product_path(product_id: &str) -> String {
-    format!("/products/{}", segment(product_id))
 }
 
 /// Refuses an answer about something else: nobody is shown a doctor whom they did not ask for.

@@ -135,13 +135,29 @@ async fn linkshub_is_asked_once_a_minute_for_what_is_good() {
     }
     let mut calls = service.linkshub_proxy.take_calls();
     calls.sort();
-    assert_eq!(calls, ["/api/v1/doctors/DOC001/labs/123/relation", "/api/v1/products/PROD001"]);
+    let asked =
+        ["/api/v1/doctors/DOC001", "/api/v1/doctors/DOC001/labs/123/relation", "/api/v1/products/PROD001"];
+    assert_eq!(calls, asked);
     let path = "/api/v1/cases/doctor-info/DOC001";
     let first = service.as_user("admin", "GET", path).send().await.expect(200);
     assert_eq!(service.as_user("viewer", "GET", path).send().await.expect(200), first);
-    let mut calls = service.linkshub_proxy.take_calls();
-    calls.sort();
-    assert_eq!(calls, ["/api/v1/doctors/DOC001", "/api/v1/doctors/DOC001/labs/123/relation"]);
+    assert_eq!(service.linkshub_proxy.take_calls(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_doctor_who_is_not_active_gets_no_new_cases_and_is_still_shown() {
+    let service = Service::start().await;
+    service.linkshub.update(|catalogue| {
+        let doctor = catalogue.doctors.iter_mut().find(|doctor| doctor.doctor_id == "DOC001").unwrap();
+        doctor.is_active = false;
+    });
+    let path = "/api/v1/cases/doctor-info/DOC001";
+    let shown = service.as_user("admin", "GET", path).send().await.expect(200);
+    assert_eq!(shown["is_active"], false);
+    let named = json!({"procedure_type": "Crown", "doctor_id": "DOC001"});
+    let reply = service.as_user("admin", "POST", "/api/v1/cases").json(named).send().await;
+    reply.expect_problem(422, "validation_failed");
+    assert_eq!(reply.pointers(), ["/doctor_id"]);
 }
 
 #[tokio::test]

@@ -196,6 +196,23 @@ class Safe(unittest.TestCase):
                     self.assertNotIn(action, {"dynamodb:Scan", "dynamodb:DeleteTable"})
                 self.assertIn(set(references(statement["Resource"])), ({"Table"}, {"EnvironmentKey"}))
 
+    def test_a_look_by_break_glass_raises_an_alarm(self):
+        alarm = SOURCE["Resources"]["BreakGlassAlarm"]["Properties"]
+        self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("LHCMS", "BreakGlass"))
+        self.assertEqual((alarm["Threshold"], alarm["EvaluationPeriods"]), (1, 1))
+
+    def test_who_needs_no_token_reaches_no_lab(self):
+        for name, statement in statements(per_lab=False):
+            if "Table" in set(references(statement["Resource"])) and not SECRETS & set(
+                FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+            ):
+                with self.subTest(name):
+                    self.assertEqual(name, "HealthFunction")
+                    self.assertEqual(statement["Condition"], {
+                        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["0"]},
+                        "Null": {"dynamodb:LeadingKeys": "false"},
+                    })
+
     def test_with_a_role_for_labs_no_function_reaches_the_table_by_itself(self):
         for name, statement in statements(per_lab=True):
             with self.subTest(name):

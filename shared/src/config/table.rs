@@ -1,6 +1,6 @@
 //! Where the table is, and with which identity it is asked.
 
-use super::{Env, Secret};
+use super::{Env, Secret, Stage};
 
 /// Where the table is and with which identity it is asked.
 #[derive(Clone, Debug)]
@@ -21,11 +21,11 @@ pub struct TableConfig {
 
 impl TableConfig {
     /// Reads and checks.
-    pub fn read(env: &mut Env) -> Self {
+    pub fn read(env: &mut Env, stage: Stage) -> Self {
         Self {
             name: env.required("TABLE_NAME"),
             region: env.required("AWS_REGION"),
-            endpoint: env.optional("AWS_ENDPOINT_URL_DYNAMODB"),
+            endpoint: env.endpoint("AWS_ENDPOINT_URL_DYNAMODB", stage),
             access_key_id: env.required("AWS_ACCESS_KEY_ID"),
             secret_access_key: Secret::new(env.required("AWS_SECRET_ACCESS_KEY")),
             session_token: env.optional("AWS_SESSION_TOKEN").map(Secret::new),
@@ -44,7 +44,7 @@ pub struct LabRoleConfig {
 
 impl LabRoleConfig {
     /// Reads and checks.
-    pub fn read(env: &mut Env) -> Option<Self> {
+    pub fn read(env: &mut Env, stage: Stage) -> Option<Self> {
         let arn = env.optional("LAB_ROLE_ARN")?;
         if !arn.starts_with("arn:") || !arn.contains(":role/") {
             env.fault(
@@ -52,6 +52,6 @@ impl LabRoleConfig {
                 "must be the ARN of a role, such as arn:aws:iam::111122223333:role/lhcms-lab",
             );
         }
-        Some(Self { arn, endpoint: env.optional("AWS_ENDPOINT_URL_STS") })
+        Some(Self { arn, endpoint: env.endpoint("AWS_ENDPOINT_URL_STS", stage) })
     }
 }

@@ -14,6 +14,10 @@ const GOOD: &[(&str, &str)] = &[
     ("CORS_ORIGINS", "https://app.example.com, https://lab.example.com"),
 ];
 
+/// With an `UMS_JWKS_URL`.
+const OF_A_PROVIDER: &[(&str, &str)] =
+    &[("JWT_SECRET_KEY", ""), ("JWT_ISSUER", "https://id.example.com"), ("JWT_AUDIENCE", "lhcms")];
+
 fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let lookup = |name: &str| {
         changes.iter().chain(GOOD).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
@@ -36,6 +40,9 @@ fn all_faults_are_listed_at_once() {
         ("TABLE_NAME", ""),
         ("JWT_SECRET_KEY", "short"),
         ("CORS_ORIGINS", "*"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000"),
+        ("LAB_ROLE_ARN", "lhcms-lab"),
+        ("AWS_ENDPOINT_URL_STS", "http://localhost:8001"),
         ("UMS_BASE_URL", "http://ums.example.com"),
         ("LINKSHUB_BASE_URL", "linkshub"),
         ("MAX_PAGE_SIZE", "many"),
@@ -45,10 +52,13 @@ fn all_faults_are_listed_at_once() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the configuration has 8 fault(s):\
+        "the configuration has 11 fault(s):\
          \n  LOG_LEVEL: must be error, warn, info or debug\
          \n  CORS_ORIGINS: must list exact origins outside the dev stage, not *\
          \n  TABLE_NAME: is required\
+         \n  AWS_ENDPOINT_URL_DYNAMODB: must be an https:// URL outside the dev stage\
+         \n  LAB_ROLE_ARN: must be the ARN of a role, such as arn:aws:iam::111122223333:role/lhcms-lab\
+         \n  AWS_ENDPOINT_URL_STS: must be an https:// URL outside the dev stage\
          \n  UMS_BASE_URL: must be an https:// URL outside the dev stage\
          \n  LINKSHUB_BASE_URL: must be a URL such as https://ums.example.com\
          \n  JWT_SECRET_KEY: must be at least 32 bytes outside the dev stage\
@@ -73,13 +83,29 @@ fn a_secret_does_not_show_itself() {
 fn tokens_are_verified_with_a_secret_or_with_the_keys_behind_a_url() {
     assert!(matches!(read(&[]).unwrap().token.keys, KeyConfig::Secret(_)));
     let url = "https://id.example.com/keys?policy=lhcms";
-    let config = read(&[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", url)]).unwrap();
+    let config = read(&[&[("UMS_JWKS_URL", url)], OF_A_PROVIDER].concat()).unwrap();
     assert!(matches!(config.token.keys, KeyConfig::Url(jwks) if jwks.url == url));
 }
 
 #[test]
+fn the_tokens_of_a_provider_must_be_for_this_api() {
+    let changes =
+        [("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", "https://id.example.com/keys"), ("JWT_ISSUER", " ")];
+    let error = read(&changes).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the configuration has 2 fault(s):\
+         \n  JWT_ISSUER: is required with UMS_JWKS_URL outside the dev stage\
+         \n  JWT_AUDIENCE: is required with UMS_JWKS_URL outside the dev stage"
+    );
+}
+
+#[test]
 fn it_must_be_clear_what_tokens_are_verified_with() {
-    let fault = |changes: &[(&str, &str)]| read(changes).unwrap_err().to_string();
+    let fault = |changes: &[(&str, &str)]| {
+        let changes = [changes, &OF_A_PROVIDER[1..]].concat();
+        read(&changes).unwrap_err().to_string()
+    };
     for (changes, expected) in [
         (&[("JWT_SECRET_KEY", " ")][..], "JWT_SECRET_KEY: is required, unless UMS_JWKS_URL is set"),
         (

@@ -45,11 +45,20 @@ impl JwksConfig {
 impl TokenConfig {
     /// Reads and checks.
     pub fn read(env: &mut Env, stage: Stage) -> Self {
-        Self {
+        let config = Self {
             keys: KeyConfig::read(env, stage),
             issuer: env.optional("JWT_ISSUER"),
             audience: env.optional("JWT_AUDIENCE"),
+        };
+        // A provider signs for all its applications with the same keys, and tokens of other kinds besides.
+        if stage != Stage::Dev && matches!(config.keys, KeyConfig::Url(_)) {
+            for (name, value) in [("JWT_ISSUER", &config.issuer), ("JWT_AUDIENCE", &config.audience)] {
+                if value.is_none() {
+                    env.fault(name, "is required with UMS_JWKS_URL outside the dev stage");
+                }
+            }
         }
+        config
     }
 }
 

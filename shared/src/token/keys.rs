@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, SystemTime},
 };
 
 use jsonwebtoken::{Algorithm, Header};
@@ -59,12 +59,13 @@ pub(super) struct Published {
     turn: tokio::sync::Mutex<()>,
 }
 
-/// The last keys that were fetched, also when a later fetch failed.
+/// The last keys that were fetched, also when a later fetch failed. Times are of the wall clock: a monotonic one may stand
+/// still while Lambda has an instance frozen.
 #[derive(Clone, Default)]
 struct Held {
     keys: Option<Arc<KeySet>>,
-    fetched: Option<Instant>,
-    tried: Option<Instant>,
+    fetched: Option<SystemTime>,
+    tried: Option<SystemTime>,
 }
 
 impl Published {
@@ -96,7 +97,7 @@ impl Published {
             return Ok(());
         }
         // Noted before the answer is there, so that a request that gives up meanwhile counts as a try.
-        self.change(|held| held.tried = Some(Instant::now()));
+        self.change(|held| held.tried = Some(SystemTime::now()));
         let fetched = tokio::time::timeout(FETCH_TIMEOUT, self.fetch()).await;
         let keys = fetched.unwrap_or_else(|_| Err(format!("no answer within {FETCH_TIMEOUT:?}")))?;
         self.change(|held| {
@@ -123,8 +124,9 @@ impl Published {
     }
 }
 
-fn is_within(moment: Option<Instant>, time: Duration) -> bool {
-    moment.is_some_and(|moment| moment.elapsed() < time)
+/// A moment in the future, by a clock that was set back, is not within any time.
+fn is_within(moment: Option<SystemTime>, time: Duration) -> bool {
+    moment.and_then(|moment| moment.elapsed().ok()).is_some_and(|elapsed| elapsed < time)
 }
 
 fn unavailable(cause: String) -> Error {
