@@ -36,6 +36,7 @@ mod integration {
     mod rate;
     mod remakes;
     mod restore;
+    mod sizes;
     mod storm;
     mod tenancy;
     mod validation;

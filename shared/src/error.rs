@@ -174,6 +174,9 @@ impl fmt::Debug for Error {
     }
 }
 
+/// The most faults of a request that are named: a body has room for a hundred thousand, and an answer has not.
+pub(crate) const MAX_FAULTS: usize = 100;
+
 /// Seconds after which a client may try again when a dependency failed.
 pub(crate) const RETRY_AFTER_SECONDS: u16 = 2;
 
@@ -195,7 +198,8 @@ impl Error {
     }
 
     /// The body breaks the rules: all faults at once.
-    pub fn validation(faults: Vec<Fault>) -> Self {
+    pub fn validation(mut faults: Vec<Fault>) -> Self {
+        faults.truncate(MAX_FAULTS);
         let mut error = Self::new(Code::ValidationFailed, "The body has fields that cannot be accepted.");
         error.0.faults = faults;
         error
@@ -207,7 +211,8 @@ impl Error {
     }
 
     /// Several parameters outside the body are wrong.
-    pub fn parameters(faults: Vec<Fault>) -> Self {
+    pub fn parameters(mut faults: Vec<Fault>) -> Self {
+        faults.truncate(MAX_FAULTS);
         let mut error =
             Self::new(Code::InvalidParameter, "The request has parameters that cannot be accepted.");
         error.0.faults = faults;

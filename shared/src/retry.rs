@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// How long after its start a request goes on trying. With what one attempt may take (2 s for all of an operation's
-/// sends), it is answered before the function's time-out of 10 s.
-pub(crate) const BUDGET: Duration = Duration::from_secs(5);
+/// How long after its start a request goes on trying. A last attempt, begun just before, may take a read and a write of 2 s
+/// each (all sends of an operation to DynamoDB) and the 2 s of LinksHub between them: it is answered before the function's
+/// time-out of 10 s.
+pub(crate) const BUDGET: Duration = Duration::from_millis(3500);
 /// The longest first pause and the longest of all, in milliseconds.
 const PAUSES: (u64, u64) = (10, 320);
 

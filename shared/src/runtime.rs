@@ -20,11 +20,10 @@ use crate::{
     error::Error,
     health::{Probe, ProbeConfig},
     http::{self, Request, Response, add_standard_headers, allow_origin},
-    lab::{LabId, LabScope, Labs},
+    lab::{LabScope, Labs},
     rate::Standing,
     services::Services,
-    telemetry::{self, Failure, Line},
-    token::Subject,
+    telemetry::{self, Failure, Line, Seen},
 };
 
 /// What a handler behind a login is given: the proof of what its request may reach.
@@ -33,14 +32,8 @@ pub trait Scope: Sized + Send + Sync + 'static {
     fn open(
         services: Arc<Services>,
         request: &Request,
-        request_id: &str,
+        seen: &Seen,
     ) -> impl Future<Output = Result<Self, Error>> + Send;
-
-    /// The lab, for the request line, if it is one.
-    fn lab_id(&self) -> Option<LabId>;
-
-    /// The caller.
-    fn user_id(&self) -> &Subject;
 
     /// Where the caller stands with the limits of requests.
     fn standing(&self) -> Option<Standing>;
@@ -50,16 +43,8 @@ pub trait Scope: Sized + Send + Sync + 'static {
 }
 
 impl Scope for LabScope {
-    async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
-        LabScope::open(services, request, request_id).await
-    }
-
-    fn lab_id(&self) -> Option<LabId> {
-        Some(LabScope::lab_id(self))
-    }
-
-    fn user_id(&self) -> &Subject {
-        LabScope::user_id(self)
+    async fn open(services: Arc<Services>, request: &Request, seen: &Seen) -> Result<Self, Error> {
+        LabScope::open(services, request, seen).await
     }
 
     fn standing(&self) -> Option<Standing> {
@@ -72,16 +57,8 @@ impl Scope for LabScope {
 }
 
 impl Scope for Labs {
-    async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
-        Labs::open(services, request, request_id).await
-    }
-
-    fn lab_id(&self) -> Option<LabId> {
-        if self.is_all() { None } else { Some(self.first().lab_id()) }
-    }
-
-    fn user_id(&self) -> &Subject {
-        self.first().user_id()
+    async fn open(services: Arc<Services>, request: &Request, seen: &Seen) -> Result<Self, Error> {
+        Labs::open(services, request, seen).await
     }
 
     fn standing(&self) -> Option<Standing> {
@@ -165,15 +142,14 @@ where
     async fn call(&self, request: Request) -> Response {
         let mut exchange = Exchange::start(&self.common, &request);
         let outcome = caught(async {
-            let scope = S::open(self.services.clone(), &request, &exchange.line.request_id).await?;
-            exchange.line.lab_id = scope.lab_id().map(LabId::get);
-            exchange.line.user_id = Some(scope.user_id().to_string());
+            let scope = S::open(self.services.clone(), &request, &exchange.line.seen).await?;
             exchange.standing = scope.standing();
             let recorders = scope.recorders();
             let outcome = (self.handler)(scope, request).await;
-            if let Err(error) = &outcome {
-                for recorder in recorders {
-                    recorder.refused(error).await?;
+            for recorder in recorders {
+                match &outcome {
+                    Ok(_) => recorder.complete().await?,
+                    Err(error) => recorder.refused(error).await?,
                 }
             }
             outcome
@@ -219,8 +195,8 @@ struct Exchange<'a> {
 
 impl<'a> Exchange<'a> {
     fn start(common: &'a Common, request: &Request) -> Self {
-        let line =
-            Line { request_id: request_id(request), method: method(request).to_owned(), ..Line::default() };
+        let seen = Seen { request_id: request_id(request), ..Seen::default() };
+        let line = Line { function: common.function.clone(), method: method(request).to_owned(), seen };
         let origin = request.headers().get(header::ORIGIN).cloned();
         Self { common, origin, line, standing: None, started: Instant::now() }
     }
@@ -230,13 +206,13 @@ impl<'a> Exchange<'a> {
             Ok(response) => (response, None),
             Err(error) => {
                 let failure = Failure { code: error.code(), cause: error.cause().map(str::to_owned) };
-                (error.into_response(&self.line.request_id), Some(failure))
+                (error.into_response(&self.line.seen.request_id), Some(failure))
             }
         };
         if let Some(standing) = self.standing {
             standing.add_to(response.headers_mut());
         }
-        add_standard_headers(&mut response, &self.line.request_id);
+        add_standard_headers(&mut response, &self.line.seen.request_id);
         allow_origin(self.common, self.origin, &mut response);
         telemetry::request(&self.line, &response, failure.as_ref(), self.started.elapsed());
         response

@@ -29,10 +29,21 @@ impl Sheet {
 }
 
 /// Text that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP recommends against CSV
-/// injection; the full-width forms count as well. Numbers are not: none of ours is negative.
+/// injection, and so does what would be one in a cell of its own, where semicolons, tabs or line breaks part the cells. The
+/// full-width forms count as well, and white space before them does not help. Numbers are not: none of ours is negative.
 fn harmless(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    if formula { format!("'{text}") } else { text.to_owned() }
+    const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    const NEW_CELL: [char; 4] = [';', '\t', '\r', '\n'];
+    let mut harmless = String::with_capacity(text.len());
+    for cell in text.split_inclusive(NEW_CELL) {
+        let is_formula = cell.trim_start().starts_with(FORMULA);
+        let begins_with_a_break = harmless.is_empty() && cell.starts_with(['\t', '\r', '\n']);
+        if is_formula || begins_with_a_break {
+            harmless.push('\'');
+        }
+        harmless.push_str(cell);
+    }
+    harmless
 }
 
 /// The message of an error in here names positions and kinds, never content.
@@ -46,10 +57,23 @@ mod tests {
 
     #[test]
     fn what_a_spreadsheet_would_compute_is_made_text() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"] {
-            assert_eq!(harmless(text), format!("'{text}"));
+        for (text, expected) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("＝1", "'＝1"),
+            (" =1+1", "' =1+1"),
+            ("\u{a0}=1", "'\u{a0}=1"),
+            ("\t=1", "'\t'=1"),
+            ("\rx", "'\rx"),
+            ("x;=HYPERLINK(1)", "x;'=HYPERLINK(1)"),
+            ("two\n=1", "two\n'=1"),
+            ("a\t-1; +2", "a\t'-1;' +2"),
+        ] {
+            assert_eq!(harmless(text), expected);
         }
-        for text in ["Jane Roe", "1=1", "", "'=1", "O'Neil"] {
+        for text in ["Jane Roe", "1=1", "", "'=1", "O'Neil", "left; right", "two\nlines", "a - b"] {
             assert_eq!(harmless(text), text);
         }
     }

@@ -1,8 +1,8 @@
 //! The log: JSON lines on standard output, one per request, without patient data, tokens or secrets.
 
-use std::{panic, time::Duration};
+use std::{panic, sync::OnceLock, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::Level;
 use tracing_subscriber::{
     Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
@@ -38,10 +38,19 @@ pub fn start_into(level: Level, lines: impl for<'w> MakeWriter<'w> + Send + Sync
 #[derive(Default)]
 pub(crate) struct Line {
     pub function: String,
-    pub request_id: String,
     pub method: String,
-    pub lab_id: Option<u64>,
-    pub user_id: Option<String>,
+    pub seen: Seen,
+}
+
+/// What is found out of a request on its way in, so that its line has it whatever comes of it.
+#[derive(Default)]
+pub struct Seen {
+    /// The request.
+    pub request_id: String,
+    /// The user, once the token is verified.
+    pub user_id: OnceLock<String>,
+    /// The lab that the request names, whether it may or not; else the one that it works in.
+    pub lab_id: OnceLock<u64>,
 }
 
 /// Why a request failed, as the log has it.
@@ -54,7 +63,11 @@ pub(crate) struct Failure {
 /// which an alarm stands on.
 pub(crate) fn break_glass(stage: Stage, lab: LabId, user: &Subject, request_id: &str) {
     tracing::warn!(lab.id = lab.get(), user.id = user.as_str(), request.id = request_id, "break-glass");
-    let metric = json!({
+    println!("{}", break_glass_metric(stage));
+}
+
+fn break_glass_metric(stage: Stage) -> Value {
+    json!({
         "_aws": {
             "Timestamp": Timestamp::now().epoch_seconds() * 1000,
             "CloudWatchMetrics": [{
@@ -63,8 +76,7 @@ pub(crate) fn break_glass(stage: Stage, lab: LabId, user: &Subject, request_id: 
         },
         "stage": stage.as_str(),
         "BreakGlass": 1,
-    });
-    println!("{metric}");
+    })
 }
 
 /// Writes the request line. A failure's cause is logged here, once, and nowhere else.
@@ -78,11 +90,11 @@ pub(crate) fn request(line: &Line, response: &Response, failure: Option<&Failure
             tracing::event!(
                 $level,
                 function = line.function,
-                request.id = line.request_id,
+                request.id = line.seen.request_id,
                 request.method = line.method,
                 response.status = status,
-                lab.id = line.lab_id,
-                user.id = line.user_id,
+                lab.id = line.seen.lab_id.get(),
+                user.id = line.seen.user_id.get(),
                 error.code = code,
                 error.cause = cause,
                 took_ms,
@@ -91,4 +103,18 @@ pub(crate) fn request(line: &Line, response: &Response, failure: Option<&Failure
         };
     }
     if status >= 500 { line!(Level::ERROR) } else { line!(Level::INFO) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metric_counts_and_tells_the_stage_and_nothing_else() {
+        let mut metric = break_glass_metric(Stage::Prod);
+        assert!(metric["_aws"]["Timestamp"].take().is_i64());
+        let named = json!({"Namespace": "LHCMS", "Dimensions": [["stage"]], "Metrics": [{"Name": "BreakGlass", "Unit": "Count"}]});
+        let expected = json!({"_aws": {"Timestamp": null, "CloudWatchMetrics": [named]}, "stage": "prod", "BreakGlass": 1});
+        assert_eq!(metric, expected);
+    }
 }

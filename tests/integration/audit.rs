@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Service, proxy::Fate};
+use crate::harness::{Reply, Service, leaks, proxy::Fate};
 
 async fn with_cases(count: usize) -> Service {
     let service = Service::start().await;
@@ -10,6 +10,13 @@ async fn with_cases(count: usize) -> Service {
         service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
     }
     service
+}
+
+/// The records of a lab without those of who prepared the test.
+async fn looks(service: &Service, lab: i64) -> Vec<Value> {
+    let mut records = service.access_records(lab).await;
+    records.retain(|record| record["action"] != "createCase" || record["user_id"] == "3");
+    records
 }
 
 /// The lab's records as the API answers them, newest first.
@@ -77,7 +84,52 @@ async fn looking_at_nothing_new_and_counting_leave_no_record() {
     let path = format!("/api/v1/cases/changes?since={}", page["next_cursor"].as_str().unwrap());
     send(&service, "viewer", "GET", &path, None).await.expect(200);
     send(&service, "viewer", "GET", "/api/v1/cases/stats", None).await.expect(200);
-    assert_eq!(service.access_records(123).await.len(), 0);
+    assert_eq!(looks(&service, 123).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_change_is_on_record_with_what_it_showed_in_its_own_transaction() {
+    let service = with_cases(1).await;
+    for (user, method, path, body, action, ids) in [
+        (
+            "member",
+            "POST",
+            "/api/v1/cases",
+            Some(json!({"procedure_type": "Inlay"})),
+            "createCase",
+            json!([2]),
+        ),
+        ("member", "PUT", "/api/v1/cases/1", Some(json!({"notes": "x"})), "updateCase", json!([1])),
+        (
+            "technician",
+            "PATCH",
+            "/api/v1/cases/1/status",
+            Some(json!({"status": "in_progress"})),
+            "updateCaseStatus",
+            json!([1]),
+        ),
+        (
+            "member",
+            "POST",
+            "/api/v1/cases/1/remakes",
+            Some(json!({"reason_code": "fit", "reason": "x"})),
+            "remakeCase",
+            json!([3, 1]),
+        ),
+        ("admin", "DELETE", "/api/v1/cases/1", None, "deleteCase", json!([1])),
+        ("admin", "POST", "/api/v1/cases/1/restore", None, "restoreCase", json!([1])),
+    ] {
+        service.dynamodb.take_calls();
+        let before = service.access_records(123).await.len();
+        send(&service, user, method, path, body).await.expect_success();
+        let records = service.access_records(123).await;
+        let last = records.last().unwrap();
+        assert_eq!(
+            (records.len(), &last["action"], &last["outcome"], &last["case_ids"]),
+            (before + 1, &json!(action), &json!("granted"), &ids)
+        );
+        assert!(!service.dynamodb.take_calls().contains(&"PutItem".to_owned()), "{action}");
+    }
 }
 
 #[tokio::test]
@@ -94,20 +146,22 @@ async fn an_answer_that_shows_a_case_without_changing_it_is_on_record() {
     }
     let bulk = json!({"ids": [1, 99], "status": "pending"});
     send(&service, "technician", "POST", "/api/v1/cases/bulk-status", Some(bulk)).await.expect(200);
-    let told: Vec<(Value, Value)> = service
-        .access_records(123)
-        .await
-        .into_iter()
-        .map(|mut record| (record["action"].take(), record["case_ids"].take()))
-        .collect();
-    let expected = [
-        ("updateCase", 1),
-        ("updateCaseStatus", 1),
-        ("restoreCase", 1),
-        ("createCase", 2),
-        ("bulkUpdateStatus", 1),
-    ];
-    assert_eq!(told, expected.map(|(action, id)| (json!(action), json!([id]))));
+    let told = |record: Value| format!("{} {} {}", record["action"], record["outcome"], record["case_ids"]);
+    let mut told: Vec<String> = looks(&service, 123).await.into_iter().map(told).collect();
+    told[5..].sort();
+    assert_eq!(
+        told,
+        [
+            r#""updateCase" "granted" [1]"#,
+            r#""updateCaseStatus" "granted" [1]"#,
+            r#""restoreCase" "granted" [1]"#,
+            // Made, and answered again.
+            r#""createCase" "granted" [2]"#,
+            r#""createCase" "granted" [2]"#,
+            r#""bulkUpdateStatus" "granted" [1]"#,
+            r#""bulkUpdateStatus" "refused" [99]"#,
+        ]
+    );
 }
 
 #[tokio::test]
@@ -189,17 +243,17 @@ async fn records_are_found_by_user_case_action_outcome_and_time() {
     }
     let tomorrow = "2999-01-01";
     for (query, expected) in [
-        ("", 5),
+        ("", 8),
         ("user_id=4", 2),
-        ("case_id=1", 3),
-        ("case_id=3", 1),
+        ("case_id=1", 4),
+        ("case_id=3", 2),
         ("action=getCase", 3),
         ("outcome=refused", 1),
         ("user_id=3&case_id=9&action=getCase&outcome=refused", 1),
         ("from=2020-01-01&to=2020-12-31", 0),
-        ("from=2020-01-01", 5),
+        ("from=2020-01-01", 8),
         ("to=2020-01-01T00:00:00Z", 0),
-        (&format!("to={tomorrow}"), 5),
+        (&format!("to={tomorrow}"), 8),
         ("break_glass=true", 0),
     ] {
         assert_eq!(records(&service, query).await.len(), expected, "{query}");
@@ -207,7 +261,7 @@ async fn records_are_found_by_user_case_action_outcome_and_time() {
     let of_case = service.as_user("admin", "GET", "/api/v1/cases/1/access").send().await.expect(200);
     let who: Vec<&Value> =
         of_case["records"].as_array().unwrap().iter().map(|record| &record["user_id"]).collect();
-    assert_eq!(who, ["2", "3", "4"]);
+    assert_eq!(who, ["2", "3", "4", "1"]);
     // Page by page.
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -233,10 +287,11 @@ async fn records_can_be_exported_as_csv() {
         let call = service.as_user("viewer", "GET", "/api/v1/cases").header("user-agent", "=cmd()");
         call.send().await.expect(200);
     }
-    let first = service.as_user("admin", "GET", "/api/v1/audit?format=csv&limit=2").send().await;
+    let first = service.as_user("admin", "GET", "/api/v1/audit?user_id=4&format=csv&limit=2").send().await;
     assert_eq!((first.status, first.header("content-type")), (200, Some("text/csv; charset=utf-8")));
     assert_eq!(first.header("content-disposition"), Some("attachment; filename=\"access.csv\""));
-    let path = format!("/api/v1/audit?format=csv&limit=2&cursor={}", first.header("x-next-cursor").unwrap());
+    let cursor = first.header("x-next-cursor").unwrap();
+    let path = format!("/api/v1/audit?user_id=4&format=csv&limit=2&cursor={cursor}");
     let second = service.as_user("admin", "GET", &path).send().await;
     assert_eq!(second.header("x-next-cursor"), None);
     let whole = [first.bytes, second.bytes].concat();
@@ -255,7 +310,8 @@ async fn reading_all_labs_is_on_record_in_each() {
     service.create("northgate", json!({"procedure_type": "Crown"})).await;
     service.as_user("both", "GET", "/api/v1/cases?lab_id=all").send().await.expect(200);
     for lab in [123, 456] {
-        let records = service.access_records(lab).await;
+        let mut records = service.access_records(lab).await;
+        records.retain(|record| record["action"] == "listCases");
         assert_eq!(
             (records.len(), &records[0]["user_id"], &records[0]["case_ids"]),
             (1, &json!("6"), &json!([1]))
@@ -277,7 +333,7 @@ async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record(
         };
         let without = service.as_user("sysadmin", "GET", "/api/v1/cases/1").lab(123).send().await;
         without.expect_problem(403, "break_glass_required");
-        assert_eq!(service.access_records(123).await.len(), 0);
+        assert_eq!(looks(&service, 123).await.len(), 0);
         let case = sysadmin("GET", "/api/v1/cases/1").send().await.expect(200);
         assert_eq!(case["patient_name"], "Jane Roe");
         sysadmin("GET", "/api/v1/cases/stats").send().await.expect(200);
@@ -290,8 +346,11 @@ async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record(
             call.send().await.expect_problem(403, "forbidden");
         }
         sysadmin("GET", "/api/v1/cases?deleted=true").send().await.expect_problem(403, "forbidden");
-        let told: Vec<(Value, Value)> = service
-            .access_records(123)
+        let logged = leaks::lines_with("\"message\":\"break-glass\"");
+        assert!(
+            logged.iter().any(|line| line.contains("\"lab.id\":123") && line.contains("\"user.id\":\"8\""))
+        );
+        let told: Vec<(Value, Value)> = looks(&service, 123)
             .await
             .into_iter()
             .map(|mut record| {
@@ -308,7 +367,7 @@ async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record(
             told,
             [
                 granted(json!("getCase")),
-                granted(Value::Null),
+                granted(json!("caseStats")),
                 refused("updateCase"),
                 refused("deleteCase"),
                 refused("listAccess"),
@@ -327,11 +386,12 @@ async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record(
                 service.as_user("sysadmin", "GET", "/api/v1/cases").lab(123).header("x-break-glass", reason);
             call.send().await.expect_problem(400, "invalid_parameter");
         }
-        // For members it means nothing, and it opens no other lab to them.
+        // For members it means nothing, is not put on record, and opens no other lab to them.
         let call = service.as_user("viewer", "GET", "/api/v1/cases/1").header("x-break-glass", "curious");
         call.send().await.expect(200);
         let call =
             service.as_user("viewer", "GET", "/api/v1/cases/1").lab(456).header("x-break-glass", "curious");
         call.send().await.expect_problem(403, "lab_forbidden");
+        assert_eq!(records(&service, "break_glass=true").await.len(), 6);
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use local::ums::token;
+use local::ums::{User, token};
 use serde_json::{Value, json};
 use shared::{
     config::{Common, Env},
@@ -117,6 +117,22 @@ async fn what_a_case_says_is_in_its_own_answers_only() {
     assert_eq!((reply.status, canaries(&reply)), (200, 0));
     admin("DELETE", "/api/v1/cases/1").send().await.expect(204);
     admin("POST", "/api/v1/cases/1/restore").send().await.expect(200);
+    // What is on record of all that are ids.
+    for path in ["/api/v1/audit?limit=100", "/api/v1/audit?format=csv", "/api/v1/cases/1/access"] {
+        let reply = admin("GET", path).send().await;
+        assert_eq!((reply.status, canaries(&reply)), (200, 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_turned_away_and_from_which_lab_stands_in_the_log() {
+    let service = Service::start().await;
+    service.ums.update(|directory| directory.users.push(User::new(987_654, "curious", "password")));
+    let call = service.request("GET", "/api/v1/cases").token(&service.ums.access_token(987_654)).lab(456);
+    call.send().await.expect_problem(403, "lab_forbidden");
+    let lines = leaks::lines_with("\"user.id\":\"987654\"");
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains("\"lab.id\":456") && lines[0].contains("\"error.code\":\"lab_forbidden\""));
 }
 
 #[tokio::test]

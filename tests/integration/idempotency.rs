@@ -108,6 +108,34 @@ async fn a_refused_request_can_be_corrected_under_the_same_key() {
 }
 
 #[tokio::test]
+async fn a_request_that_changed_nothing_changes_nothing_when_it_comes_again() {
+    let service = Service::start().await;
+    service.create("admin", json!({"procedure_type": "Crown"})).await;
+    let restore = || {
+        let call = service.as_user("admin", "POST", "/api/v1/cases/1/restore");
+        call.header("idempotency-key", "restore").send()
+    };
+    let first = restore().await;
+    service.as_user("admin", "DELETE", "/api/v1/cases/1").send().await.expect(204);
+    let again = restore().await;
+    assert_eq!((again.expect(200), again.header("idempotency-replayed")), (first.expect(200), Some("true")));
+    service.as_user("admin", "GET", "/api/v1/cases/1").send().await.expect_problem(404, "case_not_found");
+
+    service.create("admin", json!({"procedure_type": "Crown"})).await;
+    let bulk = || {
+        let call =
+            service.as_user("admin", "POST", "/api/v1/cases/bulk-status").header("idempotency-key", "bulk");
+        call.json(json!({"ids": [2], "status": "pending"})).send()
+    };
+    let first = bulk().await.expect(200);
+    let patch = service.as_user("admin", "PATCH", "/api/v1/cases/2/status");
+    patch.json(json!({"status": "on_hold", "reason": "waits"})).send().await.expect(200);
+    assert_eq!(bulk().await.expect(200), first);
+    let now = service.as_user("admin", "GET", "/api/v1/cases/2").send().await.expect(200);
+    assert_eq!(now["status"], "on_hold");
+}
+
+#[tokio::test]
 async fn what_is_no_key_is_refused() {
     let service = Service::start().await;
     for key in ["", "two words", &"x".repeat(256)] {

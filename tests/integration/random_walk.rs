@@ -159,6 +159,7 @@ type Versions = BTreeSet<(i64, u64, u64)>;
 
 async fn walk(service: &Service, steps: &[Step]) -> Versions {
     let mut seen = Versions::new();
+    let mut followers = [Follower::new("admin", 123), Follower::new("northgate", 456)];
     let mut rest = steps;
     while !rest.is_empty() {
         let together = 1 + rest.iter().take_while(|step| step.at_once).count();
@@ -171,12 +172,54 @@ async fn walk(service: &Service, steps: &[Step]) -> Versions {
             }
         }
         rest = later;
+        for follower in &mut followers {
+            follower.catch_up(service).await;
+        }
+    }
+    for follower in followers {
+        let mut from_zero = Follower::new(follower.user, follower.lab);
+        from_zero.catch_up(service).await;
+        assert_eq!(follower.cases, from_zero.cases, "who follows knows what who begins now is told");
     }
     seen
 }
 
+/// Who keeps a copy of a lab's cases by the feed.
+struct Follower {
+    user: &'static str,
+    lab: i64,
+    since: String,
+    /// The version and the case of each id; null when it is deleted.
+    cases: BTreeMap<u64, (Value, Value)>,
+}
+
+impl Follower {
+    fn new(user: &'static str, lab: i64) -> Self {
+        Self { user, lab, since: String::new(), cases: BTreeMap::new() }
+    }
+
+    /// Takes all that is new; no case comes twice in the same state.
+    async fn catch_up(&mut self, service: &Service) {
+        loop {
+            let path = format!("/api/v1/cases/changes?limit=4{}", self.since);
+            let page = service.as_user(self.user, "GET", &path).lab(self.lab).send().await.expect(200);
+            for change in page["changes"].as_array().unwrap() {
+                let state = (change["version"].clone(), change["case"].clone());
+                let earlier = self.cases.insert(change["id"].as_u64().unwrap(), state);
+                let is_newer =
+                    earlier.is_none_or(|(version, _)| version.as_u64() < change["version"].as_u64());
+                assert!(is_newer, "{change}");
+            }
+            self.since = format!("&since={}", page["next_cursor"].as_str().unwrap());
+            if page["has_more"] == false {
+                return;
+            }
+        }
+    }
+}
+
 /// What must be true of a lab, whatever was done in it.
-async fn check(service: &Service, lab: i64, admin: &str, seen: &Versions) {
+async fn check(service: &Service, lab: i64, admin: &'static str, seen: &Versions) {
     let items = service.items(lab).await;
     let under = |prefix: &str| -> Vec<&Value> {
         items.iter().filter(|(sk, _)| sk.starts_with(prefix)).map(|(_, item)| item).collect()
@@ -244,21 +287,10 @@ fn check_history(case: &Value, events: &[&Value], lab: i64) {
 }
 
 /// The feed from its beginning, replayed, is the table.
-async fn check_feed(service: &Service, lab: i64, admin: &str, live: &[&Value], deleted: &[&Value]) {
-    let (mut replayed, mut since) = (BTreeMap::new(), String::new());
-    loop {
-        let path = format!("/api/v1/cases/changes?limit=4{since}");
-        let page = service.as_user(admin, "GET", &path).lab(lab).send().await.expect(200);
-        for change in page["changes"].as_array().unwrap() {
-            let state = (change["version"].clone(), change["case"].clone());
-            let earlier = replayed.insert(change["id"].as_u64().unwrap(), state);
-            assert_eq!(earlier, None, "each case once, at its newest state: {change}");
-        }
-        since = format!("&since={}", page["next_cursor"].as_str().unwrap());
-        if page["has_more"] == false {
-            break;
-        }
-    }
+async fn check_feed(service: &Service, lab: i64, admin: &'static str, live: &[&Value], deleted: &[&Value]) {
+    let mut follower = Follower::new(admin, lab);
+    follower.catch_up(service).await;
+    let replayed = follower.cases;
     assert_eq!(replayed.len(), live.len() + deleted.len());
     for case in deleted {
         assert_eq!(replayed[&case["id"].as_u64().unwrap()], (case["version"].clone(), Value::Null));

@@ -91,6 +91,17 @@ async fn only_administrators_see_and_restore_deleted_cases_and_only_their_labs()
 }
 
 #[tokio::test]
+async fn a_case_whose_retention_is_over_is_gone_also_while_it_is_still_there() {
+    let (service, _) = with_deleted_case().await;
+    service.change_number(123, "DELETED#0000000001", "expires_at", 1_795_512_600).await;
+    let list = service.as_user("admin", "GET", "/api/v1/cases?deleted=true").send().await.expect(200);
+    assert_eq!(list["cases"], json!([]));
+    for (method, path) in [("POST", "/api/v1/cases/1/restore"), ("GET", "/api/v1/cases/1/history/verify")] {
+        service.as_user("admin", method, path).send().await.expect_problem(404, "case_not_found");
+    }
+}
+
+#[tokio::test]
 async fn the_deleted_cases_are_a_list_of_their_own() {
     let service = Service::start().await;
     for number in 1..=5 {

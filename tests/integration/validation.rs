@@ -115,6 +115,35 @@ async fn an_update_is_judged_with_what_the_case_already_has() {
 }
 
 #[tokio::test]
+async fn the_first_hundred_faults_are_named() {
+    let service = Service::start().await;
+    let unknown: serde_json::Map<String, Value> =
+        (0..20_000).map(|number| (format!("field_{number}"), json!(0))).collect();
+    let reply = service.as_user("admin", "POST", "/api/v1/cases").json(unknown.into()).send().await;
+    reply.expect_problem(422, "validation_failed");
+    assert_eq!(reply.pointers().len(), 100);
+    let query: Vec<String> = (0..500).map(|number| format!("p{number}=0")).collect();
+    let path = format!("/api/v1/cases?{}", query.join("&"));
+    let reply = service.as_user("admin", "GET", &path).send().await;
+    reply.expect_problem(400, "invalid_parameter");
+    assert_eq!(reply.pointers().len(), 100);
+}
+
+#[tokio::test]
+async fn new_details_take_the_procedure_along() {
+    let service = Service::start().await;
+    let details = |kind: &str| json!({"type": kind, "material": "zirconia", "tooth_numbers": [3]});
+    let case = service.create("admin", json!({"fixed_prosthetic": details("crown")})).await;
+    assert_eq!(case["procedure_type"], "Crown");
+    let put = |body: Value| service.as_user("admin", "PUT", "/api/v1/cases/1").json(body).send();
+    let case = put(json!({"fixed_prosthetic": details("bridge")})).await.expect(200);
+    assert_eq!((&case["procedure_type"], &case["version"]), (&json!("Bridge"), &json!(2)));
+    let both = put(json!({"fixed_prosthetic": details("veneer"), "procedure_type": "Bridge"})).await;
+    both.expect_problem(422, "validation_failed");
+    assert_eq!(both.pointers(), ["/procedure_type"]);
+}
+
+#[tokio::test]
 async fn a_changed_read_only_field_is_refused() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;

@@ -1,11 +1,14 @@
 //! Access records: who saw which patients' data, when, from where, and who was refused it.
 //!
-//! They are written before the data leaves, and if they cannot be written, it does not leave. What was changed stands in
-//! the history of each case instead.
+//! They are written before the data leaves, and if they cannot be written, it does not leave. The record of a change is
+//! written in the transaction of the change.
 
 mod list;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,13 +20,16 @@ use crate::{
     error::{Code, Error},
     keys,
     lab::{LabId, Operation, Visit},
-    table::Table,
+    table::{self, Item, Table},
     time::Timestamp,
+    ums::Grant,
     validate::Choice,
 };
 
 /// How long a record is kept: six years (45 CFR 164.316(b)(2)(i)), with their leap days.
 const KEPT_DAYS: u32 = 2192;
+/// The role of a system administrator who is no member of the lab.
+const SYSTEM_ADMINISTRATOR: &str = "system_administrator";
 
 choices! {
     /// What became of an attempt.
@@ -65,20 +71,38 @@ pub struct Recorder {
     visit: Arc<Visit>,
     lab_id: LabId,
     role: Option<String>,
+    is_break_glass: bool,
     at: Timestamp,
     sk: String,
     action: OnceLock<Operation>,
+    /// Whether a record tells the action.
+    is_told: AtomicBool,
 }
 
 impl Recorder {
-    pub(crate) fn new(table: Table, visit: Arc<Visit>, lab_id: LabId, role: Option<String>) -> Self {
+    pub(crate) fn new(table: Table, visit: Arc<Visit>, lab_id: LabId, grant: &Grant) -> Self {
         let at = Timestamp::now();
-        Self { table, visit, lab_id, role, at, sk: keys::new_access(at), action: OnceLock::new() }
+        let role = match grant {
+            Grant::Role(role) => Some(role.clone()),
+            Grant::BreakGlass => Some(SYSTEM_ADMINISTRATOR.to_owned()),
+            Grant::Unknown => None,
+        };
+        Self {
+            table,
+            visit,
+            lab_id,
+            role,
+            is_break_glass: matches!(grant, Grant::BreakGlass),
+            at,
+            sk: keys::new_access(at),
+            action: OnceLock::new(),
+            is_told: AtomicBool::new(false),
+        }
     }
 
-    /// The caller's role in the lab, if UMS tells roles.
-    pub(crate) fn role(&self) -> Option<&str> {
-        self.role.as_deref()
+    /// Whether the caller is a system administrator who is no member of the lab.
+    pub(crate) fn is_break_glass(&self) -> bool {
+        self.is_break_glass
     }
 
     /// Notes what the request is about to do.
@@ -92,7 +116,33 @@ impl Recorder {
     /// # Errors
     /// Unavailable, when it cannot be written: then the data must stay.
     pub(crate) async fn granted(&self, case_ids: Vec<CaseId>) -> Result<(), Error> {
-        self.write(Outcome::Granted, None, case_ids).await
+        self.table.put(self.granted_item(case_ids)?).await
+    }
+
+    /// The same as an item, for the transaction that changes the cases.
+    pub(crate) fn granted_item(&self, case_ids: Vec<CaseId>) -> Result<Item, Error> {
+        self.item(&self.sk, Outcome::Granted, None, case_ids)
+    }
+
+    /// Records that the lab has no such cases, beside what else the request was given.
+    ///
+    /// # Errors
+    /// Unavailable, when it cannot be written.
+    pub(crate) async fn not_found(&self, case_ids: Vec<CaseId>) -> Result<(), Error> {
+        let sk = keys::new_access(self.at);
+        let item = self.item(&sk, Outcome::Refused, Some(Code::CaseNotFound), case_ids)?;
+        self.table.put(item).await
+    }
+
+    /// Records what a system administrator did in the lab, if that showed no case and so is not on record yet.
+    ///
+    /// # Errors
+    /// Unavailable, when it cannot be written.
+    pub(crate) async fn complete(&self) -> Result<(), Error> {
+        if self.is_break_glass && !self.is_told.load(Ordering::Relaxed) {
+            self.granted(Vec::new()).await?;
+        }
+        Ok(())
     }
 
     /// Records a refusal, if that is what the error is: of a permission, or of a case that the lab does not have.
@@ -103,15 +153,22 @@ impl Recorder {
         let action = self.action.get();
         let on_record = action.is_some_and(|action| action.is_about_patients());
         let is_refusal = matches!(error.code(), Code::Forbidden | Code::CaseNotFound);
-        if !is_refusal || !(on_record || self.visit.break_glass.is_some()) {
+        if !is_refusal || !(on_record || self.is_break_glass) {
             return Ok(());
         }
         let case_ids = self.visit.case_id.into_iter().collect();
-        self.write(Outcome::Refused, Some(error.code()), case_ids).await
+        self.table.put(self.item(&self.sk, Outcome::Refused, Some(error.code()), case_ids)?).await
     }
 
-    async fn write(&self, outcome: Outcome, code: Option<Code>, case_ids: Vec<CaseId>) -> Result<(), Error> {
+    fn item(
+        &self,
+        sk: &str,
+        outcome: Outcome,
+        code: Option<Code>,
+        case_ids: Vec<CaseId>,
+    ) -> Result<Item, Error> {
         let action = self.action.get();
+        self.is_told.fetch_or(action.is_some(), Ordering::Relaxed);
         let record = AccessRecord {
             at: self.at,
             user_id: self.visit.token.subject().to_string(),
@@ -124,10 +181,12 @@ impl Recorder {
             request_id: self.visit.request_id.clone(),
             source_ip: self.visit.source_ip.clone(),
             user_agent: self.visit.user_agent.clone(),
-            break_glass: self.visit.break_glass.clone(),
+            break_glass: self.visit.break_glass.clone().filter(|_| self.is_break_glass),
         };
-        let expires_at = self.at.epoch_seconds_after_days(KEPT_DAYS);
-        self.table.put_access(self.lab_id, &self.sk, &record, expires_at).await
+        let mut item = table::to_item(&record)?;
+        item.extend(table::key(self.lab_id, sk));
+        item.insert("expires_at".to_owned(), table::number(self.at.epoch_seconds_after_days(KEPT_DAYS)));
+        Ok(item)
     }
 }
 

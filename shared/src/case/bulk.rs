@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Case, CaseId, Cases, StatusChange, transaction::Transaction};
 use crate::{
     error::{Code, Error},
-    http::FromObject,
+    http::{ENOUGH, FromObject, size_in_answer},
     idempotency::IdempotencyKey,
     validate::{Checked, Fields, distinct},
 };
@@ -69,16 +69,27 @@ impl Cases<'_> {
         let moves = bulk.ids.iter().copied().map(|id| async move {
             let moved = if self.lab.has_time_left() {
                 let once = once.map(|once| once.part(id));
-                self.move_to(id, &bulk.change, None, once.as_ref()).await
+                self.move_to(id, &bulk.change, None, once.as_ref(), false).await
             } else {
                 Err(Error::unavailable("The database", "no time left for the rest of a bulk change"))
             };
             self.result(id, moved)
         });
-        let results: Vec<CaseResult> = stream::iter(moves).buffered(AT_ONCE).collect().await;
-        // Also of the cases that stay as they are, of which no event tells.
-        let shown = results.iter().filter(|result| result.case.is_some()).map(|result| result.id);
-        self.lab.recorder().granted(shown.collect()).await?;
+        let mut results: Vec<CaseResult> = stream::iter(moves).buffered(AT_ONCE).collect().await;
+        let mut size = 0;
+        for result in &mut results {
+            size += size_in_answer(result);
+            // The case was moved, but an answer that has no room for it would be lost as a whole.
+            result.case.take_if(|_| size > ENOUGH);
+        }
+        let with = |status: u16| {
+            results.iter().filter(move |result| result.status == status).map(|result| result.id)
+        };
+        self.lab.recorder().granted(with(200).collect()).await?;
+        let unknown: Vec<CaseId> = with(404).collect();
+        if !unknown.is_empty() {
+            self.lab.recorder().not_found(unknown).await?;
+        }
         let succeeded = results.iter().filter(|result| result.problem.is_none()).count();
         Ok(BulkResult { succeeded, failed: results.len() - succeeded, results })
     }
@@ -105,7 +116,7 @@ impl Cases<'_> {
             if self.is_claimed(once, &mut items)? {
                 return Ok(());
             }
-            if Transaction::claim(self, once, &mut retry).await? {
+            if Transaction::claim(self, once, None, &mut retry).await? {
                 return Ok(());
             }
             if !retry.pause().await {

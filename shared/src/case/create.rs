@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{
-    Case, CaseCreate, CaseFields, CaseId, Cases, item, repository::lost_race, transaction::Transaction,
-};
+use super::{Case, CaseCreate, CaseFields, CaseId, Cases, item, transaction::Transaction};
 use crate::{
     error::Error,
     event::Action,
@@ -47,6 +45,7 @@ impl Cases<'_> {
             let case = self.new_case(id, new.status, new.fields.clone(), now);
             let mut transaction = Transaction::new(self, place);
             transaction.change(Action::Created, None, &case, None)?;
+            transaction.record(vec![id])?;
             if let Some(once) = once {
                 transaction.answer(once, &case, now)?;
             }
@@ -54,7 +53,9 @@ impl Cases<'_> {
                 return Ok(Done { case, replayed: false });
             }
             // The same request at the same time was faster, or another change of the shard was.
-            lost_race(&mut retry).await?;
+            if !retry.pause().await {
+                return Err(Error::unavailable("The database", "other changes were faster every time"));
+            }
             (items, place) = self.read_for_change(self.answer_keys(once)).await?;
             if let Some(case) = self.answered(once, &mut items)? {
                 return self.replayed(case).await;

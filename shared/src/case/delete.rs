@@ -1,6 +1,11 @@
 //! Deleting a case and bringing it back: it moves between two keys, and its history goes on.
 
-use super::{Case, CaseId, Cases, Done, item::Kept, repository::lost_race, transaction::Transaction};
+use super::{
+    Case, CaseId, Cases, Done,
+    item::{Kept, is_expired},
+    repository::lost_race,
+    transaction::Transaction,
+};
 use crate::{error::Error, event::Action, http::Tags, idempotency::IdempotencyKey, keys};
 
 impl Cases<'_> {
@@ -23,6 +28,7 @@ impl Cases<'_> {
             };
             let mut transaction = Transaction::new(self, place);
             transaction.change(Action::Deleted, Some(&before), &deleted, None)?;
+            transaction.record(vec![id])?;
             if transaction.commit(&mut retry).await? {
                 return Ok(());
             }
@@ -43,11 +49,12 @@ impl Cases<'_> {
             if let Some(case) = self.answered(once, &mut items)? {
                 return self.replayed(case).await;
             }
-            let Some(item) = items.remove(&keys::deleted(id)) else {
+            let Some(item) = items.remove(&keys::deleted(id)).filter(|item| !is_expired(item)) else {
                 let live = items.remove(&keys::case(id)).ok_or_else(Error::case_not_found)?;
-                let case = Kept::from_item(live)?.case;
-                self.lab.recorder().granted(vec![id]).await?;
-                return Ok(Done { case, replayed: false });
+                match self.unchanged(Kept::from_item(live)?.case, once, true, &mut retry).await? {
+                    Some(case) => return Ok(Done { case, replayed: false }),
+                    None => continue,
+                }
             };
             let before = Kept::from_item(item)?;
             let now = before.case.next_moment();
@@ -56,6 +63,7 @@ impl Cases<'_> {
                 Case { version, updated_at: now, deleted_at: None, deleted_by: None, ..before.case.clone() };
             let mut transaction = Transaction::new(self, place);
             transaction.change(Action::Restored, Some(&before), &restored, None)?;
+            transaction.record(vec![id])?;
             if let Some(once) = once {
                 transaction.answer(once, &restored, now)?;
             }

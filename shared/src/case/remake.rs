@@ -46,6 +46,7 @@ impl Cases<'_> {
             let mut transaction = Transaction::new(self, place);
             transaction.change(Action::Created, None, &case, Some(&remake.reason))?;
             transaction.change(Action::Remade, Some(&original), &remade, Some(&remake.reason))?;
+            transaction.record(vec![new_id, id])?;
             if let Some(once) = once {
                 transaction.answer(once, &case, now)?;
             }

@@ -42,7 +42,8 @@ impl<'a> Cases<'a> {
             let (before, place) = self.get_for_change(id, only).await?;
             let Changed { case: after, reason } = change.apply_to(&before.case)?;
             self.check_references(Some(&before.case.fields), &after.fields).await?;
-            let change = ChangeOf { action: Action::Updated, reason: reason.as_ref(), once: None };
+            let reason = reason.as_ref();
+            let change = ChangeOf { action: Action::Updated, reason, once: None, is_whole_request: true };
             if let Some(after) = self.replace(change, &before, after, place, &mut retry).await? {
                 return Ok(after);
             }
@@ -60,16 +61,17 @@ impl<'a> Cases<'a> {
         change: &StatusChange,
         only: Option<&Tags>,
     ) -> Result<Case, Error> {
-        self.move_to(id, change, only, None).await
+        self.move_to(id, change, only, None, true).await
     }
 
-    /// The same, once for a request that may come again.
+    /// The same, once for a request that may come again. What is only a part of a request is not put on record here.
     pub(super) async fn move_to(
         &self,
         id: CaseId,
         change: &StatusChange,
         only: Option<&Tags>,
         once: Option<&IdempotencyKey>,
+        is_whole_request: bool,
     ) -> Result<Case, Error> {
         let mut retry = self.lab.retry();
         let reason = change.reason.as_ref();
@@ -83,7 +85,7 @@ impl<'a> Cases<'a> {
             let before = live(&mut items, id, only)?;
             before.case.status.check_move_to(change.status, reason.is_some())?;
             let after = Case { status: change.status, ..before.case.clone() };
-            let change = ChangeOf { action: Action::StatusChanged, reason, once };
+            let change = ChangeOf { action: Action::StatusChanged, reason, once, is_whole_request };
             if let Some(after) = self.replace(change, &before, after, place, &mut retry).await? {
                 return Ok(after);
             }
@@ -101,11 +103,11 @@ impl<'a> Cases<'a> {
         retry: &mut Retry,
     ) -> Result<Option<Case>, Error> {
         if after == before.case {
-            // No event tells that the case is shown.
-            self.lab.recorder().granted(vec![after.id]).await?;
-            return Ok(Some(after));
+            return self.unchanged(after, change.once, change.is_whole_request, retry).await;
         }
-        after.settle_lead_time(&self.services.calendar);
+        if after.fields.lead_days() != before.case.fields.lead_days() {
+            after.settle_lead_time(&self.services.calendar);
+        }
         after.version += 1;
         after.updated_at = before.case.next_moment();
         if before.case.status != after.status {
@@ -113,6 +115,9 @@ impl<'a> Cases<'a> {
         }
         let mut transaction = Transaction::new(self, place);
         transaction.change(change.action, Some(before), &after, change.reason)?;
+        if change.is_whole_request {
+            transaction.record(vec![after.id])?;
+        }
         if let Some(once) = change.once {
             transaction.answer(once, &after, after.updated_at)?;
         }
@@ -120,6 +125,26 @@ impl<'a> Cases<'a> {
             return Ok(Some(after));
         }
         lost_race(retry).await.map(|()| None)
+    }
+
+    /// The answer to a request that changes nothing, kept if the request may come again: by then it would change
+    /// something. `None` when the same request was faster.
+    pub(super) async fn unchanged(
+        &self,
+        case: Case,
+        once: Option<&IdempotencyKey>,
+        is_whole_request: bool,
+        retry: &mut Retry,
+    ) -> Result<Option<Case>, Error> {
+        if let Some(once) = once
+            && !Transaction::claim(self, once, Some(&case), retry).await?
+        {
+            return lost_race(retry).await.map(|()| None);
+        }
+        if is_whole_request {
+            self.lab.recorder().granted(vec![case.id]).await?;
+        }
+        Ok(Some(case))
     }
 
     /// The live case, if it has one of the versions that the request is about, and a place in the change log. A lost
@@ -175,6 +200,8 @@ struct ChangeOf<'a> {
     action: Action,
     reason: Option<&'a Private<String>>,
     once: Option<&'a IdempotencyKey>,
+    /// Whether the request is about this case alone.
+    is_whole_request: bool,
 }
 
 /// The live case among what was read, if it has one of the versions that the request is about.
@@ -196,5 +223,5 @@ pub(super) async fn lost_race(retry: &mut Retry) -> Result<(), Error> {
     if retry.pause().await {
         return Ok(());
     }
-    Err(Error::new(Code::Conflict, "The case is being changed by others at this moment. Try again."))
+    Err(Error::new(Code::Conflict, "Others are changing cases of the lab at this moment. Try again."))
 }

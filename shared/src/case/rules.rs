@@ -29,6 +29,9 @@ pub(super) fn settle(case: &mut CaseFields, said: Said) -> Vec<Fault> {
         return faults;
     };
     let from_details = procedure_of_details(case);
+    if !said.procedure_type && from_details.is_some() {
+        case.procedure_type = from_details;
+    }
     if case.procedure_type.is_none() {
         case.procedure_type = from_details.or(case_type.entry().usual_procedure);
     }

@@ -10,11 +10,11 @@ use aws_sdk_dynamodb::types::{
 use jiff::{ToSpan, civil::Date, tz::TimeZone};
 
 use super::{
-    Case, Cases,
+    Case, CaseId, Cases,
     item::{self, Kept},
 };
 use crate::{
-    error::Error,
+    error::{Code, Error},
     event::{self, Action, Event},
     idempotency::IdempotencyKey,
     keys,
@@ -82,6 +82,9 @@ impl<'a> Transaction<'a> {
         after: &Case,
         reason: Option<&Private<String>>,
     ) -> Result<(), Error> {
+        if after.version > keys::MAX_VERSION {
+            return Err(Error::new(Code::Conflict, "The case was changed as often as a case can be."));
+        }
         let event = Event {
             case_id: after.id,
             version: after.version,
@@ -103,15 +106,23 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Keeps that a request of several parts was begun: false when it is kept already.
+    /// Keeps what is answered to a request that changes nothing, or, without an answer, that a request of several parts
+    /// was begun: false when something is kept already.
     pub(super) async fn claim(
         cases: &'a Cases<'a>,
         once: &IdempotencyKey,
+        answer: Option<&Case>,
         retry: &mut Retry,
     ) -> Result<bool, Error> {
         let mut transaction = Self::new(cases, Place { shard: 0, last_change: 0 });
-        transaction.keep(once, None, Timestamp::now())?;
+        transaction.keep(once, answer, Timestamp::now())?;
         transaction.write(retry).await
+    }
+
+    /// Puts on record that the request did this to the cases, and showed them.
+    pub(super) fn record(&mut self, ids: Vec<CaseId>) -> Result<(), Error> {
+        let item = self.cases.lab.recorder().granted_item(ids)?;
+        self.put(self.item(item))
     }
 
     /// Keeps what is answered to a request with an idempotency key.

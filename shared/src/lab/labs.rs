@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::{LabScope, Operation, Visit, choice::lab_query};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     error::{Code, Error},
     http::{Request, lab_header},
     services::Services,
+    telemetry::Seen,
     ums,
 };
 
@@ -25,19 +26,23 @@ impl Labs {
     ///
     /// # Errors
     /// Those of [`LabScope::open`].
-    pub async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
+    pub async fn open(services: Arc<Services>, request: &Request, seen: &Seen) -> Result<Self, Error> {
         if lab_query(request)?.as_deref() != Some("all") {
-            let only = LabScope::open(services, request, request_id).await?;
+            let only = LabScope::open(services, request, seen).await?;
             return Ok(Self { scopes: vec![only], all: false });
         }
-        let scopes = ums::within_budget(async {
-            let visit = Visit::begin(&services, request, request_id).await?;
+        let scopes: Vec<LabScope> = ums::within_budget(async {
+            let visit = Visit::begin(&services, request, seen).await?;
             if lab_header(request)?.is_some() {
                 return Err(Error::parameter("/query/lab_id", "names other labs than X-Lab-Id"));
             }
             let caller = visit.caller(&services).await?;
             let enter = |membership| LabScope::enter(services.clone(), visit.clone(), membership);
-            try_join_all(caller.memberships.into_iter().map(enter)).await
+            // All to the end: what UMS is asked for one lab is no outage because of another.
+            let entered = join_all(caller.memberships.into_iter().map(enter)).await.into_iter();
+            entered
+                .filter(|lab| !lab.as_ref().is_err_and(|error| error.code() == Code::LabForbidden))
+                .collect()
         })
         .await?;
         if scopes.is_empty() {

@@ -66,9 +66,14 @@ impl Permissions {
         Self(granted(ROLES, role).to_vec())
     }
 
-    /// What UMS attributes allow.
+    /// What UMS attributes allow. Whoever may not see cases may not change them either: the answer would show them.
     pub fn of_attributes<'a>(attributes: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(attributes.into_iter().flat_map(|attribute| granted(ATTRIBUTES, attribute)).copied().collect())
+        let granted = attributes.into_iter().flat_map(|attribute| granted(ATTRIBUTES, attribute));
+        let mut permissions = Self(granted.copied().collect());
+        if !permissions.allow(P::Read) {
+            permissions.0.retain(|permission| *permission == P::Audit);
+        }
+        permissions
     }
 
     /// What a system administrator may do in a lab that they are no member of.
@@ -102,6 +107,13 @@ mod tests {
             Permissions::of_attributes(["lab.samples.write", "lab.admin.manage"]),
             Permissions::default()
         );
+    }
+
+    #[test]
+    fn who_may_not_see_cases_may_not_change_them() {
+        let granted =
+            Permissions::of_attributes(["lab.patient.write", "lab.patient.delete", "lab.audit.view"]);
+        assert_eq!(granted, Permissions(vec![P::Audit]));
     }
 
     #[test]

@@ -16,13 +16,10 @@ use crate::{
     retry::{self, Retry},
     services::Services,
     table::Table,
-    telemetry,
+    telemetry::{self, Seen},
     token::{AccessToken, Subject},
     ums::{self, Grant, Membership},
 };
-
-/// The role that access records tell of a system administrator who is no member of the lab.
-const SYSTEM_ADMINISTRATOR: &str = "system_administrator";
 
 /// One lab, opened for one verified caller with an active membership in it.
 ///
@@ -53,20 +50,24 @@ impl LabScope {
     /// Unauthorized for a bad token or a user who may not sign in; lab forbidden without an active membership; lab
     /// required when it is not clear which lab is meant; break-glass required for a system administrator who says no
     /// reason; too many requests; unavailable when UMS cannot tell, or when the reason cannot be put on record.
-    pub async fn open(services: Arc<Services>, request: &Request, request_id: &str) -> Result<Self, Error> {
+    pub async fn open(services: Arc<Services>, request: &Request, seen: &Seen) -> Result<Self, Error> {
         let lab = ums::within_budget(async {
-            let visit = Visit::begin(&services, request, request_id).await?;
+            let visit = Visit::begin(&services, request, seen).await?;
             let wanted = wanted_lab(request)?;
+            let _ = wanted.map(|lab| seen.lab_id.set(lab.get()));
             let caller = visit.caller(&services).await?;
             let membership = match choose(&caller.memberships, wanted) {
                 Ok(membership) => membership.clone(),
-                Err(_) if caller.is_admin => break_glass(&services, &visit, wanted).await?,
+                Err(error) if caller.is_admin && error.code() == Code::LabForbidden => {
+                    break_glass(&services, &visit, wanted).await?
+                }
                 Err(error) => return Err(error),
             };
+            let _ = seen.lab_id.set(membership.lab_id.get());
             Self::enter(services.clone(), visit, membership).await
         })
         .await?;
-        if lab.recorder.role() == Some(SYSTEM_ADMINISTRATOR) {
+        if lab.recorder.is_break_glass() {
             telemetry::break_glass(lab.services.stage, lab.lab_id, lab.user_id(), lab.request_id());
             lab.recorder.granted(Vec::new()).await?;
         }
@@ -81,14 +82,15 @@ impl LabScope {
     ) -> Result<Self, Error> {
         let lab_id = membership.lab_id;
         let standing = Standing::tighter(visit.standing, services.limits.lab(lab_id)?);
-        let (permissions, role) = match membership.grant {
-            Grant::Role(role) => (Permissions::of_role(&role), Some(role)),
-            Grant::Unknown => (services.ums.permissions(&visit.token, lab_id).await?, None),
-            Grant::BreakGlass => (Permissions::of_break_glass(), Some(SYSTEM_ADMINISTRATOR.to_owned())),
+        let permissions = match &membership.grant {
+            Grant::Role(role) => Permissions::of_role(role),
+            Grant::Unknown => services.ums.permissions(&visit.token, lab_id).await?,
+            Grant::BreakGlass => Permissions::of_break_glass(),
         };
-        let lab_code = membership.code.unwrap_or_else(|| format!("LAB{lab_id}"));
+        let lab_code =
+            membership.code.filter(|code| !code.is_empty()).unwrap_or_else(|| format!("LAB{lab_id}"));
         let table = services.tables.of(lab_id);
-        let recorder = Arc::new(Recorder::new(table.clone(), visit.clone(), lab_id, role));
+        let recorder = Arc::new(Recorder::new(table.clone(), visit.clone(), lab_id, &membership.grant));
         Ok(Self { services, visit, recorder, lab_id, lab_code, permissions, standing, table })
     }
 

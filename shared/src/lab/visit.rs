@@ -9,8 +9,8 @@ use lambda_http::{
 };
 
 use crate::{
-    case::CaseId, error::Error, http::Request, rate::Standing, services::Services, token::AccessToken,
-    ums::Caller,
+    case::CaseId, error::Error, http::Request, rate::Standing, services::Services, telemetry::Seen,
+    token::AccessToken, ums::Caller,
 };
 
 /// The header in which a system administrator says why they look into a lab.
@@ -43,15 +43,16 @@ impl Visit {
     pub(super) async fn begin(
         services: &Services,
         request: &Request,
-        request_id: &str,
+        seen: &Seen,
     ) -> Result<Arc<Self>, Error> {
         let started = Instant::now();
         let token = services.verifier.verify(request).await?;
+        let _ = seen.user_id.set(token.subject().to_string());
         let standing = services.limits.user(token.subject())?;
         let id = request.path_parameters_ref().and_then(|parameters| parameters.first("id"));
         Ok(Arc::new(Self {
             token,
-            request_id: request_id.to_owned(),
+            request_id: seen.request_id.clone(),
             started,
             case_id: id.and_then(CaseId::parse),
             source_ip: source_ip(request),

@@ -19,9 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub(crate) use lab_role::LabTables;
 pub(crate) use query::{Filter, Index, Order, Query};
 
-use crate::{
-    access::AccessRecord, case::CaseId, config::TableConfig, error::Error, keys, lab::LabId, retry::Retry,
-};
+use crate::{case::CaseId, config::TableConfig, error::Error, keys, lab::LabId, retry::Retry};
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -120,17 +118,8 @@ impl Table {
         Ok(found)
     }
 
-    /// Writes an access record, in place of an earlier one of the same request.
-    pub(crate) async fn put_access(
-        &self,
-        lab: LabId,
-        sk: &str,
-        record: &AccessRecord,
-        expires_at: i64,
-    ) -> Result<(), Error> {
-        let mut item = to_item(record)?;
-        item.extend(key(lab, sk));
-        item.insert("expires_at".to_owned(), number(expires_at));
+    /// Writes an item, in place of an earlier one with the same key.
+    pub(crate) async fn put(&self, item: Item) -> Result<(), Error> {
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await;
         put.map(|_| ()).map_err(|error| failed("PutItem", &error))
     }

@@ -1,0 +1,79 @@
+//! Answers stay below what Lambda can hand over, however large the cases are: they hold fewer, and lead on.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+
+use crate::harness::{Reply, Service};
+
+const CASES: usize = 70;
+/// Lambda's limit of an answer, which has the body as a JSON string.
+const MOST: usize = 6 << 20;
+
+/// Cases of which a hundred make more than an answer has room for.
+async fn with_large_cases() -> Service {
+    let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
+    // Quotes take four bytes in the end: a backslash each time that they become part of a JSON string.
+    let quotes = |count| "\"".repeat(count);
+    let case = json!({"procedure_type": "Crown", "notes": quotes(4000), "special_instructions": quotes(4000),
+        "description": quotes(2000), "patient_info": {"medical_history": quotes(4000)}});
+    let create = |_| service.create("admin", case.clone());
+    stream::iter(0..CASES).map(create).buffer_unordered(8).for_each(|_| async {}).await;
+    service
+}
+
+/// The body of a success that Lambda could hand over.
+fn body(reply: &Reply) -> Value {
+    let handed_over = serde_json::to_string(std::str::from_utf8(&reply.bytes).unwrap()).unwrap();
+    assert!(handed_over.len() < MOST, "{} bytes", handed_over.len());
+    reply.expect(200)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_a_feed_and_a_move_of_many_large_cases_fit_into_answers_and_lose_none() {
+    let service = with_large_cases().await;
+    for list in ["", "&sort=due_date", "&priority=medium"] {
+        let (mut seen, mut pages, mut cursor) = (BTreeSet::new(), 0, String::new());
+        loop {
+            let path = format!("/api/v1/cases?limit=100{list}{cursor}");
+            let page = body(&service.as_user("viewer", "GET", &path).send().await);
+            for case in page["cases"].as_array().unwrap() {
+                assert!(seen.insert(case["id"].as_u64().unwrap()));
+            }
+            pages += 1;
+            match page["pagination"]["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen, (1..=CASES as u64).collect(), "{list}");
+        assert!(pages > 1, "{list}");
+    }
+    // Pages by number are of one size, so one that is too large cannot be given.
+    let reply = service.as_user("viewer", "GET", "/api/v1/cases?page=1&per_page=100").send().await;
+    reply.expect_problem(400, "invalid_parameter");
+    assert_eq!(reply.pointers(), ["/query/per_page"]);
+    body(&service.as_user("viewer", "GET", "/api/v1/cases?page=2&per_page=20").send().await);
+
+    let (mut seen, mut since) = (BTreeSet::new(), String::new());
+    loop {
+        let path = format!("/api/v1/cases/changes?limit=100{since}");
+        let page = body(&service.as_user("viewer", "GET", &path).send().await);
+        seen.extend(page["changes"].as_array().unwrap().iter().map(|change| change["id"].as_u64().unwrap()));
+        if page["has_more"] == false {
+            break;
+        }
+        since = format!("&since={}", page["next_cursor"].as_str().unwrap());
+    }
+    assert_eq!(seen, (1..=CASES as u64).collect());
+
+    let ids: Vec<usize> = (1..=CASES).collect();
+    let bulk = json!({"ids": ids, "status": "in_progress"});
+    let reply = service.as_user("admin", "POST", "/api/v1/cases/bulk-status").json(bulk).send().await;
+    let results = body(&reply)["results"].take();
+    let results = results.as_array().unwrap();
+    assert!(results.iter().all(|result| result["status"] == 200));
+    let shown = results.iter().filter(|result| !result["case"].is_null()).count();
+    assert!(0 < shown && shown < CASES, "{shown}");
+}
