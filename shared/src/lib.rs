@@ -13,6 +13,7 @@ pub mod config;
 mod cursor;
 pub mod error;
 pub mod event;
+pub mod gateway;
 pub mod health;
 pub mod http;
 pub mod idempotency;

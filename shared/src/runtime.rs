@@ -7,8 +7,9 @@ use std::{
 
 use futures_util::FutureExt;
 use lambda_http::{
-    RequestExt,
+    Adapter, RequestExt,
     http::{HeaderValue, header},
+    lambda_runtime,
     request::RequestContext,
     service_fn,
 };
@@ -18,6 +19,7 @@ use crate::{
     access::Recorder,
     config::{Common, Config, Env},
     error::Error,
+    gateway::Readable,
     health::{Probe, ProbeConfig},
     http::{self, Request, Response, add_standard_headers, allow_origin},
     lab::{LabScope, Labs},
@@ -265,7 +267,7 @@ where
     let function = &function;
     let service =
         service_fn(|request| async move { Ok::<_, lambda_http::Error>(function.call(request).await) });
-    match runtime.block_on(lambda_http::run(service)) {
+    match runtime.block_on(lambda_runtime::run(Readable(Adapter::from(service)))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the Lambda runtime ended: {error}");

@@ -51,6 +51,7 @@ async fn the_first_request_of_the_readme_and_the_case_s_life_after_it() {
     assert_eq!((wrong.status.as_u16(), &wrong.headers["allow"]), (405, &"GET, POST".parse().unwrap()));
     let root = stack.send(&token, "GET", "/", None).await;
     assert_eq!((root.status.as_u16(), root.json()["code"].clone()), (404, json!("not_found")));
+    assert_eq!(stack.leaks(), [""; 0]);
 }
 
 /// The shell blocks of the README's first request and tour, in order.

@@ -20,4 +20,5 @@ async fn made_up_requests_get_only_answers_that_the_contract_promises() {
         .await
         .expect("schemathesis of .tools: `make test` installs it");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(stack.leaks(), [""; 0]);
 }

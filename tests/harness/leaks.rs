@@ -66,6 +66,11 @@ pub(crate) fn in_log() -> Vec<String> {
     LOG.lock().unwrap().leaks.clone()
 }
 
+/// The lines of some other output that should not be there.
+pub(crate) fn in_text(text: &str) -> Vec<String> {
+    text.lines().filter(|line| is_leak(line)).map(str::to_owned).collect()
+}
+
 /// The lines of the log with this text.
 pub(crate) fn lines_with(text: &str) -> Vec<String> {
     LOG.lock().unwrap().lines.iter().filter(|line| line.contains(text)).cloned().collect()

@@ -121,12 +121,11 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// A value after some damage to the parts that may be damaged.
-pub(crate) fn damaged(mut value: Value, damage: &Damage, may_be: impl Fn(&str) -> bool) -> Value {
+/// A value after some damage.
+pub(crate) fn damaged(mut value: Value, damage: &Damage) -> Value {
     for (place, with) in damage {
         let mut found = Vec::new();
         pointers(&value, "", &mut found);
-        found.retain(|pointer| may_be(pointer));
         if found.is_empty() {
             break;
         }

@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::spec::root;
+use super::{leaks, spec::root};
 
 /// The first start compiles nothing, but starts every function through cargo.
 const START: Duration = Duration::from_secs(120);
@@ -30,6 +30,8 @@ pub(crate) struct Stack {
     _turn: MutexGuard<'static, ()>,
     child: Child,
     _output: Lines<BufReader<ChildStdout>>,
+    /// What the functions and the parts log.
+    log: PathBuf,
     pub(crate) api: String,
     pub(crate) ums: String,
     client: Client,
@@ -74,7 +76,15 @@ impl Stack {
         let (Ok(()), Some(api), Some(ums)) = (said, api, ums) else {
             panic!("the stack did not start:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
         };
-        Self { _turn: turn, child, _output: output, api, ums, client: Client::new(Duration::from_secs(30)) }
+        Self {
+            _turn: turn,
+            child,
+            _output: output,
+            log,
+            api,
+            ums,
+            client: Client::new(Duration::from_secs(30)),
+        }
     }
 
     /// Logs in at the stand-in UMS and returns the access token.
@@ -97,6 +107,13 @@ impl Stack {
         let url = format!("{}{path}", self.api);
         let body = body.map(Value::to_string).unwrap_or_default();
         self.client.send(method.parse().unwrap(), &url, &headers, body).await.unwrap()
+    }
+
+    /// The lines that were logged since the start and should not have been.
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        assert!(log.contains("\"message\":\"request\""), "the functions log elsewhere: {log}");
+        leaks::in_text(&log)
     }
 
     /// Sends the process a signal and waits for its end.
