@@ -3,16 +3,20 @@
 //!
 //! Each refusal has its exact status and code, tells nothing of the other lab, and leaves the table as it was.
 
+mod attempt;
+mod cast;
+
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use local::{
-    seed,
-    ums::{Directory, Lab, Membership, MembershipsRoute, User, token},
-};
+use local::ums::{MembershipsRoute, token};
 use serde_json::{Value, json};
 
+use self::{
+    attempt::{Attempt, OTHER_CASE, row},
+    cast::{bad_tokens, one_short, people, service, signed, user},
+};
 use crate::harness::{
     Reply, Service,
     provider::{OTHER_RSA, Provider, RSA},
@@ -21,171 +25,8 @@ use crate::harness::{
     spec::{Operation, operations},
 };
 
-const ISSUER: &str = "https://ums.example.com";
-const AUDIENCE: &str = "lhcms";
 /// What the other lab's cases say, and what belongs to it besides.
 const MARKS: [&str; 4] = ["Nora North", "M4RK", "NORTHGATE", "Northgate"];
-/// The case of the caller's own lab; the ids of the other lab's cases go on beyond it.
-const OWN_CASE: u64 = 1;
-const OTHER_CASE: u64 = 2;
-
-/// A good request for an operation, and what it is answered with when its caller may have it.
-struct Row {
-    body: Option<Value>,
-    status: u16,
-}
-
-/// The row of an operation. A new operation needs one.
-fn row(operation: &Operation) -> Row {
-    let (body, status) = match operation.id() {
-        "createCase" => (Some(json!({"procedure_type": "Crown"})), 201),
-        "updateCase" => (Some(json!({"notes": "by its owner"})), 200),
-        "updateCaseStatus" => (Some(json!({"status": "in_progress"})), 200),
-        "bulkUpdateStatus" => (Some(json!({"ids": [OWN_CASE], "status": "in_progress"})), 200),
-        "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
-        "deleteCase" => (None, 204),
-        "restoreCase" | "listCases" | "getCase" | "getCaseHistory" | "verifyCaseHistory"
-        | "getCaseAccess" | "listAccess" | "caseStats" | "caseChanges" | "exportCases" | "getDoctor" => {
-            (None, 200)
-        }
-        "listCaseTypes" | "listShades" | "listMaterials" | "getHealth" | "getApiHealth" | "getDocs"
-        | "getDocsAsset" | "getSpecJson" | "getSpecYaml" => (None, 200),
-        new => panic!("{new} has no row in the isolation matrix"),
-    };
-    Row { body, status }
-}
-
-/// A request that somebody makes of an operation.
-struct Attempt {
-    token: Option<String>,
-    case: u64,
-    doctor: &'static str,
-    query: String,
-    headers: Vec<(&'static str, String)>,
-    body: Option<Value>,
-}
-
-impl Attempt {
-    fn good(operation: &Operation, token: &str) -> Self {
-        Self {
-            token: Some(token.to_owned()),
-            case: OWN_CASE,
-            doctor: "DOC001",
-            query: String::new(),
-            headers: Vec::new(),
-            body: row(operation).body,
-        }
-    }
-
-    async fn make(self, service: &Service, operation: &Operation) -> Reply {
-        let path = operation
-            .path
-            .replace("{id}", &self.case.to_string())
-            .replace("{doctor_id}", self.doctor)
-            .replace("{asset}", "swagger-ui.css");
-        let mut call = service.request(&operation.method.to_uppercase(), &format!("{path}{}", self.query));
-        if let Some(token) = &self.token {
-            call = call.token(token);
-        }
-        for (name, value) in &self.headers {
-            call = call.header(name, value);
-        }
-        match self.body {
-            Some(body) => call.json(body).send().await,
-            None => call.send().await,
-        }
-    }
-}
-
-/// Who takes part besides the people of the seed.
-mod people {
-    pub(super) const WITHOUT_PERMISSION: i64 = 20;
-    pub(super) const FORMER_MEMBER: i64 = 21;
-    pub(super) const DEACTIVATED: i64 = 22;
-    pub(super) const OF_A_CLOSED_LAB: i64 = 23;
-    pub(super) const WITHOUT_LAB: i64 = 24;
-    pub(super) const ADMIN: i64 = 1;
-    pub(super) const SYSTEM_ADMINISTRATOR: i64 = 8;
-}
-
-fn fill(directory: &mut Directory) {
-    let mut closed = Lab::new(789, "CLOSED", "Closed Dental Lab");
-    closed.is_active = false;
-    directory.labs.push(closed);
-    for (id, lab, role) in [
-        (people::WITHOUT_PERMISSION, Some(123), "courier"),
-        (people::FORMER_MEMBER, Some(123), "admin"),
-        (people::DEACTIVATED, Some(123), "admin"),
-        (people::OF_A_CLOSED_LAB, Some(789), "admin"),
-        (people::WITHOUT_LAB, None, ""),
-    ] {
-        let mut user = User::new(id, &format!("user-{id}"), "password");
-        user.is_active = id != people::DEACTIVATED;
-        directory.users.push(user);
-        if let Some(lab) = lab {
-            let mut membership = Membership::new(id, lab, role);
-            membership.is_active = id != people::FORMER_MEMBER;
-            directory.memberships.push(membership);
-        }
-    }
-}
-
-/// A service in which both labs have cases.
-async fn service() -> Service {
-    let service = Service::start_with(&[("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", AUDIENCE)]).await;
-    service.ums.update(fill);
-    plant(&service, &signed(people::ADMIN), &signed(user("northgate"))).await;
-    service
-}
-
-/// One case in the caller's own lab, and more of them in the other, with something to find in each.
-async fn plant(service: &Service, own: &str, other: &str) {
-    let create =
-        |token: &str, body: Value| service.request("POST", "/api/v1/cases").token(token).json(body).send();
-    create(own, json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await.expect(201);
-    for number in 1..=3 {
-        let case = json!({"procedure_type": "Bridge", "patient_name": "Nora North", "case_name": format!("M4RK {number}"),
-            "notes": "M4RK", "doctor_id": "doctor_north"});
-        let call = service.request("POST", "/api/v1/cases").token(other).json(case);
-        call.header("idempotency-key", &format!("key-{number}")).send().await.expect(201);
-    }
-    service.dynamodb.take_calls();
-}
-
-fn user(name: &str) -> i64 {
-    seed::PEOPLE.into_iter().find(|person| person.username == name).unwrap().id
-}
-
-fn claims(user: i64) -> token::Claims {
-    let mut claims = token::access_claims(user);
-    claims.insert("iss".into(), json!(ISSUER));
-    claims.insert("aud".into(), json!(AUDIENCE));
-    claims
-}
-
-/// A good token.
-fn signed(user: i64) -> String {
-    token::sign(SECRET, &claims(user))
-}
-
-/// A token that is good but for one claim; `null` takes it away.
-fn signed_with(name: &str, value: Value) -> String {
-    let mut claims = claims(people::ADMIN);
-    claims.insert(name.into(), value);
-    claims.retain(|_, value| !value.is_null());
-    token::sign(SECRET, &claims)
-}
-
-/// Whom the permission of an operation is just not given to.
-fn one_short(permission: &str) -> i64 {
-    match permission {
-        "read" => people::WITHOUT_PERMISSION,
-        "update_status" => user("viewer"),
-        "create" | "update" => user("technician"),
-        "delete" | "restore" | "audit" => user("member"),
-        new => panic!("nobody is one short of {new}"),
-    }
-}
 
 /// What is expected: a status, and the code of a problem.
 type Expected = (u16, &'static str);
@@ -203,32 +44,6 @@ fn permission(operation: &Operation) -> &'static str {
 fn has_parameter(operation: &Operation, name: &str) -> bool {
     let parameters = operation.value["parameters"].as_array().into_iter().flatten();
     parameters.into_iter().any(|parameter| parameter["$ref"] == format!("#/components/parameters/{name}"))
-}
-
-/// The situations in which the token itself is no good.
-fn bad_tokens() -> Vec<(&'static str, Option<String>)> {
-    let good = signed(people::ADMIN);
-    let (_, rest) = good.split_once('.').unwrap();
-    let payload = rest.split('.').next().unwrap();
-    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
-    let mut refresh = claims(people::ADMIN);
-    refresh.extend(token::refresh_claims(people::ADMIN));
-    vec![
-        ("no token", None),
-        ("an expired token", Some(signed_with("exp", json!(token::now() - 60)))),
-        ("a token without an end", Some(signed_with("exp", Value::Null))),
-        (
-            "another secret",
-            Some(token::sign("another secret that is long enough for HS256", &claims(people::ADMIN))),
-        ),
-        ("another issuer", Some(signed_with("iss", json!("https://elsewhere.example.com")))),
-        ("no issuer", Some(signed_with("iss", Value::Null))),
-        ("another audience", Some(signed_with("aud", json!("billing")))),
-        ("no audience", Some(signed_with("aud", Value::Null))),
-        ("a refresh token", Some(token::sign(SECRET, &refresh))),
-        ("alg none", Some(format!("{none}.{payload}."))),
-        ("alg none, with the signature", Some(format!("{none}.{rest}"))),
-    ]
 }
 
 /// Everything that is tried of an operation that wants a token.
