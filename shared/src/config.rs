@@ -10,7 +10,7 @@ use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 use jiff::civil::Date;
 
-use crate::upstream;
+use crate::{retry, upstream};
 
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, TokenConfig};
@@ -320,6 +320,8 @@ pub struct Config {
     pub holidays: Vec<Date>,
     /// How long UMS or LinksHub is left alone when it keeps failing. No variable: only tests want another.
     pub outage_pause: Duration,
+    /// How long after its start a request goes on trying. No variable either.
+    pub patience: Duration,
 }
 
 /// Seven years with their leap days.
@@ -344,6 +346,7 @@ impl Config {
             holidays: env.dates("HOLIDAYS"),
             retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
             outage_pause: upstream::PAUSE,
+            patience: retry::BUDGET,
         };
         if config.retention_days == 0 {
             env.fault("RETENTION_DAYS", "must be at least 1");

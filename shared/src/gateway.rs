@@ -1,8 +1,9 @@
 //! The events that the gateway hands over, before the library that makes requests of them reads them: it panics on a URL
-//! that it cannot parse, and a client can write one.
+//! that it cannot parse, and a client can write one, and on a body that is not encoded as the event says.
 
 use std::task::{Context, Poll};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use lambda_http::{LambdaEvent, Service, http::header, request::LambdaRequest};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -18,6 +19,8 @@ pub fn make_readable(event: &mut LambdaRequest) {
     if let Some(path) = event.raw_path.as_mut().filter(|path| !path.starts_with('/')) {
         path.insert(0, '/');
     }
+    let body = event.body.as_deref().unwrap_or_default();
+    event.is_base64_encoded &= STANDARD.decode(body).is_ok();
     event.headers.remove(header::HOST);
     event.request_context.domain_name = None;
     // A named stage would become a part of the path; the template has none.
@@ -39,5 +42,32 @@ impl<S: Service<LambdaEvent<LambdaRequest>>> Service<LambdaEvent<LambdaRequest>>
     fn call(&mut self, mut event: LambdaEvent<LambdaRequest>) -> Self::Future {
         make_readable(&mut event.payload);
         self.0.call(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::{Adapter, Context as LambdaContext, Request, RequestExt, service_fn};
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_url_and_a_body_that_are_none_reach_the_handler() {
+        let handler = service_fn(|request: Request| async move {
+            let query = request.query_string_parameters();
+            Ok::<_, lambda_http::Error>(format!("{:?} {:?}", query.first("a"), request.body()))
+        });
+        let event = json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "a=\"<%20>", "headers": {"host": "["},
+            "isBase64Encoded": true, "body": "{}", "requestContext": {
+                "accountId": "1", "apiId": "a", "domainName": "[", "stage": "$default", "time": "24/Nov/2026:09:30:00 +0000",
+                "timeEpoch": 0, "http": {"method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
+            },
+        });
+        let event: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
+        let mut service = Readable(Adapter::from(handler));
+        let answer = service.call(LambdaEvent::new(event, LambdaContext::default())).await.unwrap();
+        assert_eq!(serde_json::to_value(answer).unwrap()["body"], r#"Some("\"< >") Text("{}")"#);
     }
 }

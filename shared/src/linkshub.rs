@@ -173,7 +173,8 @@ impl LinksHub {
             self.find::<Doctor>(token, &doctor_path),
             self.find::<Relation>(token, &relation_path),
         )?;
-        let doctor = is_what_was_asked_for(doctor, |doctor| doctor.doctor_id == doctor_id)?;
+        let doctor =
+            is_what_was_asked_for(doctor, |doctor| doctor.doctor_id.eq_ignore_ascii_case(doctor_id))?;
         let doctor = doctor.filter(|_| relation.is_some_and(|relation| relation.is_active));
         if let Some(doctor) = &doctor {
             self.doctors.put((lab, doctor_id.to_owned()), doctor.clone(), LIFETIME);
@@ -188,7 +189,8 @@ impl LinksHub {
         product_id: &str,
     ) -> Result<bool, Error> {
         let found = self.find::<Product>(token, &format!("/products/{}", segment(product_id))).await?;
-        let found = is_what_was_asked_for(found, |product| product.product_id == product_id)?;
+        let found =
+            is_what_was_asked_for(found, |product| product.product_id.eq_ignore_ascii_case(product_id))?;
         let is_active = found.is_some_and(|product| product.is_active);
         if is_active {
             self.products.put((lab, product_id.to_owned()), (), LIFETIME);
@@ -218,7 +220,8 @@ impl LinksHub {
     }
 }
 
-/// Refuses an answer about something else: nobody is shown a doctor whom they did not ask for.
+/// Refuses an answer about something else: nobody is shown a doctor whom they did not ask for. (Whether LinksHub tells `a`
+/// from `A` in ids is its own affair.)
 fn is_what_was_asked_for<T>(found: Option<T>, is_it: impl Fn(&T) -> bool) -> Result<Option<T>, Error> {
     match found {
         Some(found) if !is_it(&found) => Err(unavailable("it answered about something else")),

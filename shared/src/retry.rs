@@ -16,9 +16,9 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    /// For a request that began at `started`.
-    pub(crate) fn since(started: Instant) -> Self {
-        Self { until: started + BUDGET, attempt: 0 }
+    /// For a request that began at `started` and has so much time.
+    pub(crate) fn since(started: Instant, patience: Duration) -> Self {
+        Self { until: started + patience, attempt: 0 }
     }
 
     /// Waits a random, growing while, or returns false at once when the time is used up.

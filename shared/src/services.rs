@@ -1,5 +1,7 @@
 //! What a function behind a login needs, made once when it starts.
 
+use std::time::Duration;
+
 use crate::{
     calendar::Calendar,
     config::{Config, PagingConfig, Stage},
@@ -24,6 +26,7 @@ pub struct Services {
     pub(crate) retention_days: u32,
     pub(crate) calendar: Calendar,
     pub(crate) limits: Limits,
+    pub(crate) patience: Duration,
 }
 
 impl Services {
@@ -45,6 +48,7 @@ impl Services {
             retention_days: config.retention_days,
             calendar: Calendar::new(config.holidays.clone()),
             limits: Limits::new(&config.rate),
+            patience: config.patience,
         })
     }
 }

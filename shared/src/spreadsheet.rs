@@ -30,13 +30,14 @@ impl Sheet {
 
 /// Text that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP recommends against CSV
 /// injection, and so does what would be one in a cell of its own, where semicolons, tabs or line breaks part the cells. The
-/// full-width forms count as well, and white space before them does not help. Numbers are not: none of ours is negative.
+/// full-width forms count as well, and neither white space nor quotes before them help. Numbers are not: none of ours is negative.
 fn harmless(text: &str) -> String {
     const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
     const NEW_CELL: [char; 4] = [';', '\t', '\r', '\n'];
     let mut harmless = String::with_capacity(text.len());
     for cell in text.split_inclusive(NEW_CELL) {
-        let is_formula = cell.trim_start().starts_with(FORMULA);
+        let is_formula =
+            cell.trim_start_matches(|c: char| c.is_whitespace() || c == '"').starts_with(FORMULA);
         let begins_with_a_break = harmless.is_empty() && cell.starts_with(['\t', '\r', '\n']);
         if is_formula || begins_with_a_break {
             harmless.push('\'');
@@ -69,6 +70,7 @@ mod tests {
             ("\rx", "'\rx"),
             ("x;=HYPERLINK(1)", "x;'=HYPERLINK(1)"),
             ("two\n=1", "two\n'=1"),
+            ("x;\"=SUM(A1);y", "x;'\"=SUM(A1);y"),
             ("a\t-1; +2", "a\t'-1;' +2"),
         ] {
             assert_eq!(harmless(text), expected);

@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lambda_http::http::header;
+use lambda_http::{Request, http::header, request::LambdaRequest};
 use serde_json::{Map, Value, json};
+use shared::gateway::make_readable;
 
 use super::{Reply, Service, leaks, spec};
 
@@ -62,7 +63,9 @@ impl<'s> Call<'s> {
             routed.as_ref().map_or_else(|| "fallback".to_owned(), |(operation, _)| operation.function());
         let parameters = routed.as_ref().map(|(_, parameters)| parameters.clone()).unwrap_or_default();
         let event = self.event(path, query, &parameters);
-        let mut request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        let mut event: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
+        make_readable(&mut event);
+        let mut request: Request = event.into();
         // JSON events cannot repeat a header; the gateway joins repeats with a comma, so tests that need two set them.
         for (name, value) in &self.headers {
             let name: header::HeaderName = name.parse().unwrap();

@@ -1,7 +1,7 @@
 //! The whole service in one process: the real handlers, routed by `openapi.yaml`, over an embedded DynamoDB and
 //! stand-ins for UMS and LinksHub, each behind a proxy that can fail.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Value, json};
@@ -60,6 +60,11 @@ impl Service {
     /// Starts with some environment variables of the functions changed.
     pub(crate) async fn start_with(changes: &[(&str, &str)]) -> Self {
         Self::start_tuned(changes, |_| {}).await
+    }
+
+    /// Starts with more patience than functions have: for what many do at once on a slow machine.
+    pub(crate) async fn start_patient() -> Self {
+        Self::start_tuned(&[], |config| config.patience = Duration::from_secs(8)).await
     }
 
     /// Starts with some environment variables changed, and what is no variable as well: pauses and ages.

@@ -9,7 +9,7 @@ use crate::harness::{Reply, Service, proxy::Fate};
 const PATH: &str = "/api/v1/cases/bulk-status";
 
 async fn with_cases(count: usize) -> Service {
-    let service = Service::start().await;
+    let service = Service::start_patient().await;
     for _ in 0..count {
         service.create("admin", json!({"procedure_type": "Crown", "status": "in_progress"})).await;
     }
@@ -57,6 +57,22 @@ async fn a_hundred_cases_are_moved_and_none_is_dropped() {
     assert_eq!(service.statistics(123).await, [("on_hold".to_owned(), 100)].into());
     let items = service.items(123).await;
     assert!(ids.iter().all(|id| items[&format!("EVENT#{id:010}#000002")]["reason"] == "Closed"));
+}
+
+#[tokio::test]
+async fn without_an_access_record_nothing_is_moved() {
+    let service = with_cases(1).await;
+    service.dynamodb.rule(|name, _| match name {
+        "PutItem" => {
+            Fate::Answer(400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException"}"#.into())
+        }
+        _ => Fate::Pass,
+    });
+    let reply = send(&service, None, json!({"ids": [1], "status": "completed"})).await;
+    reply.expect_problem(503, "service_unavailable");
+    service.dynamodb.heal();
+    let case = service.as_user("viewer", "GET", "/api/v1/cases/1").send().await.expect(200);
+    assert_eq!((&case["status"], &case["version"]), (&json!("in_progress"), &json!(1)));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::harness::Service;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_creations_at_once_get_sixty_four_ids_events_and_exact_statistics() {
-    let service = Service::start().await;
+    let service = Service::start_patient().await;
     let statuses = ["pending", "in_progress"];
     let creations = (0..64).map(|number| {
         service.create("admin", json!({"procedure_type": "Crown", "status": statuses[number % 2]}))
@@ -28,7 +28,7 @@ async fn sixty_four_creations_at_once_get_sixty_four_ids_events_and_exact_statis
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_of_one_case_at_once_all_happen_one_after_the_other() {
-    let service = Service::start().await;
+    let service = Service::start_patient().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let fields = ["case_name", "description", "notes", "special_instructions"];
     let changes = fields.map(|field| {
@@ -50,7 +50,7 @@ async fn changes_of_one_case_at_once_all_happen_one_after_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_case_that_two_delete_at_once_is_deleted_once() {
-    let service = Service::start().await;
+    let service = Service::start_patient().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let deletions = [(); 2].map(|()| service.as_user("admin", "DELETE", "/api/v1/cases/1").send());
     let mut statuses: Vec<u16> = join_all(deletions).await.iter().map(|reply| reply.status).collect();

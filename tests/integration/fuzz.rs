@@ -253,10 +253,12 @@ async fn a_url_that_is_none_is_answered_like_any_other() {
         ("/requestContext/stage", "\"<>"),
         ("/headers/host", "[not a host"),
         ("/headers/x-forwarded-proto", "\""),
+        ("/body", "not Base64"),
     ] {
         let mut event: Value = serde_json::from_str(&event).unwrap();
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         event.pointer_mut(parent).unwrap()[name] = json!(value);
+        event["isBase64Encoded"] = json!(true);
         let mut event: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
         make_readable(&mut event);
         let reply = service.answer("health", event.into()).await;

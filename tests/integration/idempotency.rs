@@ -67,7 +67,7 @@ async fn keys_are_per_lab_and_user() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_request_many_times_at_once_creates_one_case() {
-    let service = Service::start().await;
+    let service = Service::start_patient().await;
     let body = json!({"procedure_type": "Crown"});
     let replies = join_all((0..16).map(|_| create(&service, "admin", "key-1", body.clone()))).await;
     let ids: BTreeSet<u64> = replies.iter().map(|reply| reply.expect(201)["id"].as_u64().unwrap()).collect();

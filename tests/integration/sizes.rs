@@ -13,7 +13,7 @@ const MOST: usize = 6 << 20;
 
 /// Cases of which a hundred make more than an answer has room for.
 async fn with_large_cases() -> Service {
-    let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
+    let service = Service::start_patient().await;
     // Quotes take four bytes in the end: a backslash each time that they become part of a JSON string.
     let quotes = |count| "\"".repeat(count);
     let case = json!({"procedure_type": "Crown", "notes": quotes(4000), "special_instructions": quotes(4000),

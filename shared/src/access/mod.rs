@@ -1,7 +1,7 @@
 //! Access records: who saw which patients' data, when, from where, and who was refused it.
 //!
 //! They are written before the data leaves, and if they cannot be written, it does not leave. The record of a change is
-//! written in the transaction of the change.
+//! written in the transaction of the change; that of many changes before them, and again with what became of them.
 
 mod list;
 
@@ -124,11 +124,14 @@ impl Recorder {
         self.item(&self.sk, Outcome::Granted, None, case_ids)
     }
 
-    /// Records that the lab has no such cases, beside what else the request was given.
+    /// Records that the lab has no such cases, if there are any, beside what else the request was given.
     ///
     /// # Errors
     /// Unavailable, when it cannot be written.
     pub(crate) async fn not_found(&self, case_ids: Vec<CaseId>) -> Result<(), Error> {
+        if case_ids.is_empty() {
+            return Ok(());
+        }
         let sk = keys::new_access(self.at);
         let item = self.item(&sk, Outcome::Refused, Some(Code::CaseNotFound), case_ids)?;
         self.table.put(item).await

@@ -66,6 +66,8 @@ impl Cases<'_> {
         if let Some(once) = once {
             self.claim(once).await?;
         }
+        // No case is moved and none is shown that is not on record; at the end it tells which were.
+        self.lab.recorder().granted(bulk.ids.clone()).await?;
         let moves = bulk.ids.iter().copied().map(|id| async move {
             let moved = if self.lab.has_time_left() {
                 let once = once.map(|once| once.part(id));
@@ -85,11 +87,8 @@ impl Cases<'_> {
         let with = |status: u16| {
             results.iter().filter(move |result| result.status == status).map(|result| result.id)
         };
-        self.lab.recorder().granted(with(200).collect()).await?;
-        let unknown: Vec<CaseId> = with(404).collect();
-        if !unknown.is_empty() {
-            self.lab.recorder().not_found(unknown).await?;
-        }
+        let recorder = self.lab.recorder();
+        tokio::try_join!(recorder.granted(with(200).collect()), recorder.not_found(with(404).collect()))?;
         let succeeded = results.iter().filter(|result| result.problem.is_none()).count();
         Ok(BulkResult { succeeded, failed: results.len() - succeeded, results })
     }

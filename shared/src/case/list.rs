@@ -93,7 +93,7 @@ impl<'a> CaseLists<'a> {
         }))
         .await?;
         let mut heads: Vec<(&LabScope, Stretch)> = scopes.into_iter().zip(stretches).collect();
-        let mut entries = VecDeque::new();
+        let (mut entries, mut seen) = (VecDeque::new(), BTreeSet::new());
         for place in 0..offset + size {
             let next = first(&heads, filter.order);
             if next.is_none() && place < offset && heads.iter().any(|(_, head)| head.complete_to.is_some()) {
@@ -105,6 +105,10 @@ impl<'a> CaseLists<'a> {
             let Some(next) = next else { break };
             let (lab, stretch) = &mut heads[next];
             let Some(entry) = stretch.entries.pop_front() else { break };
+            // One that moved while the list was made may be in it twice.
+            if !seen.insert((lab.lab_id(), entry.id)) {
+                continue;
+            }
             if place < offset {
                 positions.insert(lab.lab_id().get(), entry.key);
             } else {
@@ -245,16 +249,15 @@ fn first(heads: &[(&LabScope, Stretch)], order: Order) -> Option<usize> {
 
 /// Reads the cases of the entries that come without; one that is gone stays away.
 async fn read(entries: &mut VecDeque<(&LabScope, Entry)>) -> Result<(), Error> {
-    // One that moved while the list was made may be in it twice, and can be asked for once only.
-    let mut wanted: BTreeMap<LabId, (&LabScope, BTreeSet<String>)> = BTreeMap::new();
+    let mut wanted: BTreeMap<LabId, (&LabScope, Vec<String>)> = BTreeMap::new();
     for (lab, entry) in entries.iter().filter(|(_, entry)| entry.case.is_none()) {
-        wanted.entry(lab.lab_id()).or_insert((lab, BTreeSet::new())).1.insert(keys::case(entry.id));
+        wanted.entry(lab.lab_id()).or_insert((lab, Vec::new())).1.push(keys::case(entry.id));
     }
     let read = wanted.into_values().map(|(lab, sks)| async move {
-        let sks: Vec<String> = sks.into_iter().collect();
         let mut items = lab.table().get_many(lab.lab_id(), &sks, Consistency::Eventual).await?;
         // An index may know of a case that this read does not see yet.
-        let missing: Vec<String> = sks.into_iter().filter(|sk| !items.contains_key(sk)).collect();
+        let mut missing = sks;
+        missing.retain(|sk| !items.contains_key(sk) && lab.has_time_left());
         items.extend(lab.table().get_many(lab.lab_id(), &missing, Consistency::Strong).await?);
         Ok::<_, Error>((lab.lab_id(), items))
     });

@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::{
     Case, CaseId, Cases,
     item::{Kept, from_item, is_expired},
-    repository::lost_race,
 };
 use crate::{
     cursor::CursorKey,
@@ -66,8 +65,7 @@ impl Cases<'_> {
     /// Walks along all events of a case and tells whether each is there and as it was written.
     ///
     /// # Errors
-    /// Case not found; unavailable, when there is no time to walk to the end; conflict, when others change the case
-    /// every time.
+    /// Case not found; unavailable, when there is no time to walk to the end, or when others change the case every time.
     pub async fn verify_history(&self, id: CaseId) -> Result<Verification, Error> {
         let mut retry = self.lab.retry();
         let mut kept = self.get_anywhere(id).await?;
@@ -82,7 +80,9 @@ impl Cases<'_> {
                 return Ok(found);
             }
             kept = now;
-            lost_race(&mut retry).await?;
+            if !retry.pause().await {
+                return Err(Error::unavailable("The database", "the history grew with every look at it"));
+            }
         }
     }
 

@@ -91,7 +91,9 @@ impl Stream<'_> {
             }
             let Some(stopped_at) = page.stopped_at else { return Ok((entries, None)) };
             let end = place(source, &stopped_at)?;
-            let is_enough = if source == Index::Table { MAX_TABLE_CALLS } else { MAX_CALLS };
+            // What is only passed over is not kept.
+            let is_whole = source == Index::Table && self.offset == 0;
+            let is_enough = if is_whole { MAX_TABLE_CALLS } else { MAX_CALLS };
             if entries.len() >= wanted || call + 1 >= is_enough || !self.lab.has_time_left() {
                 return Ok((entries, Some(end)));
             }

@@ -13,7 +13,7 @@ use crate::{
     http::Request,
     linkshub::{Doctor, LinksHub},
     rate::Standing,
-    retry::{self, Retry},
+    retry::Retry,
     services::Services,
     table::Table,
     telemetry::{self, Seen},
@@ -54,7 +54,6 @@ impl LabScope {
         let lab = ums::within_budget(async {
             let visit = Visit::begin(&services, request, seen).await?;
             let wanted = wanted_lab(request)?;
-            let _ = wanted.map(|lab| seen.lab_id.set(lab.get()));
             let caller = visit.caller(&services).await?;
             let membership = match choose(&caller.memberships, wanted) {
                 Ok(membership) => membership.clone(),
@@ -184,12 +183,12 @@ impl LabScope {
 
     /// The time that the request has for trying again what other writers were in the way of.
     pub(crate) fn retry(&self) -> Retry {
-        Retry::since(self.visit.started)
+        Retry::since(self.visit.started, self.services.patience)
     }
 
     /// Whether the request may still begin something.
     pub(crate) fn has_time_left(&self) -> bool {
-        self.visit.started.elapsed() < retry::BUDGET
+        self.visit.started.elapsed() < self.services.patience
     }
 
     /// The table, with an identity that opens this lab's partitions and, if the deployment has a role for that, no others.

@@ -8,6 +8,7 @@ use lambda_http::{
     request::RequestContext,
 };
 
+use super::choice::wanted_lab;
 use crate::{
     case::CaseId, error::Error, http::Request, rate::Standing, services::Services, telemetry::Seen,
     token::AccessToken, ums::Caller,
@@ -48,6 +49,9 @@ impl Visit {
         let started = Instant::now();
         let token = services.verifier.verify(request).await?;
         let _ = seen.user_id.set(token.subject().to_string());
+        if let Ok(Some(lab)) = wanted_lab(request) {
+            let _ = seen.lab_id.set(lab.get());
+        }
         let standing = services.limits.user(token.subject())?;
         let id = request.path_parameters_ref().and_then(|parameters| parameters.first("id"));
         Ok(Arc::new(Self {

@@ -19,7 +19,14 @@ use serde::{Serialize, de::DeserializeOwned};
 pub(crate) use lab_role::LabTables;
 pub(crate) use query::{Filter, Index, Order, Query};
 
-use crate::{case::CaseId, config::TableConfig, error::Error, keys, lab::LabId, retry::Retry};
+use crate::{
+    case::CaseId,
+    config::TableConfig,
+    error::Error,
+    keys,
+    lab::LabId,
+    retry::{self, Retry},
+};
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -95,7 +102,7 @@ impl Table {
         }
         let mut wanted = Some(wanted.build().map_err(unbuilt)?);
         // DynamoDB leaves keys out when it is throttled or the answer would be larger than 16 MB.
-        let mut retry = Retry::since(std::time::Instant::now());
+        let mut retry = Retry::since(std::time::Instant::now(), retry::BUDGET);
         while let Some(keys) = wanted.take() {
             let answer = self
                 .client
