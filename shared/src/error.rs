@@ -175,7 +175,7 @@ impl fmt::Debug for Error {
 }
 
 /// The most faults of a request that are named: a body has room for a hundred thousand, and an answer has not.
-pub(crate) const MAX_FAULTS: usize = 100;
+const MAX_FAULTS: usize = 100;
 
 /// Seconds after which a client may try again when a dependency failed.
 pub(crate) const RETRY_AFTER_SECONDS: u16 = 2;

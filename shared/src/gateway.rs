@@ -19,8 +19,9 @@ pub fn make_readable(event: &mut LambdaRequest) {
     if let Some(path) = event.raw_path.as_mut().filter(|path| !path.starts_with('/')) {
         path.insert(0, '/');
     }
-    let body = event.body.as_deref().unwrap_or_default();
-    event.is_base64_encoded &= STANDARD.decode(body).is_ok();
+    if event.is_base64_encoded {
+        event.is_base64_encoded = STANDARD.decode(event.body.as_deref().unwrap_or_default()).is_ok();
+    }
     event.headers.remove(header::HOST);
     event.request_context.domain_name = None;
     // A named stage would become a part of the path; the template has none.

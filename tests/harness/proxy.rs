@@ -41,6 +41,14 @@ pub(crate) enum Fate {
     Hang,
 }
 
+impl Fate {
+    /// DynamoDB refuses the call for good: trying again would not help.
+    pub(crate) fn refused() -> Self {
+        let exception = "com.amazonaws.dynamodb.v20120810#ValidationException";
+        Self::Answer(400, format!(r#"{{"__type":"{exception}"}}"#))
+    }
+}
+
 type Rule = Arc<dyn Fn(&str, &[u8]) -> Fate + Send + Sync>;
 
 /// A running proxy. It passes everything on until a rule is set.

@@ -199,9 +199,7 @@ async fn a_refused_attempt_is_on_record() {
 async fn data_that_cannot_be_recorded_is_not_given_out() {
     let service = with_cases(1).await;
     service.dynamodb.rule(|name, _| match name {
-        "PutItem" => {
-            Fate::Answer(400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException"}"#.into())
-        }
+        "PutItem" => Fate::refused(),
         _ => Fate::Pass,
     });
     for path in [

@@ -63,9 +63,7 @@ async fn a_hundred_cases_are_moved_and_none_is_dropped() {
 async fn without_an_access_record_nothing_is_moved() {
     let service = with_cases(1).await;
     service.dynamodb.rule(|name, _| match name {
-        "PutItem" => {
-            Fate::Answer(400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException"}"#.into())
-        }
+        "PutItem" => Fate::refused(),
         _ => Fate::Pass,
     });
     let reply = send(&service, None, json!({"ids": [1], "status": "completed"})).await;
@@ -102,9 +100,7 @@ async fn a_request_that_comes_again_does_the_rest_and_repeats_nothing() {
     // The key is kept and one case moved; then the database fails.
     static WRITES: AtomicU32 = AtomicU32::new(0);
     service.dynamodb.rule(|name, _| match name {
-        "TransactWriteItems" if WRITES.fetch_add(1, Ordering::Relaxed) >= 2 => {
-            Fate::Answer(400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException"}"#.into())
-        }
+        "TransactWriteItems" if WRITES.fetch_add(1, Ordering::Relaxed) >= 2 => Fate::refused(),
         _ => Fate::Pass,
     });
     let first = send(&service, Some("key-1"), body.clone()).await.expect(200);

@@ -21,7 +21,7 @@ use crate::{
 const FIRST_FILTERED: u32 = 500;
 /// How many megabytes of an index are read for one page. Behind that a page may be shorter than asked for.
 const MAX_CALLS: usize = 40;
-/// How many megabytes of whole cases: no answer has room for more.
+/// How many megabytes of whole cases, where all of them are for the page: no answer has room for more.
 const MAX_TABLE_CALLS: usize = 4;
 
 /// A case in the order of a list.
@@ -91,9 +91,9 @@ impl Stream<'_> {
             }
             let Some(stopped_at) = page.stopped_at else { return Ok((entries, None)) };
             let end = place(source, &stopped_at)?;
-            // What is only passed over is not kept.
-            let is_whole = source == Index::Table && self.offset == 0;
-            let is_enough = if is_whole { MAX_TABLE_CALLS } else { MAX_CALLS };
+            // No index has deleted cases: the way to a page of them by number leads through whole ones.
+            let fills_answer = source == Index::Table && self.offset == 0;
+            let is_enough = if fills_answer { MAX_TABLE_CALLS } else { MAX_CALLS };
             if entries.len() >= wanted || call + 1 >= is_enough || !self.lab.has_time_left() {
                 return Ok((entries, Some(end)));
             }
