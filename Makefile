@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test check check-rust check-deps check-contract check-template gateway audit build sizes deploy clean reset-data
+.PHONY: help dev test check check-rust check-deps check-contract check-template generate audit build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -71,8 +71,8 @@ check-template: $(CHECK_VENV)/.installed
 	$(WITH_TOOLS) sam validate --lint
 	cd tests/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
 
-gateway: $(CHECK_VENV)/.installed ## bring gateway.yaml up to date with openapi.yaml
-	cd tests/template && $(CHECK_PY) gateway.py
+generate: ## bring what follows from openapi.yaml up to date
+	cargo run --quiet --package generate
 
 audit: $(TOOLS)/.cargo-deny-$(CARGO_DENY) ## known vulnerabilities of the dependencies (fetches the advisory database)
 	$(TOOLS)/bin/cargo-deny --locked check advisories

@@ -22,7 +22,7 @@ use shared::{
 
 use crate::harness::{
     Service,
-    spec::{self, Operation, SPEC, crate_of, kebab, operations, root},
+    spec::{self, Operation, SPEC, operations, root},
 };
 
 fn folders() -> BTreeSet<String> {
@@ -38,14 +38,8 @@ fn by_function() -> BTreeMap<String, Vec<Operation>> {
     functions
 }
 
-fn template() -> Value {
-    let text = fs::read_to_string(root().join("template.yaml")).unwrap();
-    // The attribute type N would otherwise be a boolean of YAML 1.1.
-    serde_saphyr::from_str_with_options(&text, serde_saphyr::options! { strict_booleans: true }).unwrap()
-}
-
-fn pascal(name: &str) -> String {
-    name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+fn yaml(file: &str) -> Value {
+    contract::parse_yaml(&fs::read_to_string(root().join(file)).unwrap()).unwrap()
 }
 
 #[test]
@@ -53,35 +47,37 @@ fn every_folder_of_functions_serves_a_route_and_every_route_has_one() {
     let mut serving: BTreeSet<String> = by_function().into_keys().collect();
     serving.insert("fallback".into());
     assert_eq!(folders(), serving);
-    let default_route = &SPEC["paths"]["/$default"]["x-amazon-apigateway-any-method"];
-    assert_eq!(crate_of(default_route), "fallback");
+    let default_route = &yaml("gateway.yaml")["paths"]["/$default"]["x-amazon-apigateway-any-method"];
+    let uri = &default_route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"];
+    assert!(uri.as_str().unwrap().contains("/${FallbackFunction.Arn}/"), "{uri}");
 }
 
 #[test]
 fn a_function_that_serves_one_operation_is_named_after_it() {
     for (function, operations) in by_function() {
         if let [only] = &operations[..] {
-            assert_eq!(function, kebab(only.id()));
+            assert_eq!(function, contract::kebab(only.id()));
         }
     }
 }
 
 #[test]
 fn the_template_has_a_function_and_its_permissions_for_every_folder() {
-    let template = template();
+    let template = yaml("template.yaml");
     let resources = template["Resources"].as_object().unwrap();
     let functions: BTreeSet<&String> = resources
         .iter()
         .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
         .map(|(name, _)| name)
         .collect();
-    let expected: BTreeSet<String> = folders().iter().map(|folder| pascal(folder) + "Function").collect();
+    let expected: BTreeSet<String> =
+        folders().iter().map(|folder| contract::pascal(folder) + "Function").collect();
     assert_eq!(functions, expected.iter().collect());
     for folder in folders() {
-        let function = pascal(&folder) + "Function";
+        let function = contract::pascal(&folder) + "Function";
         assert_eq!(resources[&function]["Properties"]["CodeUri"], format!("functions/{folder}"));
         let permitted = resources.iter().filter(|(name, resource)| {
-            name.starts_with(&pascal(&folder))
+            name.starts_with(&contract::pascal(&folder))
                 && resource["Type"] == "AWS::Lambda::Permission"
                 && resource["Properties"]["FunctionName"] == json!(function)
         });
@@ -111,11 +107,9 @@ fn the_watch_router_sends_requests_where_the_gateway_does() {
     let router = watch_router();
     let mut expected = BTreeSet::new();
     for operation in operations() {
-        for path in [operation.path.to_owned(), format!("{}/", operation.path)] {
-            let key = (path, operation.method.to_uppercase());
-            assert_eq!(router.get(&key), Some(&operation.function()), "{key:?}");
-            expected.insert(key);
-        }
+        let key = (operation.path.to_owned(), operation.method.to_owned());
+        assert_eq!(router.get(&key), Some(&operation.function()), "{key:?}");
+        expected.insert(key);
     }
     let paths: BTreeSet<&String> = expected.iter().map(|(path, _)| path).collect();
     for ((path, method), function) in &router {

@@ -1,4 +1,4 @@
-//! The Lambda entry point.
+//! The Lambda entry point. Generated from openapi.yaml by `make generate`; do not edit.
 
 use std::process::ExitCode;
 
