@@ -29,7 +29,7 @@ reset-data: ## forget the data of `make dev`
 	rm -rf .local
 
 # Installed again only when the list of requirements changes.
-$(VENV)/.dev-installed $(VENV)/.test-installed: $(VENV)/.%-installed: requirements/%.txt
+$(VENV)/.dev-installed $(VENV)/.test-installed: $(VENV)/.%-installed: tools/requirements/%.txt
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 	python3 -m venv $(VENV)
@@ -60,7 +60,7 @@ check-rust:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 check-deps: $(TOOLS)/.cargo-deny-$(CARGO_DENY)
-	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
+	$(TOOLS)/bin/cargo-deny --locked check --config tools/deny.toml bans licenses sources
 
 check-contract: $(CHECK_VENV)/.installed
 	@# Cut short, because the validator prints the whole document along with a fault.
@@ -69,20 +69,20 @@ check-contract: $(CHECK_VENV)/.installed
 check-template: $(CHECK_VENV)/.installed
 	$(CHECK_VENV)/bin/cfn-lint template.yaml
 	$(WITH_TOOLS) sam validate --lint
-	cd tests/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
+	cd tools/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
 
 gateway: $(CHECK_VENV)/.installed ## bring gateway.yaml up to date with openapi.yaml
-	cd tests/template && $(CHECK_PY) gateway.py
+	cd tools/template && $(CHECK_PY) gateway.py
 
 audit: $(TOOLS)/.cargo-deny-$(CARGO_DENY) ## known vulnerabilities of the dependencies (fetches the advisory database)
-	$(TOOLS)/bin/cargo-deny --locked check advisories
+	$(TOOLS)/bin/cargo-deny --locked check --config tools/deny.toml advisories
 
 $(TOOLS)/.cargo-deny-$(CARGO_DENY):
 	@# --debug: a minute to build instead of four, and quick enough.
 	cargo install --locked --debug --root $(TOOLS) --version $(CARGO_DENY) cargo-deny
 	@touch $@
 
-$(CHECK_VENV)/.installed: requirements/check.txt
+$(CHECK_VENV)/.installed: tools/requirements/check.txt
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 	python3 -m venv $(CHECK_VENV)
@@ -103,7 +103,7 @@ build: $(VENV)/.dev-installed $(CHECK_VENV)/.installed ## the functions for AWS,
 	@$(MAKE) --no-print-directory sizes
 
 sizes: $(CHECK_VENV)/.installed ## the zip of each function, and how large it is
-	@cd tests/template && $(CHECK_PY) sizes.py
+	@cd tools/template && $(CHECK_PY) sizes.py
 
 deploy: ## build and deploy to AWS: make deploy STAGE=dev (or qa, prod; see samconfig.toml)
 	@case "$(STAGE)" in dev|qa|prod) ;; *) echo 'make: say STAGE=dev, qa or prod' >&2; exit 1 ;; esac
