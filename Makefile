@@ -2,16 +2,17 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test check check-rust check-deps check-contract check-template gateway audit build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-template gateway audit build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
+CHECK_VENV := $(TOOLS)/venv-check
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FUNCTIONS  := $(patsubst functions/%/Cargo.toml,%,$(sort $(wildcard functions/*/Cargo.toml)))
 BINS       := $(addprefix --bin ,$(FUNCTIONS))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # dev
 
@@ -43,9 +44,23 @@ test: $(VENV)/.dev-installed $(VENV)/.test-installed ## run every test
 	cargo build --locked --bin lhcms-local $(BINS)
 	cargo test --locked --workspace
 
+# rehearse
+
+REHEARSE_VENV := $(TOOLS)/venv-rehearse
+REHEARSE      := $(REHEARSE_VENV)/bin/python tools/rehearsal/rehearse.py --target $(TARGET_DIR)
+
+# The binaries of `make test`, built as it builds them.
+rehearse: rehearse-ready ## deploy the template to an emulator of AWS, and call every operation
+	$(REHEARSE)
+
+rehearse-faults: rehearse-ready ## show that the rehearsal finds faults in the template
+	$(REHEARSE) --faults
+
+rehearse-ready: $(REHEARSE_VENV)/.installed $(CHECK_VENV)/.installed
+	cargo build --locked --bin lhcms-local $(BINS)
+
 # check
 
-CHECK_VENV := $(TOOLS)/venv-check
 CARGO_DENY := 0.20.2
 # SAM wants a region even where it asks nobody, and would otherwise report its use to its makers.
 # The loops of the template are language extensions, which SAM reads on request.
@@ -83,11 +98,11 @@ $(TOOLS)/.cargo-deny-$(CARGO_DENY):
 	cargo install --locked --debug --root $(TOOLS) --version $(CARGO_DENY) cargo-deny
 	@touch $@
 
-$(CHECK_VENV)/.installed: tools/requirements/check.txt
+$(TOOLS)/venv-%/.installed: tools/requirements/%.txt
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
-	python3 -m venv $(CHECK_VENV)
-	$(CHECK_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # build and deploy

@@ -1,10 +1,12 @@
 """The template as CloudFormation sees it in the end: gateway.yaml included, the loops run, the SAM resources translated.
 
-The linters ignore the include, or read it only in part. Run as a program, it prints the expansion.
+The linters ignore the include, or read it only in part. Run as a program, it prints the expansion of template.yaml, or of the
+file that it is given.
 """
 
 import json
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -49,9 +51,9 @@ def functions():
     return {name: r["Properties"] for name, r in resources if r["Type"] == "AWS::Serverless::Function"}
 
 
-def source():
+def source(file="template.yaml"):
     """The template with gateway.yaml in the place of the include and its loops run, but still with SAM's resources."""
-    template = load("template.yaml")
+    template = load(file)
     api = template["Resources"]["Api"]["Properties"]
     api["DefinitionBody"] = load(api["DefinitionBody"]["Fn::Transform"]["Parameters"]["Location"])
     return run_loops(template)
@@ -87,6 +89,8 @@ def looked_up(node, mappings):
             for name, value in values.items():
                 text = text.replace(f"${{{name}}}", value)
             return {"Fn::Sub": text} if "${" in text else text
+        case {"Fn::Join": [str(delimiter), list(values)]} if all(isinstance(value, str) for value in values):
+            return delimiter.join(values)
         case {"Ref": {"Fn::Sub": str(name)}}:
             return {"Ref": name}
     return node
@@ -98,9 +102,9 @@ def expanded(template=None):
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             # Where `sam deploy` puts the path of a folder, there is an object in S3.
-            resource["Properties"]["CodeUri"] = {"Bucket": "bucket", "Key": "key"}
+            resource["Properties"]["CodeUri"] = {"Bucket": "bucket", "Key": resource["Properties"]["CodeUri"]}
     return transform(template, {}, StubPolicyLoader())
 
 
 if __name__ == "__main__":
-    print(json.dumps(expanded(), indent=1))
+    print(json.dumps(expanded(source(*sys.argv[1:])), indent=1))

@@ -9,6 +9,8 @@ import unittest
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from samcli.lib.cfn_language_extensions.sam_integration import detect_dynamic_artifact_properties
+
 from expand import ROOT, expanded, functions, load, operations, rows, source
 
 SECRETS = {"JWT_SECRET_KEY", "CURSOR_SECRET_KEY", "UMS_API_KEY"}
@@ -124,6 +126,12 @@ class Fits(unittest.TestCase):
     def test_every_row_is_listed_in_a_loop_and_makes_a_function_of_its_folder(self):
         self.assertEqual({f"{name}Function": f"functions/{row['Folder']}" for name, row in ROWS.items()},
                          {name: function["CodeUri"] for name, function in FUNCTIONS.items()})
+
+    def test_sam_sees_that_each_row_has_code_of_its_own(self):
+        # Otherwise `sam build` writes the code of one row for all of a loop, without a word.
+        dynamic = detect_dynamic_artifact_properties(load("template.yaml"))
+        self.assertEqual([(found.loop_name, found.property_name) for found in dynamic],
+                         [("LabFunctions", "CodeUri"), ("PublicFunctions", "CodeUri")])
 
     def test_every_row_has_what_its_loop_reads_and_nothing_else(self):
         common = {"Folder", "Route", "Memory", "Timeout"}
