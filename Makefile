@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-template generate audit build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-template check-route generate audit build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -86,6 +86,9 @@ check-template: $(CHECK_VENV)/.installed
 	$(CHECK_VENV)/bin/cfn-lint template.yaml
 	$(WITH_TOOLS) sam validate --lint
 	cd tools/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
+
+check-route: ## add a route to a copy of the project, build it, and list the files touched by hand
+	tools/throw-away-route
 
 generate: ## bring what follows from openapi.yaml up to date
 	cargo run --quiet --package generate
