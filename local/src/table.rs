@@ -31,7 +31,7 @@ pub enum Created {
     /// There was no such table; now there is one.
     New,
     /// The table was there, made from the same definition, and was kept with its items.
-    Kept,
+    StoredCase,
 }
 
 #[derive(Deserialize)]
@@ -109,12 +109,12 @@ pub async fn create(endpoint: &str, name: &str, definition: &Definition) -> Resu
     request.insert("TableName".into(), name.into());
     let created = match api.call("CreateTable", &Value::Object(request)).await {
         Ok(_) => Created::New,
-        Err(Refusal { kind, .. }) if kind == "ResourceInUseException" => Created::Kept,
+        Err(Refusal { kind, .. }) if kind == "ResourceInUseException" => Created::StoredCase,
         Err(refusal) => return Err(refusal.into_error("CreateTable", name)),
     };
 
     let table = api.active(name).await?;
-    if created == Created::Kept {
+    if created == Created::StoredCase {
         let differences = differences(&definition.create, &table);
         if !differences.is_empty() {
             return Err(Error::new(format!(

@@ -5,13 +5,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Value, json};
-use shared::{
-    config::{Config, Env},
-    health::{Probe, ProbeConfig},
-    http::{Request, Response},
-    runtime::{Function, LabFunction, PublicFunction},
-    services::Services,
-};
+use shared::{config::{Config, Env}, http::{Request, Response}, lab::services::Services, runtime::{Function, LabFunction, PublicFunction, health::{Probe, ProbeConfig}}};
 
 use super::{Reply, call::Call, leaks, proxy::Proxy, spec};
 
@@ -267,7 +261,7 @@ fn key(lab: i64, sk: &str) -> Value {
 
 /// The date in UTC.
 pub(crate) fn today() -> String {
-    shared::time::Timestamp::now().date().to_string()
+    shared::base::time::Timestamp::now().date().to_string()
 }
 
 async fn listener() -> tokio::net::TcpListener {

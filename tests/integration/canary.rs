@@ -7,11 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use local::ums::{User, token};
 use serde_json::{Value, json};
-use shared::{
-    config::{Common, Env},
-    http,
-    runtime::{Function, PublicFunction},
-};
+use shared::{http, config::{Common, Env}, runtime::{Function, PublicFunction}};
 
 use crate::harness::{
     Reply, Service,
@@ -280,7 +276,7 @@ fn bad_answers() -> Vec<Fate> {
     let told = json!({"message": c, "error": c, "msg": c, "detail": {"item": {"patient_name": {"S": c}}}});
     let typed = |name: &str| {
         json!({"__type": format!("{exception}{name}"), "message": c, "Item": {"patient_name": {"S": c}},
-            "CancellationReasons": [{"Code": "ValidationError", "Message": c, "Item": {"notes": {"S": c}}}, {"Code": c}]})
+            "CancellationReasons": [{"ErrorCode": "ValidationError", "Message": c, "Item": {"notes": {"S": c}}}, {"ErrorCode": c}]})
     };
     let odd_item = json!({"sk": {"S": c}, "lab_id": {"S": c}, "status": {"S": c}, "patient_name": {"N": c}});
     vec![

@@ -7,18 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shared::{
-    access::Outcome,
-    case::{Direction, Priority, RemakeReason, Sort, details::Gender},
-    catalog::{CaseType, Listed, ProcedureType, details as d, material as m, shade as s},
-    config::{Config, Env},
-    error::Code,
-    event::Action,
-    lab,
-    spreadsheet::Format,
-    validate::Choice,
-    workflow::Status,
-};
+use shared::{lab, audit::Outcome, base::{csv::Format, error::ErrorCode, wire_enum::WireEnum}, case::{Direction, Priority, RemakeReason, Sort, catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s}, details::Gender, event::Action, workflow::Status}, config::{Config, Env}};
 
 use crate::harness::{
     Service,
@@ -135,7 +124,7 @@ fn the_watch_router_sends_requests_where_the_gateway_does() {
 
 #[test]
 fn the_problem_codes_of_the_contract_are_those_of_the_code() {
-    let codes: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let codes: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
     let promised: BTreeSet<&str> = SPEC["components"]["schemas"]["ProblemCode"]["enum"]
         .as_array()
         .unwrap()
@@ -143,7 +132,7 @@ fn the_problem_codes_of_the_contract_are_those_of_the_code() {
         .map(|code| code.as_str().unwrap())
         .collect();
     assert_eq!(codes, promised);
-    assert_eq!(codes.len(), Code::ALL.len());
+    assert_eq!(codes.len(), ErrorCode::ALL.len());
 }
 
 /// Enumerations of the contract that are none of the catalogue's: files, headers, states of health, a version, and the

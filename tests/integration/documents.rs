@@ -2,10 +2,7 @@
 
 use std::fs;
 
-use shared::{
-    lab::{ATTRIBUTES, BREAK_GLASS, Operation, Permission, ROLES},
-    validate::Choice,
-};
+use shared::{auth::{ATTRIBUTES, BREAK_GLASS, Operation, Permission, ROLES}, base::wire_enum::WireEnum};
 
 use crate::harness::spec::root;
 

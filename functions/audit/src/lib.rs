@@ -1,10 +1,7 @@
 //! `GET /api/v1/audit`: who saw which cases of a lab, and who was refused them; `GET /api/v1/cases/{id}/access`: the same
 //! of one case.
 
-use shared::{
-    http::{self, Request},
-    lab::{LabScope, Operation},
-};
+use shared::{auth::Operation, http::{Request, self}, lab::LabScope};
 
 /// Answers 200 with a page of access records, or with CSV of them.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

@@ -1,10 +1,6 @@
 //! `POST /api/v1/cases/bulk-status`: moves several cases to another status.
 
-use shared::{
-    case::BulkStatusChange,
-    http::{self, Request},
-    lab::{LabScope, Operation},
-};
+use shared::{auth::Operation, case::BulkStatusChange, http::{Request, self}, lab::LabScope};
 
 /// Answers 200 with what became of each case.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

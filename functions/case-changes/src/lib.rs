@@ -1,9 +1,6 @@
 //! `GET /api/v1/cases/changes`: what was changed or deleted in a lab since a cursor.
 
-use shared::{
-    http::{self, Request},
-    lab::{LabScope, Operation},
-};
+use shared::{auth::Operation, http::{Request, self}, lab::LabScope};
 
 /// Answers 200 with the next changes.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

@@ -1,10 +1,7 @@
 //! `GET /api/v1/cases/{id}/history`: every change of a case, in order; `…/history/verify`: whether all of them are there
 //! and as they were written.
 
-use shared::{
-    http::{self, Request},
-    lab::{LabScope, Operation},
-};
+use shared::{auth::Operation, http::{Request, self}, lab::LabScope};
 
 /// Answers 200 with a page of events, or with what the walk along the chain of events found.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

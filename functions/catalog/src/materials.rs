@@ -1,10 +1,7 @@
 //! What each material is good for, by the kind of work.
 
 use serde::{Serialize, Serializer};
-use shared::catalog::{
-    Listed,
-    material::{DentureMaterial, FixedProstheticMaterial, Material, NightGuardMaterial},
-};
+use shared::case::catalog::{CatalogEntry, material::{DentureMaterial, FixedProstheticMaterial, Material, NightGuardMaterial}};
 
 #[derive(Serialize)]
 pub(crate) struct Materials {
@@ -38,6 +35,6 @@ impl Serialize for Group {
     }
 }
 
-fn group<T: Listed<Entry = Material>>() -> Group {
+fn group<T: CatalogEntry<Entry = Material>>() -> Group {
     Group(T::ALL.iter().map(|material| (material.as_str(), material.entry())).collect())
 }

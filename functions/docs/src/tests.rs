@@ -3,7 +3,7 @@
 use lambda_http::Request as LambdaRequest;
 use lambda_http::http::HeaderMap;
 use serde_json::Value;
-use shared::error::Code;
+use shared::base::error::ErrorCode;
 
 use super::*;
 use shared::http::Response;
@@ -133,10 +133,10 @@ async fn the_page_loads_only_files_that_exist_also_with_a_trailing_slash() {
 async fn other_paths_are_not_found_and_other_methods_not_allowed() {
     for path in ["/docs/unknown.css", "/docs/init.js.map", "/docs/../docs", "/api/v1", "/"] {
         let error = handler(request(Method::GET, path, &[])).await.unwrap_err();
-        assert_eq!(error.code(), Code::NotFound, "{path}");
+        assert_eq!(error.code(), ErrorCode::NotFound, "{path}");
     }
     let error = handler(request(Method::POST, "/docs", &[])).await.unwrap_err();
-    assert_eq!(error.code(), Code::MethodNotAllowed);
+    assert_eq!(error.code(), ErrorCode::MethodNotAllowed);
     assert_eq!(header_of(error.into_response("r").headers(), "allow"), "GET");
 }
 

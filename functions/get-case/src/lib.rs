@@ -1,9 +1,6 @@
 //! `GET /api/v1/cases/{id}`: one case.
 
-use shared::{
-    http::{self, Request},
-    lab::{LabScope, Operation},
-};
+use shared::{auth::Operation, http::{Request, self}, lab::LabScope};
 
 /// Answers 200 with the case and its version as `ETag`, or 304 to who has that version.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

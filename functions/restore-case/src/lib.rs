@@ -1,9 +1,6 @@
 //! `POST /api/v1/cases/{id}/restore`: brings a deleted case back.
 
-use shared::{
-    http::{self, Request},
-    lab::{LabScope, Operation},
-};
+use shared::{auth::Operation, http::{Request, self}, lab::LabScope};
 
 /// Answers 200 with the case as it is again.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

@@ -1,10 +1,6 @@
 //! `PATCH /api/v1/cases/{id}/status`: moves a case to another status.
 
-use shared::{
-    case::StatusChange,
-    http::{self, Request},
-    lab::{LabScope, Operation},
-};
+use shared::{auth::Operation, case::StatusChange, http::{Request, self}, lab::LabScope};
 
 /// Answers 200 with the case in its new status.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

@@ -1,10 +1,6 @@
 //! `PUT /api/v1/cases/{id}`: changes the given fields of a case; `null` clears one.
 
-use shared::{
-    case::CaseUpdate,
-    http::{self, Request},
-    lab::{LabScope, Operation},
-};
+use shared::{auth::Operation, case::CaseUpdate, http::{Request, self}, lab::LabScope};
 
 /// Answers 200 with the case as it is after the change.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
