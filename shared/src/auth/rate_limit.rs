@@ -108,7 +108,7 @@ mod tests {
     fn limits(per_user: u32, per_lab: u32) -> (RateLimits<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
         let config = RateConfig { per_user: NonZeroU32::new(per_user), per_lab: NonZeroU32::new(per_lab) };
-        (Limits::with_clock(&config, &clock), clock)
+        (RateLimits::with_clock(&config, &clock), clock)
     }
 
     fn user(id: usize) -> Subject {
