@@ -5,7 +5,16 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Value, json};
-use shared::{config::{Config, Env}, http::{Request, Response}, lab::services::Services, runtime::{Function, LabFunction, PublicFunction, health::{Probe, ProbeConfig}}};
+use shared::{
+    auth::Operation,
+    config::{Config, Env},
+    http::{Request, Response},
+    lab::Services,
+    runtime::{
+        Function, LabFunction, PublicFunction,
+        health::{Probe, ProbeConfig},
+    },
+};
 
 use super::{Reply, call::Call, leaks, proxy::Proxy, spec};
 
@@ -58,7 +67,7 @@ impl Service {
 
     /// Starts with more patience than functions have: for what many do at once on a slow machine.
     pub(crate) async fn start_patient() -> Self {
-        Self::start_tuned(&[], |config| config.patience = Duration::from_secs(8)).await
+        Self::start_tuned(&[], |config| config.retry_budget = Duration::from_secs(8)).await
     }
 
     /// Starts with some environment variables changed, and what is no variable as well: pauses and ages.
@@ -280,8 +289,9 @@ fn functions(
     let services = Arc::new(Services::new(&config).unwrap());
     let probe = Arc::new(Probe::new(&probe_config).unwrap());
     macro_rules! lab {
-        ($handler:path) => {
-            Box::new(LabFunction::new(common.clone(), services.clone(), $handler)) as Box<dyn AnyFunction>
+        ($operation:ident, $handler:path) => {
+            Box::new(LabFunction::new(common.clone(), services.clone(), Operation::$operation, $handler))
+                as Box<dyn AnyFunction>
         };
     }
     macro_rules! public {
@@ -290,25 +300,28 @@ fn functions(
         };
     }
     BTreeMap::from([
-        ("audit", lab!(audit::handler)),
-        ("bulk-update-status", lab!(bulk_update_status::handler)),
-        ("case-changes", lab!(case_changes::handler)),
-        ("case-history", lab!(case_history::handler)),
-        ("case-stats", lab!(case_stats::handler)),
+        ("bulk-update-status", lab!(BulkUpdateStatus, bulk_update_status::handler)),
+        ("case-changes", lab!(CaseChanges, case_changes::handler)),
+        ("case-stats", lab!(CaseStats, case_stats::handler)),
         ("catalog", public!(catalog::handler)),
-        ("create-case", lab!(create_case::handler)),
-        ("delete-case", lab!(delete_case::handler)),
+        ("create-case", lab!(CreateCase, create_case::handler)),
+        ("delete-case", lab!(DeleteCase, delete_case::handler)),
         ("docs", public!(docs::handler)),
-        ("export-cases", lab!(export_cases::handler)),
+        ("export-cases", lab!(ExportCases, export_cases::handler)),
         ("fallback", public!(fallback::handler)),
-        ("get-case", lab!(get_case::handler)),
-        ("get-doctor", lab!(get_doctor::handler)),
+        ("get-case", lab!(GetCase, get_case::handler)),
+        ("get-case-access", lab!(GetCaseAccess, get_case_access::handler)),
+        ("get-case-history", lab!(GetCaseHistory, get_case_history::handler)),
+        ("get-doctor", lab!(GetDoctor, get_doctor::handler)),
         ("health", public!(move |request| health::handler(probe.clone(), request))),
-        ("list-cases", lab!(list_cases::handler)),
-        ("remake-case", lab!(remake_case::handler)),
-        ("restore-case", lab!(restore_case::handler)),
-        ("update-case", lab!(update_case::handler)),
-        ("update-case-status", lab!(update_case_status::handler)),
+        ("list-access", lab!(ListAccess, list_access::handler)),
+        ("list-cases", lab!(ListCases, list_cases::handler)),
+        ("patch-case", lab!(PatchCase, patch_case::handler)),
+        ("remake-case", lab!(RemakeCase, remake_case::handler)),
+        ("restore-case", lab!(RestoreCase, restore_case::handler)),
+        ("update-case", lab!(UpdateCase, update_case::handler)),
+        ("update-case-status", lab!(UpdateCaseStatus, update_case_status::handler)),
+        ("verify-case-history", lab!(VerifyCaseHistory, verify_case_history::handler)),
     ])
 }
 

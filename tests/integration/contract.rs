@@ -7,7 +7,19 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shared::{lab, audit::Outcome, base::{csv::Format, error::ErrorCode, wire_enum::WireEnum}, case::{Direction, Priority, RemakeReason, Sort, catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s}, details::Gender, event::Action, workflow::Status}, config::{Config, Env}};
+use shared::{
+    audit::Outcome,
+    auth,
+    base::{csv::Format, error::ErrorCode, wire_enum::WireEnum},
+    case::{
+        Direction, Priority, RemakeReason, Sort,
+        catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s},
+        details::Gender,
+        event::Action,
+        workflow::Status,
+    },
+    config::{Config, Env},
+};
 
 use crate::harness::{
     Service,
@@ -191,7 +203,7 @@ fn the_enumerations_of_the_contract_are_those_of_the_code() {
         ("Sort", Sort::NAMES),
         ("Order", Direction::NAMES),
         ("Format", Format::NAMES),
-        ("OperationName", lab::Operation::NAMES),
+        ("OperationName", auth::Operation::NAMES),
         ("AccessOutcome", Outcome::NAMES),
         ("PatientInfo/gender", Gender::NAMES),
         ("Shade/shade_system", s::ShadeSystem::NAMES),
@@ -286,7 +298,7 @@ async fn the_permission_that_the_contract_names_is_the_one_that_the_handler_want
     for operation in operations() {
         let permission = operation.value["x-permission"].as_str().unwrap();
         assert_eq!(permission == "public", operation.is_public(), "{}", operation.id());
-        let known = lab::Operation::parse(operation.id());
+        let known = auth::Operation::parse(operation.id());
         assert_eq!(known.is_none(), operation.is_public(), "{}", operation.id());
         if let Some(known) = known {
             assert_eq!(known.permission().as_str(), permission);

@@ -129,8 +129,7 @@ async fn the_first_request_in_a_lab_costs_one_call_to_sts_and_the_next_none() {
 #[tokio::test]
 async fn without_a_session_there_is_no_data_and_no_other_identity_is_tried() {
     let sts = Sts::start().await;
-    let denied =
-        "<ErrorResponse><Error><ErrorCode>AccessDenied</ErrorCode><Message>no</Message></Error></ErrorResponse>";
+    let denied = "<ErrorResponse><Error><ErrorCode>AccessDenied</ErrorCode><Message>no</Message></Error></ErrorResponse>";
     for fate in
         [Fate::Answer(403, denied.into()), Fate::Answer(200, "<html>".into()), Fate::LoseAnswer, Fate::Hang]
     {

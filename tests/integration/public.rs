@@ -1,7 +1,11 @@
 //! What anybody may ask: health, the catalogue, the docs, and paths that do not exist.
 
 use serde_json::json;
-use shared::{http, config::{Common, Env}, runtime::{Function, PublicFunction}};
+use shared::{
+    config::{Common, Env},
+    http,
+    runtime::{Function, PublicFunction},
+};
 
 use crate::harness::{Service, proxy::Fate};
 

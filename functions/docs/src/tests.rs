@@ -137,7 +137,7 @@ async fn other_paths_are_not_found_and_other_methods_not_allowed() {
     }
     let error = handler(request(Method::POST, "/docs", &[])).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::MethodNotAllowed);
-    assert_eq!(header_of(error.into_response("r").headers(), "allow"), "GET");
+    assert_eq!(header_of(shared::http::problem_response(&error, "r").headers(), "allow"), "GET");
 }
 
 #[tokio::test]

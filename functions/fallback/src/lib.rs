@@ -1,7 +1,10 @@
 //! Everything that no other route answers: unknown paths, known paths with another method, trailing slashes.
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
-use shared::{base::error::Error, http::{Request, Response, self}};
+use shared::{
+    base::error::Error,
+    http::{self, Request, Response},
+};
 
 /// The paths of `openapi.yaml` with their methods.
 const ROUTES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/routes.rs"));
@@ -63,7 +66,7 @@ mod tests {
             .body(().into())
             .unwrap()
             .with_raw_http_path(path);
-        let response = handler(request).await.unwrap_or_else(|error| error.into_response("r"));
+        let response = handler(request).await.unwrap_or_else(|error| http::problem_response(&error, "r"));
         let header =
             |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         (response.status().as_u16(), header("allow"), header("location"))

@@ -7,7 +7,7 @@ use crate::wire_enum;
 wire_enum! {
     /// An operation of the contract, by its `operationId`.
     Operation {
-        ListCases = "listCases", CreateCase = "createCase", GetCase = "getCase", UpdateCase = "updateCase",
+        ListCases = "listCases", CreateCase = "createCase", GetCase = "getCase", UpdateCase = "updateCase", PatchCase = "patchCase",
         DeleteCase = "deleteCase", UpdateCaseStatus = "updateCaseStatus", BulkUpdateStatus = "bulkUpdateStatus",
         GetCaseHistory = "getCaseHistory", VerifyCaseHistory = "verifyCaseHistory", RestoreCase = "restoreCase",
         RemakeCase = "remakeCase", CaseStats = "caseStats", CaseChanges = "caseChanges", ExportCases = "exportCases",
@@ -29,7 +29,7 @@ impl Operation {
             | O::ExportCases
             | O::GetDoctor => Permission::Read,
             O::CreateCase | O::RemakeCase => Permission::Create,
-            O::UpdateCase => Permission::Update,
+            O::UpdateCase | O::PatchCase => Permission::Update,
             O::UpdateCaseStatus | O::BulkUpdateStatus => Permission::UpdateStatus,
             O::DeleteCase => Permission::Delete,
             O::RestoreCase => Permission::Restore,
@@ -45,6 +45,7 @@ impl Operation {
             O::CreateCase => "POST /api/v1/cases",
             O::GetCase => "GET /api/v1/cases/{id}",
             O::UpdateCase => "PUT /api/v1/cases/{id}",
+            O::PatchCase => "PATCH /api/v1/cases/{id}",
             O::DeleteCase => "DELETE /api/v1/cases/{id}",
             O::UpdateCaseStatus => "PATCH /api/v1/cases/{id}/status",
             O::BulkUpdateStatus => "POST /api/v1/cases/bulk-status",

@@ -117,7 +117,7 @@ impl Cases<'_> {
     /// # Errors
     /// Idempotency key reused; conflict.
     async fn claim(&self, key: &IdempotencyKey) -> Result<(), Error> {
-        self.write(async || {
+        self.write(|| async {
             let item = self.table().get(self.lab.lab_id(), &self.response_key(key)).await?;
             if item.map(|item| StoredResponse::read(key, item)).transpose()?.flatten().is_some() {
                 return Ok(Attempt::Done(()));

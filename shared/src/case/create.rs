@@ -69,7 +69,7 @@ impl Cases<'_> {
         }
         checked?;
         let id = OnceCell::new();
-        self.write(async || {
+        self.write(|| async {
             // Together, so that neither costs time. A replay leaves an id unused.
             let next_id = id.get_or_try_init(|| self.table().next_case_id(self.lab.lab_id()));
             let keys = self.response_keys(idempotency_key);

@@ -13,7 +13,7 @@ impl Cases<'_> {
     /// # Errors
     /// Case not found; precondition failed; conflict.
     pub async fn delete(&self, id: CaseId, if_match: Option<&EntityTags>) -> Result<(), Error> {
-        self.write(async || {
+        self.write(|| async {
             let mut snapshot = self.read_for_write(vec![keys::case(id)], Shards::Any).await?;
             let before = snapshot.live(id, if_match)?;
             let now = before.case.next_moment();

@@ -49,7 +49,7 @@ impl Cases<'_> {
         idempotency_key: Option<&IdempotencyKey>,
     ) -> Result<WriteOutcome, Error> {
         let new_id = OnceCell::new();
-        self.write(async || {
+        self.write(|| async {
             let mut sks = self.response_keys(idempotency_key);
             sks.push(keys::case(id));
             let mut snapshot = self.read_for_write(sks, Shards::Any).await?;

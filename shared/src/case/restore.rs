@@ -22,7 +22,7 @@ impl Cases<'_> {
         id: CaseId,
         idempotency_key: Option<&IdempotencyKey>,
     ) -> Result<WriteOutcome, Error> {
-        self.write(async || {
+        self.write(|| async {
             let mut sks = self.response_keys(idempotency_key);
             sks.extend([keys::deleted(id), keys::case(id)]);
             let mut snapshot = self.read_for_write(sks, Shards::Any).await?;

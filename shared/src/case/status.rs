@@ -45,7 +45,7 @@ impl Cases<'_> {
         update: &StatusUpdate,
         if_match: Option<&EntityTags>,
     ) -> Result<Case, Error> {
-        self.write(async || {
+        self.write(|| async {
             let mut snapshot = self.read_for_write(vec![keys::case(id)], Shards::Any).await?;
             let before = snapshot.live(id, if_match)?;
             let (write, after) = moved(&before.case, update, None, Recording::WithChange)?;
@@ -62,7 +62,7 @@ impl Cases<'_> {
         idempotency_key: Option<&IdempotencyKey>,
         shards: Shards,
     ) -> Result<Case, Error> {
-        self.write(async || {
+        self.write(|| async {
             let mut sks = self.response_keys(idempotency_key);
             sks.push(keys::case(id));
             let mut snapshot = self.read_for_write(sks, shards).await?;

@@ -92,8 +92,8 @@ impl Cases<'_> {
         if_match: Option<&EntityTags>,
         update: impl Fn(&Case) -> Result<Updated, Error>,
     ) -> Result<Case, Error> {
-        let mut checked = None;
-        self.write(async || {
+        self.write(|| async {
+            let mut checked = None;
             loop {
                 let mut snapshot = self.read_for_write(vec![keys::case(id)], Shards::Any).await?;
                 let before = snapshot.live(id, if_match)?;

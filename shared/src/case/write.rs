@@ -137,10 +137,10 @@ impl Snapshot {
 
 impl Cases<'_> {
     /// Makes attempts until one is committed, or the request's time is used up.
-    pub(super) async fn write<T>(
-        &self,
-        attempt: impl AsyncFnMut() -> Result<Attempt<T>, Error>,
-    ) -> Result<T, Error> {
+    pub(super) async fn write<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<Attempt<T>, Error>>,
+    {
         self.table().write(self.lab.retry(), attempt).await
     }
 

@@ -28,11 +28,10 @@ impl Table {
     /// # Errors
     /// Those of `attempt`; conflict with `Retry-After`, when other writers win for as long as the request may take;
     /// unavailable when the database fails.
-    pub(crate) async fn write<T>(
-        &self,
-        mut retry: Retry,
-        mut attempt: impl AsyncFnMut() -> Result<Attempt<T>, Error>,
-    ) -> Result<T, Error> {
+    pub(crate) async fn write<T, F>(&self, mut retry: Retry, attempt: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<Attempt<T>, Error>>,
+    {
         loop {
             match attempt().await? {
                 Attempt::Done(value) => return Ok(value),
