@@ -36,9 +36,9 @@ const FLAGS: [&str; 10] = [
 ///
 /// # Panics
 /// When the browser cannot be started (the message names the packages), or `visit` fails or panics.
-pub(crate) async fn with_browser<T, RequestContext>(visit: impl FnOnce(WebDriver) -> RequestContext) -> T
+pub(crate) async fn with_browser<T, Visit>(visit: impl FnOnce(WebDriver) -> Visit) -> T
 where
-    RequestContext: Future<Output = WebDriverResult<T>>,
+    Visit: Future<Output = WebDriverResult<T>>,
 {
     // reqwest, which carries the WebDriver commands, asks for a default provider even without TLS.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -6,14 +6,12 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Value, json};
 use shared::{
-    auth::Operation,
     config::{Config, Env},
+    health::{Probe, ProbeConfig},
     http::{Request, Response},
-    lab::Services,
-    runtime::{
-        Function, LabFunction, PublicFunction,
-        health::{Probe, ProbeConfig},
-    },
+    lab::Operation,
+    runtime::{Function, LabFunction, PublicFunction},
+    services::Services,
 };
 
 use super::{Reply, call::Call, leaks, proxy::Proxy, spec};
@@ -67,7 +65,7 @@ impl Service {
 
     /// Starts with more patience than functions have: for what many do at once on a slow machine.
     pub(crate) async fn start_patient() -> Self {
-        Self::start_tuned(&[], |config| config.retry_budget = Duration::from_secs(8)).await
+        Self::start_tuned(&[], |config| config.patience = Duration::from_secs(8)).await
     }
 
     /// Starts with some environment variables changed, and what is no variable as well: pauses and ages.
@@ -270,7 +268,7 @@ fn key(lab: i64, sk: &str) -> Value {
 
 /// The date in UTC.
 pub(crate) fn today() -> String {
-    shared::base::time::Timestamp::now().date().to_string()
+    shared::time::Timestamp::now().date().to_string()
 }
 
 async fn listener() -> tokio::net::TcpListener {
@@ -316,7 +314,6 @@ fn functions(
         ("health", public!(move |request| health::handler(probe.clone(), request))),
         ("list-access", lab!(ListAccess, list_access::handler)),
         ("list-cases", lab!(ListCases, list_cases::handler)),
-        ("patch-case", lab!(PatchCase, patch_case::handler)),
         ("remake-case", lab!(RemakeCase, remake_case::handler)),
         ("restore-case", lab!(RestoreCase, restore_case::handler)),
         ("update-case", lab!(UpdateCase, update_case::handler)),

@@ -42,7 +42,7 @@ async fn assume_role(
     let parameters = body.split('&').filter_map(|pair| pair.split_once('='));
     let parameters: BTreeMap<String, String> =
         parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let lab = parameters.get("EntityTags.member.1.Value").cloned().unwrap_or_default();
+    let lab = parameters.get("Tags.member.1.Value").cloned().unwrap_or_default();
     requests.lock().unwrap().push(parameters);
     let answer = format!(
         "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\

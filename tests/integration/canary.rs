@@ -280,7 +280,7 @@ fn bad_answers() -> Vec<Fate> {
     let told = json!({"message": c, "error": c, "msg": c, "detail": {"item": {"patient_name": {"S": c}}}});
     let typed = |name: &str| {
         json!({"__type": format!("{exception}{name}"), "message": c, "Item": {"patient_name": {"S": c}},
-            "CancellationReasons": [{"ErrorCode": "ValidationError", "Message": c, "Item": {"notes": {"S": c}}}, {"ErrorCode": c}]})
+            "CancellationReasons": [{"Code": "ValidationError", "Message": c, "Item": {"notes": {"S": c}}}, {"Code": c}]})
     };
     let odd_item = json!({"sk": {"S": c}, "lab_id": {"S": c}, "status": {"S": c}, "patient_name": {"N": c}});
     vec![

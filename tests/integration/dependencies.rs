@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::harness::{Service, proxy::Fate, reply::until_it_works};
 
 const CONFLICT: &str = r#"{"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "message": "Transaction cancelled",
-    "CancellationReasons": [{"ErrorCode": "None"}, {"ErrorCode": "None"}, {"ErrorCode": "TransactionConflict", "Message": "busy"}]}"#;
+    "CancellationReasons": [{"Code": "None"}, {"Code": "None"}, {"Code": "TransactionConflict", "Message": "busy"}]}"#;
 const THROTTLED: &str =
     r#"{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"}"#;
 

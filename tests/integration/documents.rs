@@ -3,8 +3,8 @@
 use std::fs;
 
 use shared::{
-    auth::{ATTRIBUTES, BREAK_GLASS, Operation, Permission, ROLES},
-    base::wire_enum::WireEnum,
+    lab::{ATTRIBUTES, BREAK_GLASS, Operation, Permission, ROLES},
+    validate::Choice,
 };
 
 use crate::harness::spec::root;

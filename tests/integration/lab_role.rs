@@ -98,8 +98,8 @@ async fn a_session_is_begun_once_for_each_lab() {
             ("DurationSeconds", "3600"),
             ("RoleArn", "arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Flhcms-lab"),
             ("RoleSessionName", &format!("lab-{lab}")),
-            ("EntityTags.member.1.Key", "lab"),
-            ("EntityTags.member.1.Value", lab),
+            ("Tags.member.1.Key", "lab"),
+            ("Tags.member.1.Value", lab),
             ("Version", "2011-06-15"),
         ];
         assert_eq!(request, &expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
@@ -129,7 +129,8 @@ async fn the_first_request_in_a_lab_costs_one_call_to_sts_and_the_next_none() {
 #[tokio::test]
 async fn without_a_session_there_is_no_data_and_no_other_identity_is_tried() {
     let sts = Sts::start().await;
-    let denied = "<ErrorResponse><Error><ErrorCode>AccessDenied</ErrorCode><Message>no</Message></Error></ErrorResponse>";
+    let denied =
+        "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
     for fate in
         [Fate::Answer(403, denied.into()), Fate::Answer(200, "<html>".into()), Fate::LoseAnswer, Fate::Hang]
     {

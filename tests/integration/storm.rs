@@ -26,7 +26,8 @@ fn fate(rng: &mut Rng, name: &str) -> Fate {
     let exception = |name: &str, more: &str| {
         format!(r#"{{"__type": "com.amazonaws.dynamodb.v20120810#{name}", "message": "no"{more}}}"#)
     };
-    let conflict = r#", "CancellationReasons": [{"ErrorCode": "None"}, {"ErrorCode": "TransactionConflict", "Message": "busy"}]"#;
+    let conflict =
+        r#", "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict", "Message": "busy"}]"#;
     match (rng.u8(0..100), name) {
         (0..4, _) => Fate::Answer(400, exception("ThrottlingException", "")),
         (4..8, _) => Fate::Answer(400, exception("ProvisionedThroughputExceededException", "")),

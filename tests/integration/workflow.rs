@@ -1,7 +1,7 @@
 //! The way of a case through the lab: legal moves only, by either route, with their times and reasons.
 
 use serde_json::{Value, json};
-use shared::{base::wire_enum::WireEnum, case::workflow::Status};
+use shared::{validate::Choice, workflow::Status};
 
 use crate::harness::{Reply, Service};
 
