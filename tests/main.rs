@@ -13,7 +13,6 @@ mod integration {
     mod bulk;
     mod canary;
     mod cases;
-    mod changes;
     mod concurrency;
     mod conditional;
     mod contract;
@@ -22,7 +21,8 @@ mod integration {
     mod documents;
     mod due_dates;
     mod export;
-    mod finding;
+    mod feed;
+    mod filters;
     mod fuzz;
     mod history;
     mod idempotency;
@@ -33,10 +33,10 @@ mod integration {
     mod outages;
     mod public;
     mod random_walk;
-    mod rate;
+    mod rate_limits;
     mod remakes;
+    mod response_sizes;
     mod restore;
-    mod sizes;
     mod storm;
     mod tenancy;
     mod validation;

@@ -20,7 +20,7 @@ use hyper_util::{
 use local::server::Server;
 use serde_json::Value;
 
-use super::strictness;
+use super::dynamodb_rules;
 
 type Bytes = axum::body::Bytes;
 
@@ -145,7 +145,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let mut body = body.collect().await.unwrap().to_bytes();
     shared.calls.lock().unwrap().push(name.clone());
     let rule = shared.rule.lock().unwrap().clone();
-    let fate = match strictness::refusal(&name, &body) {
+    let fate = match dynamodb_rules::refusal(&name, &body) {
         Some(refusal) => Fate::Answer(400, refusal),
         None => rule(&name, &body),
     };

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Reply, Service,
-    gate::Gate,
     proxy::{Fate, Proxy},
     reply::until_it_works,
+    tcp_proxy::Gate,
 };
 
 /// Troubles in which connections are made and requests answered, if badly.

@@ -3,8 +3,8 @@
 //!
 //! Each refusal has its exact status and code, tells nothing of the other lab, and leaves the table as it was.
 
-mod attempt;
-mod cast;
+mod fixtures;
+mod requests;
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use local::ums::{MembershipsRoute, token};
 use serde_json::{Value, json};
 
 use self::{
-    attempt::{Attempt, OTHER_CASE, row},
-    cast::{bad_tokens, one_short, people, service, signed, user},
+    fixtures::{bad_tokens, one_short, people, service, signed, user},
+    requests::{Attempt, OTHER_CASE, row},
 };
 use crate::harness::{
     Reply, Service,
