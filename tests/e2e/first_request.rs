@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::harness::{Stack, spec::root};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_request_of_the_readme_and_the_case_s_life_after_it() {
+async fn the_first_request_of_the_readme_creates_a_case_that_can_be_read_updated_and_deleted() {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
     let token = stack.log_in("admin").await;
@@ -64,7 +64,7 @@ fn commands() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tour_of_the_readme_goes_as_it_says() {
+async fn every_command_of_the_readme_tour_works() {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
     // Each request tells its status behind its answer; nothing else is changed but the ports.
@@ -86,7 +86,7 @@ async fn the_tour_of_the_readme_goes_as_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_clients_at_once_get_sixty_four_ids() {
+async fn sixty_four_simultaneous_clients_get_sixty_four_ids() {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
     let token = stack.log_in("admin").await;

@@ -36,7 +36,7 @@ async fn send(service: &Service, user: &str, method: &str, path: &str, body: Opt
 }
 
 #[tokio::test]
-async fn whoever_reads_cases_is_on_record_with_what_was_shown() {
+async fn every_read_writes_an_audit_record_with_the_returned_cases() {
     let service = with_cases(3).await;
     for (method, path, action, ids) in [
         ("GET", "/api/v1/cases/2", "getCase", json!([2])),
@@ -79,7 +79,7 @@ async fn whoever_reads_cases_is_on_record_with_what_was_shown() {
 }
 
 #[tokio::test]
-async fn looking_at_nothing_new_and_counting_leave_no_record() {
+async fn an_unchanged_feed_and_the_statistics_write_no_audit_record() {
     let service = with_cases(1).await;
     let page = send(&service, "viewer", "GET", "/api/v1/cases/changes?since=now", None).await.expect(200);
     let path = format!("/api/v1/cases/changes?since={}", page["next_cursor"].as_str().unwrap());
@@ -89,7 +89,7 @@ async fn looking_at_nothing_new_and_counting_leave_no_record() {
 }
 
 #[tokio::test]
-async fn a_change_is_on_record_with_what_it_showed_in_its_own_transaction() {
+async fn a_change_writes_its_audit_record_in_the_same_transaction() {
     let service = with_cases(1).await;
     for (user, method, path, body, action, ids) in [
         (
@@ -134,7 +134,7 @@ async fn a_change_is_on_record_with_what_it_showed_in_its_own_transaction() {
 }
 
 #[tokio::test]
-async fn an_answer_that_shows_a_case_without_changing_it_is_on_record() {
+async fn a_response_that_shows_a_case_without_changing_it_writes_an_audit_record() {
     let service = with_cases(1).await;
     send(&service, "member", "PUT", "/api/v1/cases/1", Some(json!({}))).await.expect(200);
     send(&service, "technician", "PATCH", "/api/v1/cases/1/status", Some(json!({"status": "pending"})))
@@ -166,7 +166,7 @@ async fn an_answer_that_shows_a_case_without_changing_it_is_on_record() {
 }
 
 #[tokio::test]
-async fn a_refused_attempt_is_on_record() {
+async fn a_rejected_request_writes_an_audit_record() {
     let service = with_cases(1).await;
     let put = || Some(json!({"notes": "x"}));
     send(&service, "viewer", "PUT", "/api/v1/cases/1", put()).await.expect_problem(403, "forbidden");
@@ -196,7 +196,7 @@ async fn a_refused_attempt_is_on_record() {
 }
 
 #[tokio::test]
-async fn data_that_cannot_be_recorded_is_not_given_out() {
+async fn no_data_is_returned_when_the_audit_record_cannot_be_written() {
     let service = with_cases(1).await;
     service.dynamodb.rule(|name, _| match name {
         "PutItem" => Fate::refused(),
@@ -219,7 +219,7 @@ async fn data_that_cannot_be_recorded_is_not_given_out() {
 }
 
 #[tokio::test]
-async fn the_record_of_a_single_case_is_written_while_it_is_read() {
+async fn the_audit_record_of_a_single_case_is_written_while_the_case_is_read() {
     let service = with_cases(1).await;
     service.dynamodb.take_calls();
     send(&service, "viewer", "GET", "/api/v1/cases/1", None).await.expect(200);
@@ -229,7 +229,7 @@ async fn the_record_of_a_single_case_is_written_while_it_is_read() {
 }
 
 #[tokio::test]
-async fn records_are_found_by_user_case_action_outcome_and_time() {
+async fn audit_records_are_filtered_by_user_case_action_outcome_and_time() {
     let service = with_cases(3).await;
     for (user, path) in [
         ("viewer", "/api/v1/cases/1"),
@@ -280,7 +280,7 @@ async fn records_are_found_by_user_case_action_outcome_and_time() {
 }
 
 #[tokio::test]
-async fn records_can_be_exported_as_csv() {
+async fn audit_records_can_be_exported_as_csv() {
     let service = with_cases(2).await;
     for _ in 0..3 {
         let call = service.as_user("viewer", "GET", "/api/v1/cases").header("user-agent", "=cmd()");
@@ -304,7 +304,7 @@ async fn records_can_be_exported_as_csv() {
 }
 
 #[tokio::test]
-async fn reading_all_labs_is_on_record_in_each() {
+async fn reading_all_labs_writes_an_audit_record_in_each_lab() {
     let service = with_cases(1).await;
     service.create("northgate", json!({"procedure_type": "Crown"})).await;
     service.as_user("both", "GET", "/api/v1/cases?lab_id=all").send().await.expect(200);
@@ -319,7 +319,7 @@ async fn reading_all_labs_is_on_record_in_each() {
 }
 
 #[tokio::test]
-async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record() {
+async fn a_system_administrator_reads_a_lab_only_with_a_recorded_reason() {
     // Of nobody else in the log.
     for (broken, id) in [(false, 880_001), (true, 880_002)] {
         let service = with_cases(1).await;

@@ -72,7 +72,7 @@ fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
 }
 
 #[tokio::test]
-async fn a_text_or_list_of_the_largest_size_is_taken_and_a_larger_one_refused() {
+async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it() {
     let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let mut checked = 0;
@@ -101,7 +101,7 @@ async fn a_text_or_list_of_the_largest_size_is_taken_and_a_larger_one_refused() 
 }
 
 #[tokio::test]
-async fn a_body_that_nests_too_deep_is_refused_like_any_that_is_no_json() {
+async fn a_body_with_too_deep_nesting_is_rejected_as_malformed_json() {
     let service = Service::start().await;
     for depth in [127, 128, 10_000, 500_000] {
         let body = format!("{{\"patient_name\":{}{}}}", "[".repeat(depth), "]".repeat(depth));

@@ -48,7 +48,7 @@ async fn each_case_has_its_own_result_in_the_order_of_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_cases_are_moved_and_none_is_dropped() {
+async fn a_bulk_update_of_a_hundred_cases_changes_all_of_them() {
     let service = with_cases(100).await;
     let ids: Vec<u64> = (1..=100).collect();
     let body =
@@ -60,7 +60,7 @@ async fn a_hundred_cases_are_moved_and_none_is_dropped() {
 }
 
 #[tokio::test]
-async fn without_an_access_record_nothing_is_moved() {
+async fn without_an_audit_record_a_bulk_update_changes_nothing() {
     let service = with_cases(1).await;
     service.dynamodb.rule(|name, _| match name {
         "PutItem" => Fate::refused(),
@@ -74,7 +74,7 @@ async fn without_an_access_record_nothing_is_moved() {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_understood_moves_nothing() {
+async fn an_invalid_bulk_update_changes_nothing() {
     let service = with_cases(1).await;
     for (body, pointers) in [
         (json!({"ids": [], "status": "completed"}), &["/ids"][..]),
@@ -94,7 +94,7 @@ async fn a_request_that_cannot_be_understood_moves_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_that_comes_again_does_the_rest_and_repeats_nothing() {
+async fn a_repeated_bulk_update_finishes_the_rest_and_repeats_nothing() {
     let service = with_cases(3).await;
     let body = json!({"ids": [1, 2, 3], "status": "completed"});
     // The key is kept and one case moved; then the database fails.

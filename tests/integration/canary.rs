@@ -63,7 +63,7 @@ fn the_harness_finds_a_canary_in_a_body_a_header_and_the_log() {
 }
 
 #[tokio::test]
-async fn the_log_of_the_functions_is_watched() {
+async fn the_harness_reads_the_log_of_the_functions() {
     let service = Service::start().await;
     service.as_user("admin", "GET", "/api/v1/cases").send().await.expect(200);
     let lines = leaks::lines_with("\"request.method\":\"GET\"");
@@ -71,7 +71,7 @@ async fn the_log_of_the_functions_is_watched() {
 }
 
 #[tokio::test]
-async fn what_a_case_says_is_in_its_own_answers_only() {
+async fn the_content_of_a_case_appears_only_in_responses_about_that_case() {
     let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
     let admin = |method: &str, path: &str| service.as_user("admin", method, path);
     let key = plant("idempotency_key");
@@ -125,7 +125,7 @@ async fn what_a_case_says_is_in_its_own_answers_only() {
 }
 
 #[tokio::test]
-async fn who_was_turned_away_and_from_which_lab_stands_in_the_log() {
+async fn the_log_names_the_user_and_the_lab_of_a_rejected_request() {
     let service = Service::start().await;
     service.ums.update(|directory| directory.users.push(User::new(987_654, "curious", "password")));
     let call = service.request("GET", "/api/v1/cases").token(&service.ums.access_token(987_654)).lab(456);
@@ -136,7 +136,7 @@ async fn who_was_turned_away_and_from_which_lab_stands_in_the_log() {
 }
 
 #[tokio::test]
-async fn an_error_tells_nothing_that_was_sent_but_the_names_of_unknown_fields_to_their_sender() {
+async fn an_error_repeats_nothing_of_the_request_except_names_of_unknown_fields() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let c = |place: &str| plant(place);
@@ -181,7 +181,7 @@ async fn an_error_tells_nothing_that_was_sent_but_the_names_of_unknown_fields_to
 }
 
 #[tokio::test]
-async fn no_path_query_header_or_method_comes_back_in_an_error() {
+async fn no_error_repeats_the_path_query_header_or_method() {
     let service = Service::start().await;
     let id = plant("segment");
     let mut paths = vec![format!("/{id}"), format!("/api/v1/cases/{id}/{id}"), format!("/docs/{id}")];
@@ -236,7 +236,7 @@ async fn no_path_query_header_or_method_comes_back_in_an_error() {
 }
 
 #[tokio::test]
-async fn no_token_good_or_bad_comes_out() {
+async fn no_response_or_log_line_contains_a_token() {
     let service = Service::start().await;
     let with = |name: &str, value: Value| {
         let mut claims = token::access_claims(1);
@@ -344,14 +344,14 @@ async fn ask_everything(what: &str, proxy: fn(&Service) -> &Proxy, fate: Fate) {
 }
 
 #[tokio::test]
-async fn nothing_of_a_bad_answer_of_the_database_comes_out() {
+async fn no_response_repeats_an_invalid_answer_of_the_database() {
     for fate in bad_answers() {
         ask_everything("DynamoDB", |service| &service.dynamodb, fate).await;
     }
 }
 
 #[tokio::test]
-async fn nothing_of_a_bad_answer_of_ums_or_linkshub_comes_out() {
+async fn no_response_repeats_an_invalid_answer_of_ums_or_linkshub() {
     for fate in bad_answers() {
         ask_everything("UMS", |service| &service.ums_proxy, fate.clone()).await;
         ask_everything("LinksHub", |service| &service.linkshub_proxy, fate).await;
@@ -359,7 +359,7 @@ async fn nothing_of_a_bad_answer_of_ums_or_linkshub_comes_out() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_panic_comes_out_but_its_place() {
+async fn a_panic_logs_its_location_and_nothing_else() {
     leaks::watch();
     let common = Common::read(&mut Env::new(&|_: &str| None));
     let function = PublicFunction::new(common, async |_| -> http::Result { panic!("{}", plant("panic")) });

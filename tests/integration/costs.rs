@@ -115,7 +115,7 @@ async fn cost(service: &Service, request: &str, places: &BTreeMap<&str, String>)
 }
 
 #[tokio::test]
-async fn a_request_in_a_lab_of_twenty_thousand_cases_costs_what_the_data_model_says() {
+async fn requests_in_a_lab_of_twenty_thousand_cases_cost_what_the_data_model_says() {
     let text = fs::read_to_string(root().join("docs/data-model.md")).unwrap();
     let section = text.split_once(SECTION).expect("the section on costs").1;
     let table = section.split_once(HEAD).expect("the table of costs").1;

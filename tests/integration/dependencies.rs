@@ -16,7 +16,7 @@ const THROTTLED: &str =
     r#"{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"}"#;
 
 #[tokio::test]
-async fn without_its_table_the_service_says_so_on_every_route() {
+async fn without_its_table_every_route_answers_503() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     service.drop_table().await;
@@ -41,7 +41,7 @@ async fn without_its_table_the_service_says_so_on_every_route() {
 }
 
 #[tokio::test]
-async fn a_database_that_fails_or_hangs_means_503_in_time_and_nothing_half_written() {
+async fn a_failing_or_hanging_database_means_503_in_time_and_no_partial_write() {
     for (what, fate) in [
         ("error", Fate::Answer(500, "{}".into())),
         ("html", Fate::Answer(200, "<html>".into())),
@@ -67,7 +67,7 @@ async fn a_database_that_fails_or_hangs_means_503_in_time_and_nothing_half_writt
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_means_503_in_time() {
+async fn an_unreachable_database_means_503_in_time() {
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let service = Service::start_with(&[("AWS_ENDPOINT_URL_DYNAMODB", &format!("http://{nobody}"))]).await;
     for (method, path) in
@@ -79,7 +79,7 @@ async fn a_database_that_is_not_there_means_503_in_time() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_meets_others_is_tried_again() {
+async fn a_transaction_with_conflicts_is_tried_again() {
     let service = Service::start().await;
     static CONFLICTS: AtomicU32 = AtomicU32::new(0);
     service.dynamodb.rule(|name, _| {
@@ -94,7 +94,7 @@ async fn a_transaction_that_meets_others_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_not_done_twice() {
+async fn a_write_whose_response_was_lost_is_not_done_twice() {
     let service = Service::start().await;
     static WRITES: AtomicU32 = AtomicU32::new(0);
     service.dynamodb.rule(|name, _| {
@@ -111,7 +111,7 @@ async fn a_write_whose_answer_was_lost_is_not_done_twice() {
 }
 
 #[tokio::test]
-async fn without_linkshub_a_case_that_names_a_doctor_is_not_written() {
+async fn while_linkshub_fails_a_case_with_a_doctor_is_not_created() {
     for fate in [Fate::Answer(500, "{}".into()), Fate::Answer(200, "<html>".into()), Fate::Hang] {
         let service = Service::start().await;
         service.linkshub_proxy.rule(move |_, _| fate.clone());
@@ -126,7 +126,7 @@ async fn without_linkshub_a_case_that_names_a_doctor_is_not_written() {
 }
 
 #[tokio::test]
-async fn linkshub_is_asked_once_a_minute_for_what_is_good() {
+async fn linkshub_is_called_once_a_minute_for_a_valid_id() {
     let service = Service::start().await;
     let named = json!({"procedure_type": "Crown", "doctor_id": "DOC001", "product_id": "PROD001"});
     for _ in 0..3 {
@@ -145,7 +145,7 @@ async fn linkshub_is_asked_once_a_minute_for_what_is_good() {
 }
 
 #[tokio::test]
-async fn a_doctor_who_is_not_active_gets_no_new_cases_and_is_still_shown() {
+async fn an_inactive_doctor_gets_no_new_cases_and_can_still_be_read() {
     let service = Service::start().await;
     service.linkshub.update(|catalogue| {
         let doctor = catalogue.doctors.iter_mut().find(|doctor| doctor.doctor_id == "DOC001").unwrap();
@@ -161,7 +161,7 @@ async fn a_doctor_who_is_not_active_gets_no_new_cases_and_is_still_shown() {
 }
 
 #[tokio::test]
-async fn what_linkshub_does_not_know_yet_can_be_used_as_soon_as_it_does() {
+async fn a_new_doctor_or_product_can_be_used_as_soon_as_linkshub_knows_it() {
     let service = Service::start().await;
     let named =
         json!({"procedure_type": "Crown", "doctor_id": "doctor_north", "product_id": "crown_gold_001"});
@@ -179,7 +179,7 @@ async fn what_linkshub_does_not_know_yet_can_be_used_as_soon_as_it_does() {
 }
 
 #[tokio::test]
-async fn what_linkshub_told_for_one_lab_is_not_told_to_another() {
+async fn an_answer_of_linkshub_for_one_lab_is_not_used_for_another() {
     let service = Service::start().await;
     let path = "/api/v1/cases/doctor-info/doctor_north";
     let named = json!({"procedure_type": "Crown", "doctor_id": "doctor_north"});
@@ -195,7 +195,7 @@ async fn what_linkshub_told_for_one_lab_is_not_told_to_another() {
 }
 
 #[tokio::test]
-async fn a_linkshub_that_keeps_failing_is_left_alone_and_what_needs_it_resumes_by_itself() {
+async fn the_circuit_to_linkshub_opens_after_failures_and_closes_by_itself() {
     let service = Service::start_tuned(&[], |config| config.outage_pause = Duration::from_secs(3600)).await;
     let create = |doctor: &str| {
         let named = json!({"procedure_type": "Crown", "doctor_id": doctor});
@@ -225,7 +225,7 @@ async fn a_linkshub_that_keeps_failing_is_left_alone_and_what_needs_it_resumes_b
 }
 
 #[tokio::test]
-async fn with_linkshub_off_ids_are_taken_as_given() {
+async fn without_linkshub_ids_are_accepted_unchecked() {
     let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
     let case = service.create("admin", json!({"procedure_type": "Crown", "doctor_id": "anybody"})).await;
     assert_eq!(case["doctor_id"], "anybody");

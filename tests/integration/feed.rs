@@ -44,7 +44,7 @@ fn told(changes: &[Value]) -> Vec<(u64, u64, bool)> {
 }
 
 #[tokio::test]
-async fn a_reader_gets_each_case_at_its_newest_state_and_then_what_changes() {
+async fn the_feed_returns_each_case_in_its_newest_state_and_then_the_changes() {
     let service = Service::start().await;
     for _ in 0..10 {
         service.create("admin", json!({"procedure_type": "Crown"})).await;
@@ -80,7 +80,7 @@ async fn a_reader_gets_each_case_at_its_newest_state_and_then_what_changes() {
 }
 
 #[tokio::test]
-async fn a_reader_who_begins_now_gets_what_comes_next_and_an_unchanged_feed_costs_one_query() {
+async fn a_feed_from_now_returns_later_changes_and_costs_one_query_when_unchanged() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let (changes, cursor, more) = page(&service, "since=now").await;
@@ -95,7 +95,7 @@ async fn a_reader_who_begins_now_gets_what_comes_next_and_an_unchanged_feed_cost
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_is_written_late_is_not_skipped() {
+async fn a_change_that_commits_late_is_not_skipped() {
     let service = Service::start().await;
     let (_, cursor, _) = page(&service, "since=now").await;
     // The first transaction is under way for a while; others overtake it.
@@ -133,7 +133,7 @@ async fn a_change_that_is_written_late_is_not_skipped() {
 }
 
 #[tokio::test]
-async fn a_change_that_is_not_to_be_seen_yet_is_waited_for() {
+async fn the_feed_waits_for_a_change_that_is_not_visible_yet() {
     let service = Service::start().await;
     for _ in 0..3 {
         service.create("admin", json!({"procedure_type": "Crown"})).await;
@@ -155,7 +155,7 @@ async fn a_change_that_is_not_to_be_seen_yet_is_waited_for() {
 }
 
 #[tokio::test]
-async fn the_cursor_of_a_list_has_another_name_here() {
+async fn the_feed_rejects_the_paging_parameters_of_lists() {
     let service = Service::start().await;
     for name in ["cursor", "per_page", "page"] {
         let path = format!("/api/v1/cases/changes?{name}=1");
@@ -166,7 +166,7 @@ async fn the_cursor_of_a_list_has_another_name_here() {
 }
 
 #[tokio::test]
-async fn a_cursor_of_another_lab_or_of_a_list_is_refused() {
+async fn a_cursor_of_another_lab_or_of_a_list_is_rejected() {
     let service = Service::start().await;
     service.create("northgate", json!({"procedure_type": "Crown"})).await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;

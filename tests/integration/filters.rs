@@ -164,7 +164,7 @@ const FILTERS: [(&str, &[&str]); 16] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_filter_and_order_finds_what_a_look_at_each_case_finds() {
+async fn every_filter_and_order_finds_the_same_cases_as_a_linear_search() {
     let (service, model) = generate().await;
     let mut rng = Rng::with_seed(1);
     let alone = FILTERS.iter().flat_map(|(name, values)| values.iter().map(|value| vec![(*name, *value)]));

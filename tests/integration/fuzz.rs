@@ -67,7 +67,7 @@ fn operations() -> impl Strategy<Value = (&'static str, &'static str, Value)> {
 }
 
 #[test]
-fn bodies_of_random_and_of_damaged_json_are_answered() {
+fn random_and_damaged_json_bodies_get_documented_responses() {
     let body = prop_oneof![2 => damage().prop_map(Ok), 1 => any_json().prop_map(Err)];
     holds(600, (operations(), body), async |service, ((method, path, good), body)| {
         let body = match body {
@@ -102,7 +102,7 @@ const SPLINTERS: &[&[u8]] = &[
 ];
 
 #[test]
-fn bodies_that_are_hardly_json_are_answered() {
+fn bodies_that_are_almost_json_get_documented_responses() {
     let splinter = prop_oneof![
         select(SPLINTERS).prop_map(<[u8]>::to_vec),
         (1..300usize).prop_map(|depth| b"[".repeat(depth)),
@@ -130,7 +130,7 @@ fn encoded(text: &str) -> String {
 }
 
 #[test]
-fn random_query_strings_and_cursors_are_answered() {
+fn random_query_strings_and_cursors_get_documented_responses() {
     let parameter = prop_oneof![
         4 => one_of("status doctor_id case_type procedure_type priority rush_order assigned_to due_from due_to created_from created_to overdue q sort order deleted page limit per_page cursor since lab_id format"),
         1 => word().prop_map(|word| encoded(&word)),
@@ -156,7 +156,7 @@ fn random_query_strings_and_cursors_are_answered() {
 }
 
 #[test]
-fn a_damaged_cursor_is_refused() {
+fn a_damaged_cursor_is_rejected() {
     holds(200, (any::<Index>(), any::<u8>()), async |service, (place, flip)| {
         service.create("admin", json!({"procedure_type": "Crown"})).await;
         let page = service.as_user("admin", "GET", "/api/v1/cases?limit=1").send().await.expect(200);
@@ -174,7 +174,7 @@ fn a_damaged_cursor_is_refused() {
 }
 
 #[test]
-fn random_headers_and_paths_are_answered() {
+fn random_headers_and_paths_get_documented_responses() {
     let name = one_of(
         "x-lab-id if-match if-none-match idempotency-key content-type origin cookie accept accept-encoding access-control-request-method content-length transfer-encoding x-request-id",
     );
@@ -206,7 +206,7 @@ fn sign(header: &str, claims: &str) -> String {
 }
 
 #[test]
-fn random_and_damaged_tokens_are_refused_or_mean_what_they_say() {
+fn random_and_damaged_tokens_are_rejected_or_name_a_user() {
     let claims = || Value::Object(token::access_claims(1));
     let damaged_parts = (damage(), damage(), any::<bool>()).prop_map(move |(header, of_claims, both)| {
         let good = json!({"alg": "HS256", "typ": "JWT", "kid": "a"});
@@ -241,7 +241,7 @@ fn random_and_damaged_tokens_are_refused_or_mean_what_they_say() {
 }
 
 #[tokio::test]
-async fn a_url_that_is_none_is_answered_like_any_other() {
+async fn an_event_with_an_invalid_url_is_answered() {
     let service = Service::start().await;
     let event = std::fs::read_to_string(spec::root().join("tests/events/health.json")).unwrap();
     for (pointer, value) in [
@@ -267,7 +267,7 @@ async fn a_url_that_is_none_is_answered_like_any_other() {
 }
 
 #[test]
-fn random_and_damaged_events_of_the_gateway_are_answered_or_are_none() {
+fn random_and_damaged_gateway_events_are_answered_unless_they_do_not_parse() {
     let events: BTreeMap<String, Value> = std::fs::read_dir(spec::root().join("tests/events"))
         .unwrap()
         .map(|entry| entry.unwrap().path())

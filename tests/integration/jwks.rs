@@ -85,7 +85,7 @@ async fn a_token_of_each_algorithm_is_accepted_and_the_keys_are_fetched_once() {
 }
 
 #[tokio::test]
-async fn what_an_access_token_of_a_provider_looks_like_is_accepted_and_nothing_else() {
+async fn access_tokens_of_a_provider_are_accepted_and_other_tokens_are_not() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let changes = [("JWT_ISSUER", "https://id.example.com"), ("JWT_AUDIENCE", "lhcms")];
     let service = service(&provider, &changes, |_| {}).await;
@@ -113,7 +113,7 @@ async fn what_an_access_token_of_a_provider_looks_like_is_accepted_and_nothing_e
 }
 
 #[tokio::test]
-async fn a_new_key_is_used_without_a_restart_and_the_withdrawn_one_is_forgotten() {
+async fn a_new_key_works_without_a_restart_and_the_withdrawn_key_stops_working() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], without_pause).await;
     good(&RSA, &service).await;
@@ -123,7 +123,7 @@ async fn a_new_key_is_used_without_a_restart_and_the_withdrawn_one_is_forgotten(
 }
 
 #[tokio::test]
-async fn a_withdrawn_key_stops_working_when_the_keys_are_old() {
+async fn a_withdrawn_key_stops_working_when_the_keys_expire() {
     let provider = Provider::start(json!([RSA.jwk(), EC.jwk()])).await;
     let service = service(&provider, &[], without_age).await;
     good(&RSA, &service).await;
@@ -148,7 +148,7 @@ fn troubles() -> [Fate; 8] {
 }
 
 #[tokio::test]
-async fn while_the_url_is_in_trouble_the_older_keys_are_kept() {
+async fn the_old_keys_are_kept_while_the_url_fails() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], without_age).await;
     good(&RSA, &service).await;
@@ -160,7 +160,7 @@ async fn while_the_url_is_in_trouble_the_older_keys_are_kept() {
 }
 
 #[tokio::test]
-async fn without_any_keys_yet_nobody_gets_in_and_the_service_recovers_by_itself() {
+async fn without_keys_nobody_gets_in_and_the_service_recovers_by_itself() {
     for trouble in troubles() {
         let provider = Provider::start(json!([RSA.jwk()])).await;
         let service = service(&provider, &[], |config| jwks(config).pause = Duration::from_millis(100)).await;
@@ -177,7 +177,7 @@ async fn without_any_keys_yet_nobody_gets_in_and_the_service_recovers_by_itself(
 }
 
 #[tokio::test]
-async fn a_url_that_fails_is_not_asked_for_every_token() {
+async fn a_failing_jwks_url_is_not_called_for_every_token() {
     let provider = Provider::start(json!([])).await;
     provider.proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
     let service = service(&provider, &[], with_a_long_pause).await;
@@ -189,7 +189,7 @@ async fn a_url_that_fails_is_not_asked_for_every_token() {
 }
 
 #[tokio::test]
-async fn a_flood_of_unknown_keys_costs_one_fetch() {
+async fn many_tokens_with_unknown_keys_cause_one_fetch() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], with_a_long_pause).await;
     let tokens = (0..64).map(|number| RSA.sign_with_header(&json!({"kid": format!("k{number}")}), &claims()));
@@ -203,7 +203,7 @@ async fn a_flood_of_unknown_keys_costs_one_fetch() {
 }
 
 #[tokio::test]
-async fn many_first_tokens_at_once_share_one_fetch() {
+async fn simultaneous_first_tokens_share_one_fetch() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], |_| {}).await;
     join_all((0..64).map(|_| good(&RSA, &service))).await;
@@ -211,7 +211,7 @@ async fn many_first_tokens_at_once_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_good_costs_no_fetch() {
+async fn an_obviously_invalid_token_causes_no_fetch() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], without_age).await;
     for header in [
@@ -234,7 +234,7 @@ async fn a_token_that_cannot_be_good_costs_no_fetch() {
 }
 
 #[tokio::test]
-async fn what_is_published_is_never_taken_for_a_shared_secret() {
+async fn a_published_key_is_never_used_as_a_shared_secret() {
     let symmetric = b"a published secret is none, whatever it looks like";
     let oct = json!({"kty": "oct", "kid": "oct-1", "alg": "HS256", "use": "sig",
         "k": base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(symmetric)});
@@ -275,7 +275,7 @@ fn pem(der: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_key_verifies_only_its_own_tokens_of_its_own_algorithm() {
+async fn a_key_verifies_only_its_own_tokens_with_its_own_algorithm() {
     let provider = Provider::start(json!([RSA.jwk(), OTHER_RSA.jwk(), EC.jwk(), ED.jwk()])).await;
     let service = service(&provider, &[], without_pause).await;
     let signers = [&RSA, &OTHER_RSA, &EC, &ED];
@@ -302,7 +302,7 @@ async fn a_key_verifies_only_its_own_tokens_of_its_own_algorithm() {
 }
 
 #[tokio::test]
-async fn a_token_that_names_no_key_is_accepted_only_if_one_key_fits() {
+async fn a_token_without_a_key_id_is_accepted_only_if_one_key_fits() {
     let provider = Provider::start(json!([RSA.jwk(), EC.jwk()])).await;
     let service = service(&provider, &[], without_age).await;
     let unnamed = |signer: &Signer| signer.sign_with_header(&json!({"kid": null}), &claims());
@@ -315,7 +315,7 @@ async fn a_token_that_names_no_key_is_accepted_only_if_one_key_fits() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_published_for_something_else_verifies_nothing() {
+async fn a_key_that_is_published_for_another_use_verifies_nothing() {
     for (member, value) in [
         ("use", json!("enc")),
         ("alg", json!("RSA-OAEP")),

@@ -82,7 +82,7 @@ async fn every_call_is_signed_for_the_lab_whose_partition_it_names() {
 }
 
 #[tokio::test]
-async fn a_session_is_begun_once_for_each_lab() {
+async fn each_lab_gets_one_session() {
     let sts = Sts::start().await;
     let service = with_role(sts.url()).await;
     for _ in 0..3 {
@@ -127,7 +127,7 @@ async fn the_first_request_in_a_lab_costs_one_call_to_sts_and_the_next_none() {
 }
 
 #[tokio::test]
-async fn without_a_session_there_is_no_data_and_no_other_identity_is_tried() {
+async fn without_a_session_no_data_is_returned_and_no_other_identity_is_tried() {
     let sts = Sts::start().await;
     let denied =
         "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";

@@ -73,7 +73,7 @@ impl<F: Future<Output = Reply>, S: Fn() -> F> Outage<'_, F, S> {
 }
 
 #[tokio::test]
-async fn a_ums_in_any_trouble_lets_nobody_in_and_the_service_goes_on_by_itself_afterwards() {
+async fn no_ums_failure_lets_anybody_in_and_the_service_recovers_by_itself() {
     let another = json!({"user": {"id": 2, "is_active": true, "locked_until": null}, "is_active": true});
     let with_ums = Service::start().await;
     let send = || with_ums.as_user("admin", "GET", "/api/v1/cases").send();
@@ -98,7 +98,7 @@ fn fill(catalogue: &mut Catalogue) {
 }
 
 #[tokio::test]
-async fn a_linkshub_in_any_trouble_keeps_its_doctors_out_and_they_are_taken_afterwards() {
+async fn no_linkshub_failure_lets_an_unchecked_doctor_in_and_the_service_recovers_by_itself() {
     let another =
         json!({"doctor_id": "doctor_456", "first_name": "Tom", "product_id": "PROD001", "is_active": true});
     let with_linkshub = Service::start().await;

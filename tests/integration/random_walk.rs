@@ -303,7 +303,7 @@ async fn check_feed(service: &Service, lab: i64, admin: &'static str, live: &[&V
 }
 
 #[test]
-fn whatever_users_do_histories_statistics_feed_and_table_fit_together() {
+fn after_random_requests_histories_statistics_feed_and_table_agree() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     let held = runner.run(&vec(step(), 20..60), |steps| {

@@ -31,7 +31,7 @@ fn body(reply: &Reply) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_a_feed_and_a_move_of_many_large_cases_fit_into_answers_and_lose_none() {
+async fn lists_feeds_and_bulk_updates_of_large_cases_fit_into_responses_and_lose_no_case() {
     let service = with_large_cases().await;
     for list in ["", "&sort=due_date", "&priority=medium"] {
         let (mut seen, mut pages, mut cursor) = (BTreeSet::new(), 0, String::new());

@@ -98,7 +98,7 @@ async fn marks_of(service: &Service, case: usize) -> BTreeMap<String, usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_changes_at_once_through_a_failing_database_are_each_made_once() {
+async fn two_hundred_simultaneous_changes_through_a_failing_database_each_happen_once() {
     let service = Service::start().await;
     for _ in 0..CASES {
         service.create("admin", json!({"procedure_type": "Crown"})).await;

@@ -168,7 +168,7 @@ fn assert_tells_nothing(reply: &Reply, what: &str) {
 }
 
 #[tokio::test]
-async fn nobody_gets_by_any_operation_what_is_not_theirs() {
+async fn every_operation_rejects_callers_without_access() {
     let service = service().await;
     let cursors = cursors(&service).await;
     let before = kept(&service).await;
@@ -196,7 +196,7 @@ async fn nobody_gets_by_any_operation_what_is_not_theirs() {
 }
 
 #[tokio::test]
-async fn everybody_gets_by_every_operation_what_is_theirs_and_nothing_of_another_lab() {
+async fn every_operation_returns_data_of_the_callers_lab_only() {
     for operation in operations() {
         let service = service().await;
         let other = kept(&service).await[1].clone();
@@ -230,7 +230,7 @@ async fn everybody_gets_by_every_operation_what_is_theirs_and_nothing_of_another
 }
 
 #[tokio::test]
-async fn a_move_of_several_cases_finds_none_of_another_lab() {
+async fn a_bulk_update_finds_no_case_of_another_lab() {
     let service = service().await;
     let before = kept(&service).await;
     let body = json!({"ids": [OTHER_CASE, 3], "status": "in_progress"});
@@ -245,7 +245,7 @@ async fn a_move_of_several_cases_finds_none_of_another_lab() {
 }
 
 #[tokio::test]
-async fn what_is_public_is_the_same_for_everybody() {
+async fn public_operations_answer_every_caller_the_same() {
     let service = service().await;
     let before = kept(&service).await;
     for operation in operations().iter().filter(|operation| operation.is_public()) {
@@ -270,7 +270,7 @@ async fn what_is_public_is_the_same_for_everybody() {
 }
 
 #[tokio::test]
-async fn an_attribute_short_is_as_good_as_a_role_short() {
+async fn a_missing_attribute_is_rejected_like_a_missing_role() {
     for operation in operations().iter().filter(|operation| !operation.is_public()) {
         let service = service().await;
         let attributes: &[&str] = match permission(operation) {
@@ -293,7 +293,7 @@ async fn an_attribute_short_is_as_good_as_a_role_short() {
 }
 
 #[tokio::test]
-async fn with_keys_by_url_no_operation_takes_a_token_of_another_making() {
+async fn with_a_jwks_url_every_operation_rejects_tokens_of_other_signers() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let url = provider.url();
     let service = Service::start_with(&[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", &url)]).await;
