@@ -1,8 +1,8 @@
-//! The tests that need more than one crate, in one binary.
+//! The integration and end-to-end tests, in one binary.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-/// What the tests stand on: the service in process, its spec, a proxy that fails on demand.
+/// The test harness: the service in process, its contract, and a proxy that fails on demand.
 mod harness;
 
 /// The real handlers over an embedded DynamoDB and stand-ins for UMS and LinksHub.

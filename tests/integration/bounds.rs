@@ -1,4 +1,4 @@
-//! Every text and list of a request body has a bound in the contract, and just that bound is held.
+//! Every text and list of a request body has a bound in the contract, and the code enforces exactly that bound.
 
 use serde_json::{Value, json};
 
@@ -12,14 +12,14 @@ struct Bounded {
     pointer: String,
     limit: usize,
     is_list: bool,
-    /// The names that a list takes; of a list without any, numbers.
+    /// The names that the list accepts; a list without names accepts numbers.
     names: Vec<&'static Value>,
-    /// Whether it takes certain characters only.
+    /// Whether it accepts certain characters only.
     has_pattern: bool,
 }
 
 impl Bounded {
-    /// A value of this size, that is right as far as its size goes.
+    /// A value of this size, valid except perhaps for its size.
     fn value(&self, size: usize) -> Value {
         if self.is_list && !self.names.is_empty() {
             return self.names.iter().copied().cycle().take(size).cloned().collect();
@@ -27,25 +27,25 @@ impl Bounded {
         if self.is_list {
             return (1..=size).collect();
         }
-        // Bounds of text are in characters; this one has two bytes.
+        // Bounds of text count characters; this character has two bytes.
         json!(if self.has_pattern { "x" } else { "é" }.repeat(size))
     }
 
-    /// A body with nothing else in it.
+    /// A body that contains only this value.
     fn body(&self, size: usize) -> Value {
         let names = self.pointer.split('/').skip(1).collect::<Vec<_>>();
         names.into_iter().rev().fold(self.value(size), |inner, name| json!({name: inner}))
     }
 }
 
-/// Lists that answers have, and that may be sent back as they were read.
+/// Read-only lists of responses, which a client may send back unchanged.
 const OF_ANSWERS: [&str; 2] = ["warnings", "allowed_transitions"];
 
-/// Collects what is below a schema of the contract.
+/// Collects the texts and lists below a schema of the contract.
 fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
     let schema = resolved(schema);
     if schema["description"].as_str().is_some_and(|text| text.starts_with("Read-only")) {
-        // Compared with what is there, and never kept.
+        // Compared with the stored value, and never written.
         return;
     }
     for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {

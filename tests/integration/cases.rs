@@ -1,4 +1,4 @@
-//! A case's life, one operation at a time, with what each leaves in the table.
+//! The life of a case, one operation at a time, with the items that each operation writes.
 
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ async fn creating_writes_the_case_its_event_and_the_statistics() {
     assert_eq!(stored["live_id"], 1);
     assert_eq!(stored["status_key"], "123#in_progress");
     assert_eq!(stored["due_key"], format!("{}#0000000001", case["due_date"].as_str().unwrap()));
-    assert!(stored.get("denture").is_none(), "what is unset takes no room");
+    assert!(stored.get("denture").is_none(), "an unset field is not stored");
     let event = &items["EVENT#0000000001#000001"];
     assert_eq!(event["action"], "created");
     assert_eq!(event["user_id"], "1");
@@ -113,7 +113,7 @@ async fn the_creation_examples_of_the_contract_are_returned_complete() {
     }
 }
 
-/// Everything that was sent stands in what came back.
+/// Checks that the response contains everything in the request.
 #[track_caller]
 fn assert_contains(whole: &Value, part: &Value, at: &str) {
     match part {
@@ -263,7 +263,7 @@ async fn each_operation_makes_the_documented_round_trips() {
             &["BatchGetItem", "UpdateItem", "TransactWriteItems"][..],
         ),
         ("GET", "/api/v1/cases/1", None, &["GetItem", "PutItem"]),
-        // The second is for the total, at the same time.
+        // The second Query is for the total. Both run at the same time.
         ("GET", "/api/v1/cases", None, &["PutItem", "Query", "Query"]),
         ("PUT", "/api/v1/cases/1", Some(json!({"notes": "x"})), &["BatchGetItem", "TransactWriteItems"]),
         (
@@ -282,7 +282,7 @@ async fn each_operation_makes_the_documented_round_trips() {
         };
         assert!(call.send().await.status < 300);
         let mut made = service.dynamodb.take_calls();
-        // The first two of a creation are made at the same time.
+        // The first two calls of a create run at the same time.
         made.sort_by_key(|call| (call == "TransactWriteItems", call.clone()));
         assert_eq!(made, calls, "{method} {path}");
     }

@@ -1,4 +1,4 @@
-//! Many writers at once: nothing is lost, nothing is counted twice.
+//! Simultaneous writers: no change is lost, and none is counted twice.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Conditional requests: nobody overwrites what they have not seen, and nobody reads twice what they have.
+//! Conditional requests: `If-Match` prevents lost updates, `If-None-Match` saves a second transfer.
 
 use futures_util::future::join_all;
 use serde_json::json;

@@ -146,7 +146,7 @@ fn the_problem_codes_of_the_contract_are_those_of_the_code() {
     assert_eq!(codes.len(), Code::ALL.len());
 }
 
-/// Enumerations of the contract that are none of the catalogue's: files, headers, states of health, a version, and the
+/// Enumerations of the contract that are not part of the catalogue: files, headers, states of health, a version, and the
 /// problem codes, which have a test of their own.
 const OTHER_ENUMERATIONS: [&str; 10] = [
     "AccessFormat",
@@ -332,7 +332,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
         "AWS_ENDPOINT_URL_STS",
     ];
     for name in read.into_inner() {
-        assert!(readme.contains(&format!("`{name}`")), "README.md does not tell of {name}");
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not document {name}");
         if !["AWS_SESSION_TOKEN", "AWS_LAMBDA_FUNCTION_NAME"].contains(&name.as_str()) {
             assert!(example.contains(&format!("{name}=")), ".env.example does not have {name}");
         }

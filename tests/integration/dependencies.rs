@@ -1,4 +1,4 @@
-//! DynamoDB and LinksHub in trouble: a clear answer in time, and nothing half-written.
+//! Failures of DynamoDB and LinksHub: the service answers 503 in time and writes nothing half.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -8,7 +8,7 @@ use std::{
 use local::linkshub::Relation;
 use serde_json::json;
 
-use crate::harness::{Service, proxy::Fate, reply::until_it_works};
+use crate::harness::{Service, proxy::Fault, reply::retry_until_success};
 
 const CONFLICT: &str = r#"{"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "message": "Transaction cancelled",
     "CancellationReasons": [{"Code": "None"}, {"Code": "None"}, {"Code": "TransactionConflict", "Message": "busy"}]}"#;
@@ -36,23 +36,23 @@ async fn without_its_table_every_route_answers_503() {
             None => call,
         };
         let problem = call.send().await.expect_problem(503, "service_unavailable");
-        assert!(!problem.to_string().contains("lhcms-test"), "nothing of the inside is shown");
+        assert!(!problem.to_string().contains("lhcms-test"), "the problem shows no internal names");
     }
 }
 
 #[tokio::test]
 async fn a_failing_or_hanging_database_means_503_in_time_and_no_partial_write() {
-    for (what, fate) in [
-        ("error", Fate::Answer(500, "{}".into())),
-        ("html", Fate::Answer(200, "<html>".into())),
-        ("throttling", Fate::Answer(400, THROTTLED.into())),
-        ("silence", Fate::Hang),
+    for (what, fault) in [
+        ("error", Fault::Answer(500, "{}".into())),
+        ("html", Fault::Answer(200, "<html>".into())),
+        ("throttling", Fault::Answer(400, THROTTLED.into())),
+        ("silence", Fault::Hang),
     ] {
         let service = Service::start().await;
-        let broken = fate.clone();
+        let broken = fault.clone();
         service
             .dynamodb
-            .rule(move |name, _| if name == "TransactWriteItems" { broken.clone() } else { Fate::Pass });
+            .rule(move |name, _| if name == "TransactWriteItems" { broken.clone() } else { Fault::Pass });
         let reply = service
             .as_user("admin", "POST", "/api/v1/cases")
             .json(json!({"procedure_type": "Crown"}))
@@ -60,7 +60,7 @@ async fn a_failing_or_hanging_database_means_503_in_time_and_no_partial_write() 
             .await;
         reply.expect_problem(503, "service_unavailable");
         let keys: Vec<String> = service.items(123).await.into_keys().collect();
-        assert_eq!(keys, ["COUNTER"], "{what}: an id is used up, and nothing else is there");
+        assert_eq!(keys, ["COUNTER"], "{what}: an id is used, and nothing else is written");
         service.dynamodb.heal();
         assert_eq!(service.create("admin", json!({"procedure_type": "Crown"})).await["id"], 2);
     }
@@ -84,9 +84,9 @@ async fn a_transaction_with_conflicts_is_tried_again() {
     static CONFLICTS: AtomicU32 = AtomicU32::new(0);
     service.dynamodb.rule(|name, _| {
         if name == "TransactWriteItems" && CONFLICTS.fetch_add(1, Ordering::Relaxed) < 3 {
-            Fate::Answer(400, CONFLICT.into())
+            Fault::Answer(400, CONFLICT.into())
         } else {
-            Fate::Pass
+            Fault::Pass
         }
     });
     assert_eq!(service.create("admin", json!({"procedure_type": "Crown"})).await["id"], 1);
@@ -99,9 +99,9 @@ async fn a_write_whose_response_was_lost_is_not_done_twice() {
     static WRITES: AtomicU32 = AtomicU32::new(0);
     service.dynamodb.rule(|name, _| {
         if name == "TransactWriteItems" && WRITES.fetch_add(1, Ordering::Relaxed) == 0 {
-            Fate::LoseAnswer
+            Fault::LoseAnswer
         } else {
-            Fate::Pass
+            Fault::Pass
         }
     });
     assert_eq!(service.create("admin", json!({"procedure_type": "Crown"})).await["version"], 1);
@@ -112,9 +112,9 @@ async fn a_write_whose_response_was_lost_is_not_done_twice() {
 
 #[tokio::test]
 async fn while_linkshub_fails_a_case_with_a_doctor_is_not_created() {
-    for fate in [Fate::Answer(500, "{}".into()), Fate::Answer(200, "<html>".into()), Fate::Hang] {
+    for fault in [Fault::Answer(500, "{}".into()), Fault::Answer(200, "<html>".into()), Fault::Hang] {
         let service = Service::start().await;
-        service.linkshub_proxy.rule(move |_, _| fate.clone());
+        service.linkshub_proxy.rule(move |_, _| fault.clone());
         let named = json!({"procedure_type": "Crown", "doctor_id": "DOC001"});
         let reply = service.as_user("admin", "POST", "/api/v1/cases").json(named).send().await;
         reply.expect_problem(503, "service_unavailable");
@@ -189,7 +189,7 @@ async fn an_answer_of_linkshub_for_one_lab_is_not_used_for_another() {
     let reply = service.as_user("admin", "POST", "/api/v1/cases").json(named.clone()).send().await;
     reply.expect_problem(422, "validation_failed");
     assert_eq!(reply.pointers(), ["/doctor_id"]);
-    // The same user in the other of their labs is no exception.
+    // The same is true for one user in two labs.
     service.as_user("both", "GET", path).lab(456).send().await.expect(200);
     service.as_user("both", "GET", path).lab(123).send().await.expect_problem(404, "doctor_not_found");
 }
@@ -202,7 +202,7 @@ async fn the_circuit_to_linkshub_opens_after_failures_and_closes_by_itself() {
         service.as_user("admin", "POST", "/api/v1/cases").json(named).send()
     };
     create("DOC001").await.expect(201);
-    service.linkshub_proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
+    service.linkshub_proxy.rule(|_, _| Fault::Answer(500, "{}".into()));
     for _ in 0..3 {
         create("doctor_123").await.expect_problem(503, "service_unavailable");
     }
@@ -215,13 +215,13 @@ async fn the_circuit_to_linkshub_opens_after_failures_and_closes_by_itself() {
     assert_eq!(service.linkshub_proxy.take_calls(), [""; 0]);
 
     let service = Service::start().await;
-    service.linkshub_proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
+    service.linkshub_proxy.rule(|_, _| Fault::Answer(500, "{}".into()));
     let path = "/api/v1/cases/doctor-info/DOC001";
     for _ in 0..10 {
         service.as_user("admin", "GET", path).send().await.expect_problem(503, "service_unavailable");
     }
     service.linkshub_proxy.heal();
-    until_it_works(|| service.as_user("admin", "GET", path).send()).await;
+    retry_until_success(|| service.as_user("admin", "GET", path).send()).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use shared::{calendar::Calendar, time::Timestamp};
 
 use crate::harness::Service;
 
-/// The day that is so many business days from the day that the case was created.
+/// The day that is this number of business days after the day on which the case was created.
 fn after(case: &Value, days: u32) -> Value {
     let created: Timestamp = serde_json::from_value(case["created_at"].clone()).unwrap();
     json!(Calendar::default().after(created.date(), days))
@@ -67,12 +67,12 @@ async fn a_due_date_within_the_lead_time_is_accepted_with_a_warning() {
     let detail = format!("is earlier than the lead time allows: {}", earliest.as_str().unwrap());
     assert_eq!(case["warnings"], json!([{"pointer": "/due_date", "detail": detail}]));
     let put = |body: Value| service.as_user("admin", "PUT", "/api/v1/cases/1").json(body).send();
-    assert_eq!(put(case.clone()).await.expect(200), case, "it can be put back as it was read");
+    assert_eq!(put(case.clone()).await.expect(200), case, "it can be sent back as it was read");
     let later = put(json!({"due_date": earliest})).await.expect(200);
     assert_eq!(later["warnings"], json!([]));
     let longer = put(json!({"procedure_type": "Bridge"})).await.expect(200);
     assert_eq!(longer["earliest_due_date"], after(&case, 7));
-    assert_eq!(longer["due_date"], earliest, "a due date that was agreed stays");
+    assert_eq!(longer["due_date"], earliest, "an agreed due date does not change");
     assert_eq!(longer["warnings"].as_array().unwrap().len(), 1);
     let open = put(json!({"due_date": null})).await.expect(200);
     assert_eq!((&open["due_date"], &open["warnings"]), (&Value::Null, &json!([])));

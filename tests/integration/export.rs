@@ -1,4 +1,4 @@
-//! Exports: files that spreadsheets and other systems read, part by part.
+//! Exports: files for spreadsheets and other systems, in parts.
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ async fn csv_has_one_row_per_case_and_no_cell_that_a_spreadsheet_computes() {
     assert_eq!((cell(1, "case_name"), cell(1, "patient_name")), ("'-1+2".to_owned(), String::new()));
     let info: Value = serde_json::from_str(&cell(1, "patient_info")).unwrap();
     assert_eq!(info["age"], 41);
-    // Every member of a case that is kept has its column.
+    // Every stored field of a case has a column.
     let derived = ["allowed_transitions", "warnings"];
     let members = first.as_object().unwrap().keys().filter(|name| !derived.contains(&name.as_str()));
     let mut members: Vec<&str> = members.map(String::as_str).collect();
@@ -83,7 +83,7 @@ async fn an_export_of_large_cases_stays_below_the_response_limit() {
     for part in 1.. {
         let path = format!("/api/v1/cases/export?format=ndjson&limit=1000{cursor}");
         let reply = service.as_user("viewer", "GET", &path).send().await;
-        // Lambda hands the body over as a JSON string.
+        // Lambda transfers the body as a JSON string.
         let text = String::from_utf8(reply.bytes.clone()).unwrap();
         assert!(json!(text).to_string().len() < 6 * 1024 * 1024);
         ids.extend(

@@ -1,5 +1,5 @@
-//! Random and damaged input: whatever is sent, the service neither panics nor fails (500), and its answer keeps to the
-//! contract, as the harness checks for every reply. proptest shrinks what breaks a property and prints it.
+//! Random and damaged input: the service never panics or answers 500, and every response matches the contract (the harness
+//! checks that for every reply). proptest reduces an input that breaks a property and prints it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::harness::{
     spec,
 };
 
-/// Whether a property holds for this many random values. One service answers all of them.
+/// Checks a property for this number of random values. One service answers all of them.
 fn holds<S: Strategy>(cases: u32, values: S, property: impl AsyncFn(&Service, S::Value)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let service = runtime.block_on(async {
@@ -40,13 +40,13 @@ fn holds<S: Strategy>(cases: u32, values: S, property: impl AsyncFn(&Service, S:
     held.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// The dependencies are well, so only a defect can make a failure.
+/// All dependencies work, so only a defect can cause a failure.
 #[track_caller]
 fn assert_no_failure(reply: &Reply) {
     assert!(reply.status < 500, "{} {}", reply.status, String::from_utf8_lossy(&reply.bytes));
 }
 
-/// The operations that take a body, each with a good one.
+/// The operations that accept a body, each with a valid body.
 fn operations() -> impl Strategy<Value = (&'static str, &'static str, Value)> {
     let case = spec::SPEC["components"]["examples"]["NewCrown"]["value"].clone();
     select(vec![
@@ -78,7 +78,7 @@ fn random_and_damaged_json_bodies_get_documented_responses() {
     });
 }
 
-/// What parsers stumble over.
+/// Bytes that parsers often handle badly.
 const SPLINTERS: &[&[u8]] = &[
     b"\\ud800",
     b"\\udc00\\ud800",
@@ -124,7 +124,7 @@ fn bodies_that_are_almost_json_get_documented_responses() {
     });
 }
 
-/// As it stands in a URL.
+/// Percent-encoded for a URL.
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
@@ -198,7 +198,7 @@ fn random_headers_and_paths_get_documented_responses() {
     });
 }
 
-/// A token with this header and these claims, well signed whatever they say.
+/// A token with this header and these claims, with a valid signature.
 fn sign(header: &str, claims: &str) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), message.as_bytes());
@@ -231,12 +231,12 @@ fn random_and_damaged_tokens_are_rejected_or_name_a_user() {
     holds(600, token, async |service, token| {
         let reply = service.request("GET", "/api/v1/cases/1").token(&token).send().await;
         let said = String::from_utf8_lossy(&reply.bytes).into_owned();
-        // A good token of somebody else, or with other labs.
+        // The damaged token can be a valid token of another user, or one with other labs.
         assert!([200, 400, 401, 403, 404, 503].contains(&reply.status), "{} {said}", reply.status);
         let claims = token.split('.').nth(1).and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
         let claims: Value = serde_json::from_slice(&claims.unwrap_or_default()).unwrap_or_default();
         let subject = claims["sub"].as_str().map_or_else(|| claims["sub"].to_string(), str::to_owned);
-        assert!(subject.parse::<u64>().is_ok() || reply.status != 200, "let in without being a user: {said}");
+        assert!(subject.parse::<u64>().is_ok() || reply.status != 200, "let in without a user: {said}");
     });
 }
 
@@ -276,7 +276,7 @@ fn random_and_damaged_gateway_events_are_answered_unless_they_do_not_parse() {
             (path.file_stem().unwrap().to_str().unwrap().to_owned(), event)
         })
         .collect();
-    // Most of an event is text, and what has another type instead is no event.
+    // Most values of an event are text; an event with another type there does not parse.
     let other_text = vec((any::<Index>(), word().prop_map(|word| Some(word.into()))), 1..4);
     let event = prop_oneof![
         6 => other_text.prop_map(Ok),

@@ -1,10 +1,10 @@
-//! The history of a case: every change in order, chained so that whatever is touched shows.
+//! The history of a case: every change in order, in a chain of hashes that shows tampering.
 
 use serde_json::{Value, json};
 
 use crate::harness::Service;
 
-/// A case with six versions: created, three updates, a status change, and deleted if asked for.
+/// A case with six versions: created, three updates, a status change, and deleted if `deleted` is set.
 async fn with_history(deleted: bool) -> Service {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;

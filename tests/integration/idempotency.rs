@@ -1,4 +1,4 @@
-//! Requests that are sent again: one effect, one answer.
+//! Idempotency keys: a repeated request has one effect and gets the stored response.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Service, proxy::Fate};
+use crate::harness::{Reply, Service, proxy::Fault};
 
 async fn create(service: &Service, user: &str, key: &str, body: Value) -> Reply {
     service.as_user(user, "POST", "/api/v1/cases").header("idempotency-key", key).json(body).send().await
@@ -81,11 +81,11 @@ async fn simultaneous_requests_with_the_same_key_create_one_case() {
 async fn a_request_whose_response_was_lost_can_be_sent_again() {
     let service = Service::start().await;
     static WRITES: AtomicU32 = AtomicU32::new(0);
-    // Done, but never told: all attempts of the first request lose their answers.
+    // The write succeeds, but the service never sees a response: the proxy loses all of them.
     service.dynamodb.rule(|name, _| match name {
-        "TransactWriteItems" if WRITES.fetch_add(1, Ordering::Relaxed) == 0 => Fate::LoseAnswer,
-        "TransactWriteItems" => Fate::Answer(500, "{}".into()),
-        _ => Fate::Pass,
+        "TransactWriteItems" if WRITES.fetch_add(1, Ordering::Relaxed) == 0 => Fault::LoseAnswer,
+        "TransactWriteItems" => Fault::Answer(500, "{}".into()),
+        _ => Fault::Pass,
     });
     let body = json!({"procedure_type": "Crown"});
     create(&service, "admin", "key-1", body.clone()).await.expect_problem(503, "service_unavailable");

@@ -1,5 +1,5 @@
-//! Tokens of an OpenID provider: verified with the keys that it publishes, whatever it does with them and whatever
-//! others put into tokens.
+//! Tokens of an OpenID provider: verified with the keys that the provider publishes, also while keys change, while the
+//! provider fails, and when tokens are forged.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use shared::config::{Config, JwksConfig, KeyConfig};
 use crate::harness::{
     Reply, Service,
     provider::{EC, ED, JWKS, OTHER_RSA, Provider, RSA, Signer},
-    proxy::Fate,
-    reply::until_it_works,
+    proxy::Fault,
+    reply::retry_until_success,
 };
 
-/// What UMS says of user 1. Its stand-in only knows tokens of its own.
+/// The answer of UMS about user 1. The stand-in for UMS accepts only its own tokens, so the proxy gives this answer.
 const ME: &str = r#"{"user": {"id": 1, "is_active": true, "locked_until": null},
     "labs": [{"lab_id": 123, "lab_name": "Riverside Dental Lab", "role": "admin", "membership_status": "active"}]}"#;
 
@@ -26,7 +26,7 @@ async fn service(provider: &Provider, changes: &[(&str, &str)], tune: fn(&mut Co
     let url = provider.url();
     let all = [&[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", &url)], changes].concat();
     let service = Service::start_tuned(&all, tune).await;
-    service.ums_proxy.rule(|_, _| Fate::Answer(200, ME.into()));
+    service.ums_proxy.rule(|_, _| Fault::Answer(200, ME.into()));
     service
 }
 
@@ -37,17 +37,17 @@ fn jwks(config: &mut Config) -> &mut JwksConfig {
     }
 }
 
-/// Fetches as often as there is a reason to, and keeps keys as long as the tests run.
+/// Fetches the keys as often as needed, and keeps them as long as the tests run.
 fn without_pause(config: &mut Config) {
     (jwks(config).pause, jwks(config).max_age) = (Duration::ZERO, Duration::from_secs(3600));
 }
 
-/// Fetches for every token.
+/// Fetches the keys for every token.
 fn without_age(config: &mut Config) {
     (jwks(config).pause, jwks(config).max_age) = (Duration::ZERO, Duration::ZERO);
 }
 
-/// Fetches once, as far as the tests can tell.
+/// Fetches the keys once: the pause is longer than any test.
 fn with_a_long_pause(config: &mut Config) {
     (jwks(config).pause, jwks(config).max_age) = (Duration::from_secs(3600), Duration::from_secs(3600));
 }
@@ -133,17 +133,17 @@ async fn a_withdrawn_key_stops_working_when_the_keys_expire() {
     refused(&EC.sign(&claims()), &service).await;
 }
 
-/// What the URL may do instead of publishing keys.
-fn troubles() -> [Fate; 8] {
+/// The failures of the URL: everything that it can answer instead of keys.
+fn failures() -> [Fault; 8] {
     [
-        Fate::Answer(500, "{}".into()),
-        Fate::Answer(404, "<html>Not found</html>".into()),
-        Fate::Redirect,
-        Fate::Answer(200, "<html>Sign in</html>".into()),
-        Fate::Answer(200, r#"{"keys": "none"}"#.into()),
-        Fate::Answer(200, format!("{{\"keys\":[\"{}\"]}}", "x".repeat(10_000_000))),
-        Fate::LoseAnswer,
-        Fate::Hang,
+        Fault::Answer(500, "{}".into()),
+        Fault::Answer(404, "<html>Not found</html>".into()),
+        Fault::Redirect,
+        Fault::Answer(200, "<html>Sign in</html>".into()),
+        Fault::Answer(200, r#"{"keys": "none"}"#.into()),
+        Fault::Answer(200, format!("{{\"keys\":[\"{}\"]}}", "x".repeat(10_000_000))),
+        Fault::LoseAnswer,
+        Fault::Hang,
     ]
 }
 
@@ -152,7 +152,7 @@ async fn the_old_keys_are_kept_while_the_url_fails() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], without_age).await;
     good(&RSA, &service).await;
-    for trouble in troubles() {
+    for trouble in failures() {
         provider.proxy.rule(move |_, _| trouble.clone());
         good(&RSA, &service).await;
         refused(&EC.sign(&claims()), &service).await;
@@ -161,7 +161,7 @@ async fn the_old_keys_are_kept_while_the_url_fails() {
 
 #[tokio::test]
 async fn without_keys_nobody_gets_in_and_the_service_recovers_by_itself() {
-    for trouble in troubles() {
+    for trouble in failures() {
         let provider = Provider::start(json!([RSA.jwk()])).await;
         let service = service(&provider, &[], |config| jwks(config).pause = Duration::from_millis(100)).await;
         provider.proxy.rule(move |_, _| trouble.clone());
@@ -172,14 +172,14 @@ async fn without_keys_nobody_gets_in_and_the_service_recovers_by_itself() {
         assert_eq!(service.ums_proxy.take_calls(), [""; 0]);
         assert_eq!(service.dynamodb.take_calls(), [""; 0]);
         provider.proxy.heal();
-        until_it_works(|| list(&service, &token)).await;
+        retry_until_success(|| list(&service, &token)).await;
     }
 }
 
 #[tokio::test]
 async fn a_failing_jwks_url_is_not_called_for_every_token() {
     let provider = Provider::start(json!([])).await;
-    provider.proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
+    provider.proxy.rule(|_, _| Fault::Answer(500, "{}".into()));
     let service = service(&provider, &[], with_a_long_pause).await;
     let token = RSA.sign(&claims());
     for reply in join_all((0..64).map(|_| list(&service, &token))).await {

@@ -1,4 +1,4 @@
-//! Lists: newest first, page by page, with cursors that hold for one lab only.
+//! Lists: newest case first, page by page, with cursors that work in one lab only.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +104,7 @@ async fn paging_returns_each_case_once_while_cases_are_created_and_updated() {
     for (query, seen) in walks {
         let once: BTreeSet<u64> = seen.iter().copied().collect();
         assert_eq!(once.len(), seen.len(), "{query}: none twice in {seen:?}");
-        // By due date one is looked for in each status, and may be missed between two of them.
+        // Lists by due date query each status in turn, so a case that changes status in between can be missed.
         let may_miss = query.contains("due_date");
         assert!(may_miss || once.is_superset(&original), "{query}: none is missing in {seen:?}");
     }

@@ -1,4 +1,4 @@
-//! What anybody may ask: health, the catalogue, the docs, and paths that do not exist.
+//! Routes without a token: health, the catalogue, the docs, and unknown paths.
 
 use serde_json::json;
 use shared::{
@@ -7,7 +7,7 @@ use shared::{
     runtime::{Function, PublicFunction},
 };
 
-use crate::harness::{Service, proxy::Fate};
+use crate::harness::{Service, proxy::Fault};
 
 #[tokio::test]
 async fn health_reports_each_dependency() {
@@ -21,7 +21,7 @@ async fn health_reports_each_dependency() {
             json!({"status": "healthy", "service": "case_service", "version": version, "checks": checks})
         );
     }
-    service.ums_proxy.rule(|_, _| Fate::Hang);
+    service.ums_proxy.rule(|_, _| Fault::Hang);
     let health = service.request("GET", "/health").send().await.expect(503);
     assert_eq!(
         (&health["status"], &health["checks"]),

@@ -1,4 +1,4 @@
-//! Limits on how much a user, and a lab, may send.
+//! Limits on the requests of a user and of a lab.
 
 use serde_json::json;
 
@@ -36,7 +36,7 @@ async fn requests_above_the_user_limit_get_429_before_any_call() {
     }
     assert_eq!(service.dynamodb.take_calls(), [""; 0]);
     assert_eq!(service.ums_proxy.take_calls(), [""; 0]);
-    // With another token it is the same user; others are not held up.
+    // Another token of the same user has the same limit; other users are not affected.
     service.as_user("member", "GET", "/api/v1/cases").send().await.expect_problem(429, "too_many_requests");
     service.as_user("viewer", "GET", "/api/v1/cases").send().await.expect(200);
 }

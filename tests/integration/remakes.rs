@@ -1,4 +1,4 @@
-//! Work that has to be made again: a linked case with the details of the first.
+//! Remakes: a new case with the details of the first, linked to it.
 
 use serde_json::{Value, json};
 

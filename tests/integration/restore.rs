@@ -1,4 +1,4 @@
-//! Deleted cases: seen and brought back by administrators, with their history going on.
+//! Deleted cases: administrators list and restore them, and their history continues.
 
 use serde_json::{Value, json};
 

@@ -1,10 +1,10 @@
-//! No lab ever sees another's data: whatever a request says, it works in one lab of its caller.
+//! Tenancy: every request works in one lab of its caller, whatever the request says.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Service, spec};
 
-/// Each operation on a single case, with a body that would be good.
+/// Each operation on a single case, with a valid body.
 const SINGLE_CASE: [(&str, &str, Option<&str>); 4] = [
     ("GET", "/api/v1/cases/1", None),
     ("PUT", "/api/v1/cases/1", Some(r#"{"notes": "mine now"}"#)),

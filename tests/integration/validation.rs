@@ -1,4 +1,4 @@
-//! What a body may say. Every fault is named at once, by its JSON pointer, and nothing is written.
+//! Validation of bodies: all errors are reported at once, each with a JSON pointer, and nothing is written.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The way of a case through the lab: legal moves only, by either route, with their times and reasons.
+//! The workflow: only legal status changes, on both routes, with their times and reasons.
 
 use serde_json::{Value, json};
 use shared::{validate::Choice, workflow::Status};
