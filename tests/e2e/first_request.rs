@@ -54,7 +54,7 @@ async fn the_first_request_of_the_readme_creates_a_case_that_can_be_read_updated
     assert_eq!(stack.leaks(), [""; 0]);
 }
 
-/// The shell blocks of the README's first request and tour, in order.
+/// The shell commands of the README's first request and tour, in order.
 fn commands() -> String {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let begin = readme.find("## A first request").unwrap();
@@ -67,7 +67,7 @@ fn commands() -> String {
 async fn every_command_of_the_readme_tour_works() {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
-    // Each request tells its status behind its answer; nothing else is changed but the ports.
+    // Each request prints its status after its answer, except those whose answer goes into a variable. The ports change.
     let commands = commands()
         .replace("http://localhost:5000", &stack.ums)
         .replace("http://localhost:5001", &stack.api)
@@ -81,7 +81,7 @@ async fn every_command_of_the_readme_tour_works() {
     let expected = "201 200 200 200 409 200 200 200 200 201 200 200 200 204 200 200 200 200";
     assert_eq!(codes.join(" "), expected, "{text}");
     let csv = std::fs::read_to_string(data.path().join("cases.csv")).unwrap();
-    assert_eq!(csv.lines().count(), 3, "the names and two cases: {csv}");
+    assert_eq!(csv.lines().count(), 4, "the header and three cases: {csv}");
     assert!(text.contains(r#""valid":true,"events":4"#));
 }
 
