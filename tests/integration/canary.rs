@@ -277,7 +277,8 @@ async fn no_response_or_log_line_contains_a_token() {
 fn bad_answers() -> Vec<Fault> {
     let c = plant("answer");
     let exception = "com.amazonaws.dynamodb.v20120810#";
-    let told = json!({"message": c, "error": c, "msg": c, "detail": {"item": {"patient_name": {"S": c}}}});
+    let error_body =
+        json!({"message": c, "error": c, "msg": c, "detail": {"item": {"patient_name": {"S": c}}}});
     let typed = |name: &str| {
         json!({"__type": format!("{exception}{name}"), "message": c, "Item": {"patient_name": {"S": c}},
             "CancellationReasons": [{"Code": "ValidationError", "Message": c, "Item": {"notes": {"S": c}}}, {"Code": c}]})
@@ -287,7 +288,7 @@ fn bad_answers() -> Vec<Fault> {
         Fault::Answer(400, typed("ValidationException").to_string()),
         Fault::Answer(400, typed("TransactionCanceledException").to_string()),
         Fault::Answer(400, typed(&c).to_string()),
-        Fault::Answer(403, told.to_string()),
+        Fault::Answer(403, error_body.to_string()),
         Fault::Answer(409, format!("<html>{c}</html>")),
         Fault::Answer(200, format!("<html>{c}</html>")),
         Fault::Answer(200, format!("{{\"Item\": {{\"{c}\": \"{c}")),
@@ -303,12 +304,12 @@ fn bad_answers() -> Vec<Fault> {
         ),
         Fault::Answer(200, json!({"user": {"id": 1, "is_active": true, "locked_until": c}}).to_string()),
         Fault::Answer(302, c.clone()),
-        Fault::Answer(500, told.to_string()),
+        Fault::Answer(500, error_body.to_string()),
     ]
 }
 
 /// Sends every request to a service while one dependency gives an invalid answer.
-async fn ask_everything(what: &str, proxy: fn(&Service) -> &Proxy, fault: Fault) {
+async fn send_every_request(what: &str, proxy: fn(&Service) -> &Proxy, fault: Fault) {
     let service = Service::start_tuned(&[], |config| config.outage_pause = Duration::ZERO).await;
     service.create("admin", json!({"procedure_type": "Crown", "notes": plant("notes")})).await;
     // The functions have cached the caller, so these requests do not need UMS.
@@ -346,15 +347,15 @@ async fn ask_everything(what: &str, proxy: fn(&Service) -> &Proxy, fault: Fault)
 #[tokio::test]
 async fn no_response_repeats_an_invalid_answer_of_the_database() {
     for fault in bad_answers() {
-        ask_everything("DynamoDB", |service| &service.dynamodb, fault).await;
+        send_every_request("DynamoDB", |service| &service.dynamodb, fault).await;
     }
 }
 
 #[tokio::test]
 async fn no_response_repeats_an_invalid_answer_of_ums_or_linkshub() {
     for fault in bad_answers() {
-        ask_everything("UMS", |service| &service.ums_proxy, fault.clone()).await;
-        ask_everything("LinksHub", |service| &service.linkshub_proxy, fault).await;
+        send_every_request("UMS", |service| &service.ums_proxy, fault.clone()).await;
+        send_every_request("LinksHub", |service| &service.linkshub_proxy, fault).await;
     }
 }
 

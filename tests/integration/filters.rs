@@ -201,7 +201,7 @@ async fn every_filter_and_order_finds_the_same_cases_as_a_linear_search() {
     pages_by_number(&service, &model).await;
     all_labs(&service, &model).await;
     exports(&service, &model).await;
-    board(&service, &model).await;
+    check_statistics(&service, &model).await;
 }
 
 async fn pages_by_number(service: &Service, model: &Model) {
@@ -269,7 +269,7 @@ async fn exports(service: &Service, model: &Model) {
     assert!(exported.iter().all(|case| *case == model[&123][case["id"].as_u64().unwrap() as usize - 1]));
 }
 
-async fn board(service: &Service, model: &Model) {
+async fn check_statistics(service: &Service, model: &Model) {
     let board = service.as_user("viewer", "GET", "/api/v1/cases/stats").send().await.expect(200);
     let cases = &model[&123];
     let count = |test: &dyn Fn(&Value) -> bool| cases.iter().filter(|case| test(case)).count();

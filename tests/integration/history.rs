@@ -33,7 +33,7 @@ async fn the_history_lists_every_change_in_order_with_user_time_and_reason() {
     let page = history(&service, "").await;
     assert_eq!((&page["case_id"], &page["pagination"]["has_next"]), (&json!(1), &json!(false)));
     let events = page["events"].as_array().unwrap();
-    let told: Vec<(u64, &str, &str)> = events
+    let found: Vec<(u64, &str, &str)> = events
         .iter()
         .map(|event| {
             (
@@ -44,7 +44,7 @@ async fn the_history_lists_every_change_in_order_with_user_time_and_reason() {
         })
         .collect();
     assert_eq!(
-        told,
+        found,
         [
             (1, "created", "1"),
             (2, "updated", "3"),

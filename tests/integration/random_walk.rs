@@ -144,7 +144,7 @@ async fn take(service: &Service, step: &Step) -> Reply {
 }
 
 /// The versions that a response mentions, each with its status.
-fn told(reply: &Reply) -> Vec<Value> {
+fn versions_in(reply: &Reply) -> Vec<Value> {
     let body = reply.json();
     match body["results"].as_array() {
         _ if reply.status >= 300 || reply.status == 204 => Vec::new(),
@@ -166,7 +166,7 @@ async fn walk(service: &Service, steps: &[Step]) -> Versions {
         let (now, later) = rest.split_at(together.min(rest.len()));
         for (step, reply) in now.iter().zip(join_all(now.iter().map(|step| take(service, step))).await) {
             assert!(reply.status < 500, "{step:?} {}", String::from_utf8_lossy(&reply.bytes));
-            for case in told(&reply) {
+            for case in versions_in(&reply) {
                 let number = |name: &str| case[name].as_u64().unwrap();
                 seen.insert((case["lab_id"].as_i64().unwrap(), number("id"), number("version")));
             }
@@ -234,15 +234,15 @@ async fn check(service: &Service, lab: i64, admin: &'static str, seen: &Versions
     for case in live.iter().chain(&deleted) {
         let id = case["id"].as_u64().unwrap();
         check_history(case, &events[&id], lab);
-        let told =
+        let versions =
             events[&id].iter().filter(|event| event["action"] != "deleted" && event["action"] != "remade");
-        made.extend(told.map(|event| (lab, id, event["version"].as_u64().unwrap())));
+        made.extend(versions.map(|event| (lab, id, event["version"].as_u64().unwrap())));
         let path = format!("/api/v1/cases/{id}/history/verify");
         let verified = service.as_user(admin, "GET", &path).lab(lab).send().await.expect(200);
         assert_eq!(verified["valid"], true, "{verified}");
     }
     let seen: Versions = seen.iter().filter(|(of, ..)| *of == lab).copied().collect();
-    assert!(made.is_subset(&seen), "changes of which nobody was told: {:?}", made.difference(&seen));
+    assert!(made.is_subset(&seen), "changes that no response mentioned: {:?}", made.difference(&seen));
     for (_, id, version) in seen {
         assert!(
             version <= events[&id].len() as u64,

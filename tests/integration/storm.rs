@@ -42,7 +42,7 @@ fn fault(rng: &mut Rng, name: &str) -> Fault {
 
 /// Sends a change until it is done. After a 409 or 503 the client does not know whether the change happened: it reads the
 /// history, and sends the change again if it is not there.
-async fn insist<F: Future<Output = Reply>>(
+async fn send_until_done<F: Future<Output = Reply>>(
     service: &Service,
     case: usize,
     mark: &str,
@@ -119,7 +119,7 @@ async fn two_hundred_simultaneous_changes_through_a_failing_database_each_happen
                 let (case, mark) =
                     (1 + (client + change) % CASES, format!("client {client} change {change}"));
                 let path = format!("/api/v1/cases/{case}");
-                insist(service, case, &mark, failed, || {
+                send_until_done(service, case, &mark, failed, || {
                     calls.fetch_add(1, Ordering::Relaxed);
                     service.as_user("admin", "PUT", &path).json(json!({"notes": mark})).send()
                 })
@@ -129,9 +129,14 @@ async fn two_hundred_simultaneous_changes_through_a_failing_database_each_happen
     });
     join_all(clients).await;
     service.dynamodb.heal();
-    let told = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-    println!("{} requests, {} of them sent again, {} failures", told(calls), told(failed), told(&failures));
-    assert!(told(&failures) > 100, "too few calls failed for this test to show anything");
+    let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    println!(
+        "{} requests, {} of them sent again, {} failures",
+        count(calls),
+        count(failed),
+        count(&failures)
+    );
+    assert!(count(&failures) > 100, "too few calls failed for this test to show anything");
 
     let expected: BTreeMap<String, usize> = (0..CLIENTS)
         .flat_map(|client| (0..CHANGES).map(move |change| (format!("client {client} change {change}"), 1)))

@@ -155,7 +155,7 @@ async fn a_doctor_is_visible_only_to_labs_with_a_relation() {
     assert_eq!(
         doctor.get("lab_relations"),
         None::<&Value>,
-        "which other labs a doctor works with is not told"
+        "the response does not reveal a doctor's other labs"
     );
     for id in ["doctor_north", "nobody"] {
         let path = format!("/api/v1/cases/doctor-info/{id}");
