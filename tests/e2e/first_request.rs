@@ -1,4 +1,4 @@
-//! The first steps of the README, over HTTP.
+//! The first request and the tour of the README, over HTTP.
 
 use std::collections::BTreeSet;
 
