@@ -146,7 +146,7 @@ fn the_problem_codes_of_the_contract_are_those_of_the_code() {
     assert_eq!(codes.len(), Code::ALL.len());
 }
 
-/// Enumerations of the contract that are not part of the catalogue: files, headers, states of health, a version, and the
+/// Enumerations of the contract that are none of the catalogue's: files, headers, states of health, a version, and the
 /// problem codes, which have a test of their own.
 const OTHER_ENUMERATIONS: [&str; 10] = [
     "AccessFormat",
