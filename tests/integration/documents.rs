@@ -13,7 +13,7 @@ fn document(name: &str) -> String {
     fs::read_to_string(root().join("docs").join(name)).unwrap()
 }
 
-/// The permission table of docs/security.md.
+/// Who may do what, as docs/security.md shows it.
 fn permission_table() -> String {
     let roles: Vec<&str> = ROLES.iter().map(|(role, _)| *role).collect();
     let mut table =
