@@ -49,7 +49,7 @@ fn pascal(name: &str) -> String {
 }
 
 #[test]
-fn every_folder_of_functions_serves_a_route_and_every_route_has_one() {
+fn every_function_folder_serves_a_route_and_every_route_has_a_function() {
     let mut serving: BTreeSet<String> = by_function().into_keys().collect();
     serving.insert("fallback".into());
     assert_eq!(folders(), serving);
@@ -107,7 +107,7 @@ fn watch_router() -> BTreeMap<(String, String), String> {
 }
 
 #[test]
-fn the_watch_router_sends_requests_where_the_gateway_does() {
+fn the_watch_router_routes_requests_as_the_gateway_does() {
     let router = watch_router();
     let mut expected = BTreeSet::new();
     for operation in operations() {
@@ -386,7 +386,7 @@ fn every_response_behind_a_login_declares_the_rate_limit_once_the_caller_is_know
 }
 
 #[test]
-fn every_example_of_the_contract_keeps_to_its_schema() {
+fn every_example_of_the_contract_matches_its_schema() {
     let mut checked = 0;
     for operation in operations() {
         let bodies = operation.value["responses"]
@@ -413,7 +413,7 @@ fn every_example_of_the_contract_keeps_to_its_schema() {
 }
 
 #[tokio::test]
-async fn the_permission_that_the_contract_names_is_the_one_that_the_handler_wants() {
+async fn every_handler_checks_the_permission_that_the_contract_names() {
     const ROLES: [(&str, &[&str]); 4] = [
         ("viewer", &["read"]),
         ("technician", &["read", "update_status"]),
@@ -459,7 +459,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
         "AWS_ENDPOINT_URL_STS",
     ];
     for name in read.into_inner() {
-        assert!(readme.contains(&format!("`{name}`")), "README.md does not tell of {name}");
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not document {name}");
         if !["AWS_SESSION_TOKEN", "AWS_LAMBDA_FUNCTION_NAME"].contains(&name.as_str()) {
             assert!(example.contains(&format!("{name}=")), ".env.example does not have {name}");
         }

@@ -1,8 +1,8 @@
-//! What DynamoDB refuses and the emulator lets pass.
+//! Rules of DynamoDB that the emulator does not enforce.
 
 use serde_json::{Value, json};
 
-/// DynamoDB's answer to a call that it would not take.
+/// The error that DynamoDB returns for a call that it rejects.
 pub(super) fn refusal(name: &str, body: &[u8]) -> Option<String> {
     if name != "Query" {
         return None;

@@ -1,4 +1,4 @@
-//! Who takes part in the isolation matrix, in which labs, and with which tokens.
+//! The fixtures of the isolation matrix: users, labs, cases and tokens.
 
 use local::{
     seed,
@@ -11,18 +11,18 @@ use crate::harness::{Service, service::SECRET};
 const ISSUER: &str = "https://ums.example.com";
 const AUDIENCE: &str = "lhcms";
 
-/// Who takes part besides the people of the seed.
+/// The ids of the users: those that are added here, and two of the seed.
 pub(super) mod people {
     pub(in super::super) const WITHOUT_PERMISSION: i64 = 20;
     pub(in super::super) const FORMER_MEMBER: i64 = 21;
     pub(in super::super) const DEACTIVATED: i64 = 22;
-    pub(in super::super) const OF_A_CLOSED_LAB: i64 = 23;
+    pub(in super::super) const OF_AN_INACTIVE_LAB: i64 = 23;
     pub(in super::super) const WITHOUT_LAB: i64 = 24;
     pub(in super::super) const ADMIN: i64 = 1;
     pub(in super::super) const SYSTEM_ADMINISTRATOR: i64 = 8;
 }
 
-pub(super) fn fill(directory: &mut Directory) {
+pub(super) fn add_users_and_labs(directory: &mut Directory) {
     let mut closed = Lab::new(789, "CLOSED", "Closed Dental Lab");
     closed.is_active = false;
     directory.labs.push(closed);
@@ -30,7 +30,7 @@ pub(super) fn fill(directory: &mut Directory) {
         (people::WITHOUT_PERMISSION, Some(123), "courier"),
         (people::FORMER_MEMBER, Some(123), "admin"),
         (people::DEACTIVATED, Some(123), "admin"),
-        (people::OF_A_CLOSED_LAB, Some(789), "admin"),
+        (people::OF_AN_INACTIVE_LAB, Some(789), "admin"),
         (people::WITHOUT_LAB, None, ""),
     ] {
         let mut user = User::new(id, &format!("user-{id}"), "password");
@@ -47,13 +47,13 @@ pub(super) fn fill(directory: &mut Directory) {
 /// A service in which both labs have cases.
 pub(super) async fn service() -> Service {
     let service = Service::start_with(&[("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", AUDIENCE)]).await;
-    service.ums.update(fill);
-    plant(&service, &signed(people::ADMIN), &signed(user("northgate"))).await;
+    service.ums.update(add_users_and_labs);
+    create_cases(&service, &valid_token(people::ADMIN), &valid_token(user("northgate"))).await;
     service
 }
 
-/// One case in the caller's own lab, and more of them in the other, with something to find in each.
-pub(super) async fn plant(service: &Service, own: &str, other: &str) {
+/// Creates one case in the caller's lab and three in the other, with marks to look for.
+pub(super) async fn create_cases(service: &Service, own: &str, other: &str) {
     let create =
         |token: &str, body: Value| service.request("POST", "/api/v1/cases").token(token).json(body).send();
     create(own, json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await.expect(201);
@@ -77,33 +77,33 @@ pub(super) fn claims(user: i64) -> token::Claims {
     claims
 }
 
-/// A good token.
-pub(super) fn signed(user: i64) -> String {
+/// A valid token.
+pub(super) fn valid_token(user: i64) -> String {
     token::sign(SECRET, &claims(user))
 }
 
-/// A token that is good but for one claim; `null` takes it away.
-pub(super) fn signed_with(name: &str, value: Value) -> String {
+/// A token that is valid except for one claim; `null` removes the claim.
+pub(super) fn token_with(name: &str, value: Value) -> String {
     let mut claims = claims(people::ADMIN);
     claims.insert(name.into(), value);
     claims.retain(|_, value| !value.is_null());
     token::sign(SECRET, &claims)
 }
 
-/// Whom the permission of an operation is just not given to.
-pub(super) fn one_short(permission: &str) -> i64 {
+/// The user with the most rights who does not have this permission.
+pub(super) fn user_without(permission: &str) -> i64 {
     match permission {
         "read" => people::WITHOUT_PERMISSION,
         "update_status" => user("viewer"),
         "create" | "update" => user("technician"),
         "delete" | "restore" | "audit" => user("member"),
-        new => panic!("nobody is one short of {new}"),
+        new => panic!("no user of the matrix lacks only {new}"),
     }
 }
 
-/// The situations in which the token itself is no good.
+/// The situations with an invalid token.
 pub(super) fn bad_tokens() -> Vec<(&'static str, Option<String>)> {
-    let good = signed(people::ADMIN);
+    let good = valid_token(people::ADMIN);
     let (_, rest) = good.split_once('.').unwrap();
     let payload = rest.split('.').next().unwrap();
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
@@ -111,16 +111,16 @@ pub(super) fn bad_tokens() -> Vec<(&'static str, Option<String>)> {
     refresh.extend(token::refresh_claims(people::ADMIN));
     vec![
         ("no token", None),
-        ("an expired token", Some(signed_with("exp", json!(token::now() - 60)))),
-        ("a token without an end", Some(signed_with("exp", Value::Null))),
+        ("an expired token", Some(token_with("exp", json!(token::now() - 60)))),
+        ("a token without an expiry", Some(token_with("exp", Value::Null))),
         (
             "another secret",
             Some(token::sign("another secret that is long enough for HS256", &claims(people::ADMIN))),
         ),
-        ("another issuer", Some(signed_with("iss", json!("https://elsewhere.example.com")))),
-        ("no issuer", Some(signed_with("iss", Value::Null))),
-        ("another audience", Some(signed_with("aud", json!("billing")))),
-        ("no audience", Some(signed_with("aud", Value::Null))),
+        ("another issuer", Some(token_with("iss", json!("https://elsewhere.example.com")))),
+        ("no issuer", Some(token_with("iss", Value::Null))),
+        ("another audience", Some(token_with("aud", json!("billing")))),
+        ("no audience", Some(token_with("aud", Value::Null))),
         ("a refresh token", Some(token::sign(SECRET, &refresh))),
         ("alg none", Some(format!("{none}.{payload}."))),
         ("alg none, with the signature", Some(format!("{none}.{rest}"))),

@@ -1,4 +1,4 @@
-//! A gate in front of a server, at the level of connections: it can be shut, and it can break connections off.
+//! A TCP proxy in front of a server: it can forward connections, refuse them, or reset them.
 
 use std::{
     net::SocketAddr,
@@ -12,57 +12,57 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// What the gate does with a connection.
+/// What the proxy does with a connection.
 #[derive(Clone, Copy)]
-enum Way {
-    /// Leads it on to the server.
-    Through,
-    /// Takes it, reads what comes first, and resets it (TCP RST).
+enum Mode {
+    /// Forwards it to the server.
+    Forward,
+    /// Accepts it, reads the first bytes, and resets it (TCP RST).
     Reset,
 }
 
-/// A gate that stands at one address for as long as it lives.
-pub(crate) struct Gate {
+/// A proxy that keeps its address for its whole life.
+pub(crate) struct TcpProxy {
     address: SocketAddr,
     target: SocketAddr,
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Gate {
-    /// Opens in front of the server at `url`.
+impl TcpProxy {
+    /// Starts in front of the server at `url`.
     pub(crate) async fn start(url: &str) -> Self {
         let target = url.strip_prefix("http://").unwrap().parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let keeper = Mutex::new(Some(tokio::spawn(keep(listener, Way::Through, target))));
-        Self { address, target, keeper }
+        let task = Mutex::new(Some(tokio::spawn(serve(listener, Mode::Forward, target))));
+        Self { address, target, task }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// As if the server were killed: its connections end and nobody listens any more.
-    pub(crate) async fn shut(&self) {
-        let keeper = self.keeper.lock().unwrap().take();
-        if let Some(keeper) = keeper {
-            keeper.abort();
-            let _ = keeper.await;
+    /// Ends all connections and stops listening, as if the server were killed.
+    pub(crate) async fn stop(&self) {
+        let task = self.task.lock().unwrap().take();
+        if let Some(task) = task {
+            task.abort();
+            let _ = task.await;
         }
     }
 
-    /// Ends the connections and breaks off those that come.
+    /// Ends all connections and resets new ones.
     pub(crate) async fn reset(&self) {
-        self.stand(Way::Reset).await;
+        self.set_mode(Mode::Reset).await;
     }
 
-    /// As in the beginning.
-    pub(crate) async fn open(&self) {
-        self.stand(Way::Through).await;
+    /// Forwards connections again.
+    pub(crate) async fn forward(&self) {
+        self.set_mode(Mode::Forward).await;
     }
 
-    async fn stand(&self, way: Way) {
-        self.shut().await;
+    async fn set_mode(&self, mode: Mode) {
+        self.stop().await;
         let deadline = Instant::now() + Duration::from_secs(10);
         let listener = loop {
             match TcpListener::bind(self.address).await {
@@ -71,30 +71,30 @@ impl Gate {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
-        *self.keeper.lock().unwrap() = Some(tokio::spawn(keep(listener, way, self.target)));
+        *self.task.lock().unwrap() = Some(tokio::spawn(serve(listener, mode, self.target)));
     }
 }
 
-impl Drop for Gate {
+impl Drop for TcpProxy {
     fn drop(&mut self) {
-        if let Some(keeper) = self.keeper.lock().unwrap().take() {
-            keeper.abort();
+        if let Some(task) = self.task.lock().unwrap().take() {
+            task.abort();
         }
     }
 }
 
-/// Serves connections; they end when this is aborted.
-async fn keep(listener: TcpListener, way: Way, target: SocketAddr) {
+/// Serves connections, which end when this task is aborted.
+async fn serve(listener: TcpListener, mode: Mode, target: SocketAddr) {
     let mut connections = JoinSet::new();
     while let Ok((mut client, _)) = listener.accept().await {
         connections.spawn(async move {
-            match way {
-                Way::Through => {
+            match mode {
+                Mode::Forward => {
                     if let Ok(mut server) = TcpStream::connect(target).await {
                         let _ = copy_bidirectional(&mut client, &mut server).await;
                     }
                 }
-                Way::Reset => {
+                Mode::Reset => {
                     let _ = client.read(&mut [0; 64]).await;
                     let _ = client.set_zero_linger();
                 }

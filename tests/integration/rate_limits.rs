@@ -1,4 +1,4 @@
-//! Limits on how much a user, and a lab, may send.
+//! Limits on the requests of a user and of a lab.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ async fn with_limits(per_user: &str, per_lab: &str) -> Service {
 }
 
 #[tokio::test]
-async fn a_user_who_sends_too_much_is_told_to_wait_and_nothing_is_asked_for_them() {
+async fn requests_above_the_user_limit_get_429_before_any_call() {
     let service = with_limits("2", "0").await;
     let token = service.token_of("member");
     let create =
@@ -36,13 +36,13 @@ async fn a_user_who_sends_too_much_is_told_to_wait_and_nothing_is_asked_for_them
     }
     assert_eq!(service.dynamodb.take_calls(), [""; 0]);
     assert_eq!(service.ums_proxy.take_calls(), [""; 0]);
-    // With another token it is the same user; others are not held up.
+    // Another token of the same user has the same limit; other users are not affected.
     service.as_user("member", "GET", "/api/v1/cases").send().await.expect_problem(429, "too_many_requests");
     service.as_user("viewer", "GET", "/api/v1/cases").send().await.expect(200);
 }
 
 #[tokio::test]
-async fn all_of_a_labs_users_together_have_a_limit_that_strangers_cannot_use_up() {
+async fn a_lab_has_a_limit_that_non_members_cannot_use_up() {
     let service = with_limits("0", "2").await;
     for _ in 0..5 {
         let call = service.as_user("viewer", "GET", "/api/v1/cases").lab(456);
@@ -59,7 +59,7 @@ async fn all_of_a_labs_users_together_have_a_limit_that_strangers_cannot_use_up(
 }
 
 #[tokio::test]
-async fn the_limit_that_is_reached_first_is_told_with_refusals_too() {
+async fn the_headers_show_the_tighter_limit_on_errors_too() {
     let service = with_limits("10", "5").await;
     let reply = service.as_user("viewer", "DELETE", "/api/v1/cases/1").send().await;
     reply.expect_problem(403, "forbidden");
@@ -69,7 +69,7 @@ async fn the_limit_that_is_reached_first_is_told_with_refusals_too() {
 }
 
 #[tokio::test]
-async fn reading_all_labs_counts_in_each() {
+async fn reading_all_labs_counts_in_each_lab() {
     let service = with_limits("0", "2").await;
     service.as_user("both", "GET", "/api/v1/cases").lab(456).send().await.expect(200);
     let reply = service.as_user("both", "GET", "/api/v1/cases?lab_id=all").send().await;

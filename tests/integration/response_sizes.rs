@@ -1,4 +1,4 @@
-//! Answers stay below what Lambda can hand over, however large the cases are: they hold fewer, and lead on.
+//! Responses stay below Lambda's limit, however large the cases are: a response has fewer cases and a cursor.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::harness::{Reply, Service};
 
 const CASES: usize = 70;
-/// Lambda's limit of an answer, which has the body as a JSON string.
+/// Lambda's limit for a response, which contains the body as a JSON string.
 const MOST: usize = 6 << 20;
 
-/// Cases of which a hundred make more than an answer has room for.
+/// Cases so large that a hundred of them exceed the limit.
 async fn with_large_cases() -> Service {
     let service = Service::start_patient().await;
-    // Quotes take four bytes in the end: a backslash each time that they become part of a JSON string.
+    // A quote takes four bytes in the end, because it is escaped twice: as JSON, and as a JSON string in Lambda's response.
     let quotes = |count| "\"".repeat(count);
     let case = json!({"procedure_type": "Crown", "notes": quotes(4000), "special_instructions": quotes(4000),
         "description": quotes(2000), "patient_info": {"medical_history": quotes(4000)}});
@@ -23,7 +23,7 @@ async fn with_large_cases() -> Service {
     service
 }
 
-/// The body of a success that Lambda could hand over.
+/// The body of a success, which must fit into Lambda's limit.
 fn body(reply: &Reply) -> Value {
     let handed_over = serde_json::to_string(std::str::from_utf8(&reply.bytes).unwrap()).unwrap();
     assert!(handed_over.len() < MOST, "{} bytes", handed_over.len());
@@ -31,7 +31,7 @@ fn body(reply: &Reply) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_a_feed_and_a_move_of_many_large_cases_fit_into_answers_and_lose_none() {
+async fn lists_feeds_and_bulk_updates_of_large_cases_fit_into_responses_and_lose_no_case() {
     let service = with_large_cases().await;
     for list in ["", "&sort=due_date", "&priority=medium"] {
         let (mut seen, mut pages, mut cursor) = (BTreeSet::new(), 0, String::new());
@@ -50,7 +50,7 @@ async fn a_page_a_feed_and_a_move_of_many_large_cases_fit_into_answers_and_lose_
         assert_eq!(seen, (1..=CASES as u64).collect(), "{list}");
         assert!(pages > 1, "{list}");
     }
-    // Pages by number are of one size, so one that is too large cannot be given.
+    // Pages by number have a fixed size, so a page that is too large is rejected.
     let reply = service.as_user("viewer", "GET", "/api/v1/cases?page=1&per_page=100").send().await;
     reply.expect_problem(400, "invalid_parameter");
     assert_eq!(reply.pointers(), ["/query/per_page"]);

@@ -1,4 +1,4 @@
-//! The change feed: everything once, in order, at its newest state, and nothing is ever skipped.
+//! The feed of changes: every case once, in order, in its newest state; no change is ever skipped.
 
 use std::{
     collections::BTreeMap,
@@ -8,9 +8,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Service, proxy::Fate};
+use crate::harness::{Service, proxy::Fault};
 
-/// One page of the feed: the changes, the cursor, whether there is more.
+/// One page of the feed: the changes, the cursor, and whether there are more changes.
 async fn page(service: &Service, query: &str) -> (Vec<Value>, String, bool) {
     let reply = service.as_user("viewer", "GET", &format!("/api/v1/cases/changes?{query}")).send().await;
     let page = reply.expect(200);
@@ -19,7 +19,7 @@ async fn page(service: &Service, query: &str) -> (Vec<Value>, String, bool) {
     (changes, page["next_cursor"].as_str().unwrap().to_owned(), page["has_more"].as_bool().unwrap())
 }
 
-/// All that comes after a cursor.
+/// All changes after a cursor.
 async fn rest(service: &Service, mut cursor: Option<String>) -> (Vec<Value>, String) {
     let mut all = Vec::new();
     loop {
@@ -33,7 +33,7 @@ async fn rest(service: &Service, mut cursor: Option<String>) -> (Vec<Value>, Str
     }
 }
 
-fn told(changes: &[Value]) -> Vec<(u64, u64, bool)> {
+fn summary(changes: &[Value]) -> Vec<(u64, u64, bool)> {
     changes
         .iter()
         .map(|change| {
@@ -44,7 +44,7 @@ fn told(changes: &[Value]) -> Vec<(u64, u64, bool)> {
 }
 
 #[tokio::test]
-async fn a_reader_gets_each_case_at_its_newest_state_and_then_what_changes() {
+async fn the_feed_returns_each_case_in_its_newest_state_and_then_the_changes() {
     let service = Service::start().await;
     for _ in 0..10 {
         service.create("admin", json!({"procedure_type": "Crown"})).await;
@@ -54,8 +54,8 @@ async fn a_reader_gets_each_case_at_its_newest_state_and_then_what_changes() {
     service.as_user("admin", "DELETE", "/api/v1/cases/7").send().await.expect(204);
     let (changes, cursor) = rest(&service, None).await;
     let newest: BTreeMap<u64, (u64, bool)> =
-        told(&changes).into_iter().map(|(id, version, deleted)| (id, (version, deleted))).collect();
-    assert_eq!((changes.len(), newest.len()), (10, 10), "each once: {changes:#?}");
+        summary(&changes).into_iter().map(|(id, version, deleted)| (id, (version, deleted))).collect();
+    assert_eq!((changes.len(), newest.len()), (10, 10), "each case once: {changes:#?}");
     assert_eq!((newest[&4], newest[&7], newest[&1]), ((2, false), (2, true), (1, false)));
     for change in &changes {
         let path = format!("/api/v1/cases/{}", change["id"]);
@@ -69,18 +69,18 @@ async fn a_reader_gets_each_case_at_its_newest_state_and_then_what_changes() {
         }
     }
     let (changes, cursor) = rest(&service, Some(cursor)).await;
-    assert_eq!(told(&changes), []);
+    assert_eq!(summary(&changes), []);
     service.as_user("admin", "POST", "/api/v1/cases/7/restore").send().await.expect(200);
     let patch = json!({"status": "in_progress"});
     service.as_user("admin", "PATCH", "/api/v1/cases/1/status").json(patch).send().await.expect(200);
     let (changes, _) = rest(&service, Some(cursor)).await;
-    let mut seen = told(&changes);
+    let mut seen = summary(&changes);
     seen.sort_unstable();
     assert_eq!(seen, [(1, 2, false), (7, 3, false)]);
 }
 
 #[tokio::test]
-async fn a_reader_who_begins_now_gets_what_comes_next_and_an_unchanged_feed_costs_one_query() {
+async fn a_feed_from_now_returns_later_changes_and_costs_one_query_when_unchanged() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let (changes, cursor, more) = page(&service, "since=now").await;
@@ -91,20 +91,20 @@ async fn a_reader_who_begins_now_gets_what_comes_next_and_an_unchanged_feed_cost
     service.create("admin", json!({"procedure_type": "Bridge"})).await;
     service.create("northgate", json!({"procedure_type": "Inlay"})).await;
     let (changes, _, _) = page(&service, &format!("since={cursor}")).await;
-    assert_eq!(told(&changes), [(2, 1, false)], "and nothing of another lab");
+    assert_eq!(summary(&changes), [(2, 1, false)], "and nothing of another lab");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_is_written_late_is_not_skipped() {
+async fn a_change_that_commits_late_is_not_skipped() {
     let service = Service::start().await;
     let (_, cursor, _) = page(&service, "since=now").await;
-    // The first transaction is under way for a while; others overtake it.
+    // The first transaction is slow, so others overtake it.
     static HELD: AtomicBool = AtomicBool::new(false);
     service.dynamodb.rule(|name, _| {
         if name == "TransactWriteItems" && !HELD.swap(true, Ordering::Relaxed) {
-            Fate::Slow(Duration::from_millis(700))
+            Fault::Slow(Duration::from_millis(700))
         } else {
-            Fate::Pass
+            Fault::Pass
         }
     });
     let late = service.create("admin", json!({"procedure_type": "Crown", "case_name": "late"}));
@@ -118,14 +118,14 @@ async fn a_change_that_is_written_late_is_not_skipped() {
                 .create("admin", json!({"procedure_type": "Crown", "case_name": number.to_string()}))
                 .await;
             let (changes, next) = rest(&service, Some(cursor)).await;
-            seen.extend(told(&changes));
+            seen.extend(summary(&changes));
             cursor = next;
         }
         (seen, cursor)
     };
     let (late, (mut seen, cursor)) = tokio::join!(late, follow);
     let (changes, _) = rest(&service, Some(cursor)).await;
-    seen.extend(told(&changes));
+    seen.extend(summary(&changes));
     seen.sort_unstable();
     let expected: Vec<_> = (1..=41).map(|id| (id, 1, false)).collect();
     assert_eq!(seen, expected);
@@ -133,29 +133,29 @@ async fn a_change_that_is_written_late_is_not_skipped() {
 }
 
 #[tokio::test]
-async fn a_change_that_is_not_to_be_seen_yet_is_waited_for() {
+async fn the_feed_waits_for_a_change_that_is_not_visible_yet() {
     let service = Service::start().await;
     for _ in 0..3 {
         service.create("admin", json!({"procedure_type": "Crown"})).await;
     }
-    // As while a transaction is being written: its place in the log is there, the case is as it was before.
+    // The state in the middle of a transaction: its log entry is visible, its change of the case is not.
     let items = service.items(123).await;
     let (sk, change) =
         items.iter().find(|(sk, item)| sk.starts_with("CHANGE#") && item["case_id"] == 2).unwrap();
     service.change_number(123, sk, "version", 2).await;
     let (changes, cursor, more) = page(&service, "").await;
-    assert!(more && !told(&changes).iter().any(|(id, ..)| *id == 2), "{change}: {changes:#?}");
+    assert!(more && !summary(&changes).iter().any(|(id, ..)| *id == 2), "{change}: {changes:#?}");
     let again = page(&service, &format!("since={cursor}")).await;
-    assert!(again.2 && !told(&again.0).iter().any(|(id, ..)| *id == 2));
+    assert!(again.2 && !summary(&again.0).iter().any(|(id, ..)| *id == 2));
     service.change_number(123, "CASE#0000000002", "version", 2).await;
     let (after, _) = rest(&service, Some(cursor)).await;
-    let mut seen = told(&[changes, after].concat());
+    let mut seen = summary(&[changes, after].concat());
     seen.sort_unstable();
     assert_eq!(seen, [(1, 1, false), (2, 2, false), (3, 1, false)]);
 }
 
 #[tokio::test]
-async fn the_cursor_of_a_list_has_another_name_here() {
+async fn the_feed_rejects_the_paging_parameters_of_lists() {
     let service = Service::start().await;
     for name in ["cursor", "per_page", "page"] {
         let path = format!("/api/v1/cases/changes?{name}=1");
@@ -166,7 +166,7 @@ async fn the_cursor_of_a_list_has_another_name_here() {
 }
 
 #[tokio::test]
-async fn a_cursor_of_another_lab_or_of_a_list_is_refused() {
+async fn a_cursor_of_another_lab_or_of_a_list_is_rejected() {
     let service = Service::start().await;
     service.create("northgate", json!({"procedure_type": "Crown"})).await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;

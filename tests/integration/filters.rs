@@ -1,4 +1,4 @@
-//! Finding cases: every filter and order against a model that looks at all cases one by one, in two labs.
+//! Filters and orders of lists, compared with a linear search over all cases, in two labs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use crate::harness::{Service, today};
 
-/// Cases of each of the two labs.
+/// The number of cases in each of the two labs.
 const CASES: usize = 1000;
 const LABS: [(i64, &str); 2] = [(123, "admin"), (456, "northgate")];
 
-/// The cases of each lab as the API answers them, in the order of their ids.
+/// The cases of each lab as the API returns them, in the order of their ids.
 type Model = BTreeMap<i64, Vec<Value>>;
 
 async fn generate() -> (Service, Model) {
@@ -73,7 +73,7 @@ fn body(rng: &mut Rng) -> Value {
     body
 }
 
-/// Statuses to walk through; steps that the workflow does not have are refused and do nothing.
+/// The statuses that a case goes through. The service rejects the illegal steps, and they change nothing.
 fn route(rng: &mut Rng) -> Vec<&'static str> {
     let routes: [&[&str]; 5] = [
         &[],
@@ -85,7 +85,7 @@ fn route(rng: &mut Rng) -> Vec<&'static str> {
     rng.choice(routes).unwrap().to_vec()
 }
 
-/// Whether a case passes the filters, judged by its JSON alone.
+/// Whether a case passes the filters, decided by its JSON alone.
 fn passes(case: &Value, filters: &[(&str, &str)], me: &str) -> bool {
     let text = |name: &str| case[name].as_str().unwrap_or_default().to_owned();
     let open = !["shipped", "delivered", "cancelled"].contains(&text("status").as_str());
@@ -124,7 +124,7 @@ fn sorted(mut cases: Vec<Value>, sort: &str, descending: bool) -> Vec<u64> {
     if descending { ids.rev().collect() } else { ids.collect() }
 }
 
-/// All pages of a list, put together.
+/// All pages of a list, joined.
 async fn walk(service: &Service, user: &str, query: &str) -> Vec<Value> {
     let mut cases = Vec::new();
     let mut cursor = String::new();
@@ -164,7 +164,7 @@ const FILTERS: [(&str, &[&str]); 16] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_filter_and_order_finds_what_a_look_at_each_case_finds() {
+async fn every_filter_and_order_finds_the_same_cases_as_a_linear_search() {
     let (service, model) = generate().await;
     let mut rng = Rng::with_seed(1);
     let alone = FILTERS.iter().flat_map(|(name, values)| values.iter().map(|value| vec![(*name, *value)]));
@@ -192,7 +192,7 @@ async fn every_filter_and_order_finds_what_a_look_at_each_case_finds() {
             }
         }
     }
-    // A span that ends before it begins holds nothing.
+    // A span that ends before it begins contains nothing.
     for span in ["due_from=2026-07-02&due_to=2026-07-01", "created_from=2026-07-02&created_to=2026-07-01"] {
         for sort in ["created_at", "due_date", "updated_at"] {
             assert_eq!(walk(&service, "admin", &format!("{span}&sort={sort}")).await, [Value::Null; 0]);
@@ -201,7 +201,7 @@ async fn every_filter_and_order_finds_what_a_look_at_each_case_finds() {
     pages_by_number(&service, &model).await;
     all_labs(&service, &model).await;
     exports(&service, &model).await;
-    board(&service, &model).await;
+    check_statistics(&service, &model).await;
 }
 
 async fn pages_by_number(service: &Service, model: &Model) {
@@ -222,7 +222,7 @@ async fn pages_by_number(service: &Service, model: &Model) {
             assert_eq!(pagination["has_next"], all.len() > number * 100, "{path}");
         }
     }
-    // A filter beyond the status leaves the total unknown; the pages are right all the same.
+    // With a filter besides the status the total is unknown; the pages are still correct.
     let path = "/api/v1/cases?page=2&per_page=7&priority=high&sort=due_date";
     let page = service.as_user("viewer", "GET", path).send().await.expect(200);
     let high: Vec<Value> = model[&123].iter().filter(|case| case["priority"] == "high").cloned().collect();
@@ -230,7 +230,7 @@ async fn pages_by_number(service: &Service, model: &Model) {
     assert_eq!((&page["pagination"]["total"], &page["pagination"]["pages"]), (&Value::Null, &Value::Null));
 }
 
-/// The labs' cases in one list: each lab's in its order, and all in the order of time.
+/// The cases of both labs in one list: in the order of each lab, and merged by time.
 async fn all_labs(service: &Service, model: &Model) {
     let key = |case: &Value, name: &str| case[name].as_str().unwrap_or("9999-12-31").to_owned();
     for (sort, descending) in [("due_date", false), ("updated_at", true)] {
@@ -245,7 +245,7 @@ async fn all_labs(service: &Service, model: &Model) {
         let of_lab: Vec<Value> = found.iter().filter(|case| case["lab_id"] == *lab).cloned().collect();
         assert_eq!(ids(&of_lab), sorted(cases.clone(), "created_at", true));
     }
-    // Whoever is in one lab only sees that one.
+    // A member of one lab sees the cases of that lab only.
     let found = walk(service, "viewer", "lab_id=all&status=on_hold").await;
     assert!(!found.is_empty() && found.iter().all(|case| case["lab_id"] == 123));
 }
@@ -269,7 +269,7 @@ async fn exports(service: &Service, model: &Model) {
     assert!(exported.iter().all(|case| *case == model[&123][case["id"].as_u64().unwrap() as usize - 1]));
 }
 
-async fn board(service: &Service, model: &Model) {
+async fn check_statistics(service: &Service, model: &Model) {
     let board = service.as_user("viewer", "GET", "/api/v1/cases/stats").send().await.expect(200);
     let cases = &model[&123];
     let count = |test: &dyn Fn(&Value) -> bool| cases.iter().filter(|case| test(case)).count();

@@ -1,14 +1,14 @@
-//! The requests of the isolation matrix: a good one for each operation, and what is changed of it.
+//! The requests of the isolation matrix: a valid one for each operation, and its variations.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Reply, Service, spec::Operation};
 
-/// The case of the caller's own lab; the ids of the other lab's cases go on beyond it.
+/// The case of the caller's lab. The other lab has cases with higher ids as well.
 pub(super) const OWN_CASE: u64 = 1;
 pub(super) const OTHER_CASE: u64 = 2;
 
-/// A good request for an operation, and what it is answered with when its caller may have it.
+/// A valid request for an operation, and the status when the caller has access.
 pub(super) struct Row {
     pub(super) body: Option<Value>,
     pub(super) status: u16,
@@ -34,8 +34,8 @@ pub(super) fn row(operation: &Operation) -> Row {
     Row { body, status }
 }
 
-/// A request that somebody makes of an operation.
-pub(super) struct Attempt {
+/// A request for an operation, which a situation can change.
+pub(super) struct TestRequest {
     pub(super) token: Option<String>,
     pub(super) case: u64,
     pub(super) doctor: &'static str,
@@ -44,8 +44,8 @@ pub(super) struct Attempt {
     pub(super) body: Option<Value>,
 }
 
-impl Attempt {
-    pub(super) fn good(operation: &Operation, token: &str) -> Self {
+impl TestRequest {
+    pub(super) fn valid(operation: &Operation, token: &str) -> Self {
         Self {
             token: Some(token.to_owned()),
             case: OWN_CASE,
@@ -56,7 +56,7 @@ impl Attempt {
         }
     }
 
-    pub(super) async fn make(self, service: &Service, operation: &Operation) -> Reply {
+    pub(super) async fn send(self, service: &Service, operation: &Operation) -> Reply {
         let path = operation
             .path
             .replace("{id}", &self.case.to_string())
