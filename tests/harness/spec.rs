@@ -32,7 +32,7 @@ impl Operation {
         self.value["operationId"].as_str().unwrap()
     }
 
-    /// The crate that serves it, by its gateway integration.
+    /// The crate that serves it.
     pub(crate) fn function(&self) -> String {
         crate_of(self.value)
     }
@@ -42,13 +42,15 @@ impl Operation {
     }
 }
 
-/// The crate behind an integration: `…${CreateCaseFunction.Arn}…` is `create-case`.
+/// The crate behind an operation: the one that `x-function` names, where several operations share one. Else it is named
+/// after the operation, unless the integration says otherwise: `…${CreateCaseFunction.Arn}…` is `create-case`.
 pub(crate) fn crate_of(operation: &Value) -> String {
-    let uri =
-        operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].as_str().expect("an integration");
-    let resource =
-        uri.split_once("functions/${").and_then(|(_, rest)| rest.split_once("Function.Arn}")).unwrap().0;
-    kebab(resource)
+    if let Some(name) = operation["x-function"].as_str() {
+        return name.to_owned();
+    }
+    let uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].as_str();
+    let resource = uri.and_then(|uri| uri.split_once("functions/${")?.1.split_once("Function.Arn}"));
+    kebab(resource.map_or_else(|| operation["operationId"].as_str().unwrap(), |(name, _)| name))
 }
 
 /// `CreateCase` or `createCase` as `create-case`.
@@ -65,7 +67,7 @@ pub(crate) fn kebab(name: &str) -> String {
 
 /// Every operation, in the order of the file; the gateway's default route is none.
 pub(crate) fn operations() -> Vec<Operation> {
-    const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+    const METHODS: [&str; 6] = ["get", "head", "post", "put", "patch", "delete"];
     let mut operations = Vec::new();
     for (path, item) in SPEC["paths"].as_object().unwrap() {
         for method in METHODS {
@@ -121,6 +123,13 @@ pub(crate) fn faults(
         if resolved(header)["required"] == true && !headers.contains_key(name.as_str()) {
             faults.push(format!("the header {name} is missing"));
         }
+    }
+    if operation.method == "head" {
+        // The headers of the GET, its Content-Type among them, and no content.
+        if !body.is_empty() {
+            faults.push("the response to HEAD has a body".into());
+        }
+        return faults;
     }
     let content_type = headers.get("content-type").map(|value| value.to_str().unwrap());
     let essence = content_type.map(|text| text.split(';').next().unwrap().trim().to_owned());

@@ -48,8 +48,10 @@ fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
         // Compared with the stored value, and never written.
         return;
     }
-    for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-        collect(part, pointer, found);
+    for key in ["allOf", "anyOf"] {
+        for part in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
+            collect(part, pointer, found);
+        }
     }
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     for (name, property) in properties.filter(|(name, _)| !OF_ANSWERS.contains(&name.as_str())) {
