@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use lambda_http::{Request, http::header, request::LambdaRequest};
 use serde_json::{Map, Value, json};
-use shared::gateway::make_readable;
+use shared::http::make_readable;
 
 use super::{Reply, Service, leaks, spec};
 

@@ -5,6 +5,7 @@ pub(crate) mod leaks;
 pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod random;
+mod registry;
 pub(crate) mod reply;
 pub(crate) mod service;
 pub(crate) mod spec;

@@ -5,16 +5,9 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Value, json};
-use shared::{
-    config::{Config, Env},
-    health::{Probe, ProbeConfig},
-    http::{Request, Response},
-    lab::Operation,
-    runtime::{Function, LabFunction, PublicFunction},
-    services::Services,
-};
+use shared::{auth::Operation, config::{Common, Config, Env}, http::{Request, Response, self}, lab::services::Services, runtime::{Function, LabFunction, PublicFunction, Scope, health::{Probe, ProbeConfig}}};
 
-use super::{Reply, call::Call, leaks, proxy::Proxy, spec};
+use super::{Reply, call::Call, leaks, proxy::Proxy, registry, spec};
 
 /// The key that the stand-in UMS signs tokens with.
 pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789";
@@ -22,10 +15,10 @@ pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789
 pub(crate) const CURSOR_SECRET: &str = "integration-tests-sign-cursors-with-this-key";
 const TABLE: &str = "lhcms-test";
 
-type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
+pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
 /// A function that can be kept in a list with others.
-trait AnyFunction: Send + Sync {
+pub(super) trait AnyFunction: Send + Sync {
     fn answer(&self, request: Request) -> Answering<'_>;
 }
 
@@ -268,7 +261,7 @@ fn key(lab: i64, sk: &str) -> Value {
 
 /// The date in UTC.
 pub(crate) fn today() -> String {
-    shared::time::Timestamp::now().date().to_string()
+    shared::base::time::Timestamp::now().date().to_string()
 }
 
 async fn listener() -> tokio::net::TcpListener {
@@ -283,43 +276,49 @@ fn functions(
     let mut config = Config::read(Env::new(&lookup)).unwrap();
     tune(&mut config);
     let probe_config = ProbeConfig::read(Env::new(&lookup)).unwrap();
-    let common = config.common.clone();
-    let services = Arc::new(Services::new(&config).unwrap());
-    let probe = Arc::new(Probe::new(&probe_config).unwrap());
-    macro_rules! lab {
-        ($operation:ident, $handler:path) => {
-            Box::new(LabFunction::new(common.clone(), services.clone(), Operation::$operation, $handler))
-                as Box<dyn AnyFunction>
-        };
+    registry::functions(&Start {
+        common: config.common.clone(),
+        services: Arc::new(Services::new(&config).unwrap()),
+        probe: Arc::new(Probe::new(&probe_config).unwrap()),
+    })
+}
+
+/// Starts functions as `shared::runtime` does, but in the test's process.
+pub(super) struct Start {
+    common: Common,
+    services: Arc<Services>,
+    probe: Arc<Probe>,
+}
+
+impl Start {
+    /// A function behind a login, for its operation.
+    pub(super) fn lab<S, H, F>(&self, operation: Operation, handler: H) -> Box<dyn AnyFunction>
+    where
+        S: Scope,
+        H: Fn(S, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = http::Result> + Send + 'static,
+    {
+        Box::new(LabFunction::new(self.common.clone(), self.services.clone(), operation, handler))
     }
-    macro_rules! public {
-        ($handler:expr) => {
-            Box::new(PublicFunction::new(common.clone(), $handler)) as Box<dyn AnyFunction>
-        };
+
+    /// A function that anybody may call.
+    pub(super) fn public<H, F>(&self, handler: H) -> Box<dyn AnyFunction>
+    where
+        H: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = http::Result> + Send + 'static,
+    {
+        Box::new(PublicFunction::new(self.common.clone(), handler))
     }
-    BTreeMap::from([
-        ("bulk-update-status", lab!(BulkUpdateStatus, bulk_update_status::handler)),
-        ("case-changes", lab!(CaseChanges, case_changes::handler)),
-        ("case-stats", lab!(CaseStats, case_stats::handler)),
-        ("catalog", public!(catalog::handler)),
-        ("create-case", lab!(CreateCase, create_case::handler)),
-        ("delete-case", lab!(DeleteCase, delete_case::handler)),
-        ("docs", public!(docs::handler)),
-        ("export-cases", lab!(ExportCases, export_cases::handler)),
-        ("fallback", public!(fallback::handler)),
-        ("get-case", lab!(GetCase, get_case::handler)),
-        ("get-case-access", lab!(GetCaseAccess, get_case_access::handler)),
-        ("get-case-history", lab!(GetCaseHistory, get_case_history::handler)),
-        ("get-doctor", lab!(GetDoctor, get_doctor::handler)),
-        ("health", public!(move |request| health::handler(probe.clone(), request))),
-        ("list-access", lab!(ListAccess, list_access::handler)),
-        ("list-cases", lab!(ListCases, list_cases::handler)),
-        ("remake-case", lab!(RemakeCase, remake_case::handler)),
-        ("restore-case", lab!(RestoreCase, restore_case::handler)),
-        ("update-case", lab!(UpdateCase, update_case::handler)),
-        ("update-case-status", lab!(UpdateCaseStatus, update_case_status::handler)),
-        ("verify-case-history", lab!(VerifyCaseHistory, verify_case_history::handler)),
-    ])
+
+    /// The health check.
+    pub(super) fn probe<H, F>(&self, handler: H) -> Box<dyn AnyFunction>
+    where
+        H: Fn(Arc<Probe>, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = http::Result> + Send + 'static,
+    {
+        let probe = self.probe.clone();
+        self.public(move |request| handler(probe.clone(), request))
+    }
 }
 
 /// DynamoDB's typed JSON as plain JSON.

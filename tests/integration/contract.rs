@@ -7,22 +7,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shared::{
-    access::Outcome,
-    case::{Direction, Priority, RemakeReason, Sort, details::Gender},
-    catalog::{CaseType, Listed, ProcedureType, details as d, material as m, shade as s},
-    config::{Config, Env},
-    error::Code,
-    event::Action,
-    lab,
-    spreadsheet::Format,
-    validate::Choice,
-    workflow::Status,
-};
+use shared::{lab, audit::Outcome, base::{csv::Format, error::Code, wire_enum::WireEnum}, case::{Direction, Priority, RemakeReason, Sort, catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s}, details::Gender, event::Action, workflow::Status}, config::{Config, Env}};
 
 use crate::harness::{
     Service,
-    spec::{self, Operation, SPEC, crate_of, kebab, operations, root},
+    spec::{self, Operation, SPEC, operations, root},
 };
 
 fn folders() -> BTreeSet<String> {
@@ -38,14 +27,8 @@ fn by_function() -> BTreeMap<String, Vec<Operation>> {
     functions
 }
 
-fn template() -> Value {
-    let text = fs::read_to_string(root().join("template.yaml")).unwrap();
-    // The attribute type N would otherwise be a boolean of YAML 1.1.
-    serde_saphyr::from_str_with_options(&text, serde_saphyr::options! { strict_booleans: true }).unwrap()
-}
-
-fn pascal(name: &str) -> String {
-    name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+fn yaml(file: &str) -> Value {
+    contract::parse_yaml(&fs::read_to_string(root().join(file)).unwrap()).unwrap()
 }
 
 #[test]
@@ -53,40 +36,34 @@ fn every_function_folder_serves_a_route_and_every_route_has_a_function() {
     let mut serving: BTreeSet<String> = by_function().into_keys().collect();
     serving.insert("fallback".into());
     assert_eq!(folders(), serving);
-    let default_route = &SPEC["paths"]["/$default"]["x-amazon-apigateway-any-method"];
-    assert_eq!(crate_of(default_route), "fallback");
+    let default_route = &yaml("gateway.yaml")["paths"]["/$default"]["x-amazon-apigateway-any-method"];
+    let uri = &default_route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"];
+    assert!(uri.as_str().unwrap().contains("/${FallbackFunction.Arn}/"), "{uri}");
 }
 
 #[test]
 fn a_function_that_serves_one_operation_is_named_after_it() {
     for (function, operations) in by_function() {
         if let [only] = &operations[..] {
-            assert_eq!(function, kebab(only.id()));
+            assert_eq!(function, contract::kebab(only.id()));
         }
     }
 }
 
 #[test]
-fn the_template_has_a_function_and_its_permissions_for_every_folder() {
-    let template = template();
+fn the_template_has_a_row_for_every_folder_and_makes_a_function_of_every_row() {
+    let template = yaml("template.yaml");
+    let rows = template["Mappings"]["Functions"].as_object().unwrap();
+    let folders_of_rows: BTreeMap<String, String> =
+        rows.iter().map(|(name, row)| (name.clone(), row["Folder"].as_str().unwrap().to_owned())).collect();
+    let expected = folders().into_iter().map(|folder| (contract::pascal(&folder), folder)).collect();
+    assert_eq!(folders_of_rows, expected);
     let resources = template["Resources"].as_object().unwrap();
-    let functions: BTreeSet<&String> = resources
-        .iter()
-        .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
-        .map(|(name, _)| name)
-        .collect();
-    let expected: BTreeSet<String> = folders().iter().map(|folder| pascal(folder) + "Function").collect();
-    assert_eq!(functions, expected.iter().collect());
-    for folder in folders() {
-        let function = pascal(&folder) + "Function";
-        assert_eq!(resources[&function]["Properties"]["CodeUri"], format!("functions/{folder}"));
-        let permitted = resources.iter().filter(|(name, resource)| {
-            name.starts_with(&pascal(&folder))
-                && resource["Type"] == "AWS::Lambda::Permission"
-                && resource["Properties"]["FunctionName"] == json!(function)
-        });
-        assert!(permitted.count() >= 1, "{folder} may not be called by the gateway");
-    }
+    let loops = resources.iter().filter(|(name, _)| name.starts_with("Fn::ForEach::"));
+    let listed = loops.flat_map(|(_, parts)| parts[1].as_array().unwrap());
+    let mut listed: Vec<&str> = listed.map(|name| name.as_str().unwrap()).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, rows.keys().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
 }
 
 /// The router of `cargo lambda watch`, as `path method` to function.
@@ -111,11 +88,9 @@ fn the_watch_router_routes_requests_as_the_gateway_does() {
     let router = watch_router();
     let mut expected = BTreeSet::new();
     for operation in operations() {
-        for path in [operation.path.to_owned(), format!("{}/", operation.path)] {
-            let key = (path, operation.method.to_uppercase());
-            assert_eq!(router.get(&key), Some(&operation.function()), "{key:?}");
-            expected.insert(key);
-        }
+        let key = (operation.path.to_owned(), operation.method.to_owned());
+        assert_eq!(router.get(&key), Some(&operation.function()), "{key:?}");
+        expected.insert(key);
     }
     let paths: BTreeSet<&String> = expected.iter().map(|(path, _)| path).collect();
     for ((path, method), function) in &router {

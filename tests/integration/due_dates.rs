@@ -1,7 +1,7 @@
 //! Lead times: a case without a due date gets the earliest one, and an earlier one is accepted with a warning.
 
 use serde_json::{Value, json};
-use shared::{calendar::Calendar, time::Timestamp};
+use shared::base::{calendar::Calendar, time::Timestamp};
 
 use crate::harness::Service;
 

@@ -15,7 +15,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use serde_json::{Value, json};
-use shared::gateway::make_readable;
+use shared::http::make_readable;
 
 use crate::harness::{
     Reply, Service,

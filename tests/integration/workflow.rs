@@ -1,7 +1,7 @@
 //! The workflow: only legal status changes, on both routes, with their times and reasons.
 
 use serde_json::{Value, json};
-use shared::{validate::Choice, workflow::Status};
+use shared::{base::wire_enum::WireEnum, case::workflow::Status};
 
 use crate::harness::{Reply, Service};
 

@@ -4,10 +4,7 @@ mod materials;
 mod shades;
 mod types;
 
-use shared::{
-    base::error::Error,
-    http::{self, Request},
-};
+use shared::{base::error::Error, http::{Request, self}};
 
 /// Answers 200 with the list that the path names.
 pub async fn handler(req: Request) -> http::Result {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use shared::{auth::Operation, runtime};
+use shared::{runtime, auth::Operation};
 
 fn main() -> ExitCode {
     runtime::run(Operation::PatchCase, patch_case::handler)

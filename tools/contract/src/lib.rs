@@ -2,13 +2,15 @@
 //! operations exist, which function serves each, and which operation a request belongs to.
 
 mod names;
+mod ordered;
 mod route;
 
 use std::{fmt, fs, path::Path};
 
-use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
+
+use ordered::Ordered;
 
 pub use names::{kebab, pascal, snake};
 pub use route::Route;
@@ -87,17 +89,17 @@ impl Contract {
     /// # Errors
     /// Not YAML; an operation without `operationId` or `x-permission`.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        /// The paths a second time: a JSON value may sort its keys, and the order of the file is kept.
+        /// The paths a second time, in the order of the file.
         #[derive(Deserialize)]
         struct Paths {
-            paths: IndexMap<String, IndexMap<String, Value>>,
+            paths: Ordered<Ordered<Value>>,
         }
 
         let document = parse_yaml(text)?;
         let Paths { paths } = yaml(text)?;
         let mut operations = Vec::new();
-        for (path, item) in &paths {
-            for (method, operation) in item {
+        for (path, item) in &paths.0 {
+            for (method, operation) in &item.0 {
                 if METHODS.contains(&method.as_str()) {
                     operations.push(operation_of(method, path, operation)?);
                 }
@@ -120,10 +122,13 @@ impl Contract {
     }
 
     /// The functions with the operations that each serves, in the order of the file. `fallback` serves none.
-    pub fn functions(&self) -> IndexMap<&str, Vec<&Operation>> {
-        let mut functions = IndexMap::<&str, Vec<&Operation>>::new();
+    pub fn functions(&self) -> Vec<(&str, Vec<&Operation>)> {
+        let mut functions: Vec<(&str, Vec<&Operation>)> = Vec::new();
         for operation in &self.operations {
-            functions.entry(&operation.function).or_default().push(operation);
+            match functions.iter_mut().find(|(name, _)| *name == operation.function) {
+                Some((_, operations)) => operations.push(operation),
+                None => functions.push((&operation.function, vec![operation])),
+            }
         }
         functions
     }
