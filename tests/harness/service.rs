@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Value, json};
-use shared::{auth::Operation, config::{Common, Config, Env}, http::{Request, Response, self}, lab::services::Services, runtime::{Function, LabFunction, PublicFunction, Scope, health::{Probe, ProbeConfig}}};
+use shared::{auth::Operation, config::{Common, Config, Env}, http::{Request, Response, self}, lab::Services, runtime::{Function, LabFunction, PublicFunction, Scope, health::{Probe, ProbeConfig}}};
 
 use super::{Reply, call::Call, leaks, proxy::Proxy, registry, spec};
 
@@ -58,7 +58,7 @@ impl Service {
 
     /// Starts with a longer time budget than the functions have, for many simultaneous requests on a slow machine.
     pub(crate) async fn start_patient() -> Self {
-        Self::start_tuned(&[], |config| config.patience = Duration::from_secs(8)).await
+        Self::start_tuned(&[], |config| config.retry_budget = Duration::from_secs(8)).await
     }
 
     /// Starts with some environment variables changed, and with other settings changed by `tune`: pauses and ages.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shared::{lab, audit::Outcome, base::{csv::Format, error::Code, wire_enum::WireEnum}, case::{Direction, Priority, RemakeReason, Sort, catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s}, details::Gender, event::Action, workflow::Status}, config::{Config, Env}};
+use shared::{auth, audit::Outcome, base::{csv::Format, error::ErrorCode, wire_enum::WireEnum}, case::{Direction, Priority, RemakeReason, Sort, catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s}, details::Gender, event::Action, workflow::Status}, config::{Config, Env}};
 
 use crate::harness::{
     Service,
@@ -110,7 +110,7 @@ fn the_watch_router_routes_requests_as_the_gateway_does() {
 
 #[test]
 fn the_problem_codes_of_the_contract_are_those_of_the_code() {
-    let codes: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let codes: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
     let promised: BTreeSet<&str> = SPEC["components"]["schemas"]["ProblemCode"]["enum"]
         .as_array()
         .unwrap()
@@ -118,7 +118,7 @@ fn the_problem_codes_of_the_contract_are_those_of_the_code() {
         .map(|code| code.as_str().unwrap())
         .collect();
     assert_eq!(codes, promised);
-    assert_eq!(codes.len(), Code::ALL.len());
+    assert_eq!(codes.len(), ErrorCode::ALL.len());
 }
 
 /// Enumerations of the contract outside of the catalogue: files, headers, states of health, a version, null, and the
@@ -173,7 +173,7 @@ fn the_enumerations_of_the_contract_are_those_of_the_code() {
         ("Sort", Sort::NAMES),
         ("Order", Direction::NAMES),
         ("Format", Format::NAMES),
-        ("OperationName", lab::Operation::NAMES),
+        ("OperationName", auth::Operation::NAMES),
         ("AccessOutcome", Outcome::NAMES),
         ("Gender", Gender::NAMES),
         ("ShadeSystem", s::ShadeSystem::NAMES),
@@ -399,7 +399,7 @@ async fn every_handler_checks_the_permission_that_the_contract_names() {
     for operation in operations() {
         let permission = operation.value["x-permission"].as_str().unwrap();
         assert_eq!(permission == "public", operation.is_public(), "{}", operation.id());
-        let known = lab::Operation::parse(operation.id());
+        let known = auth::Operation::parse(operation.id());
         assert_eq!(known.is_none(), operation.is_public(), "{}", operation.id());
         if let Some(known) = known {
             assert_eq!(known.permission().as_str(), permission);

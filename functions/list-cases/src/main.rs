@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use shared::{runtime, auth::Operation};
+use shared::{auth::Operation, runtime};
 
 fn main() -> ExitCode {
     runtime::run(Operation::ListCases, list_cases::handler)

@@ -1,5 +1,5 @@
 //! The operations behind a login, each with the permission that it needs: with the roles' permissions, the whole of who
-//! may do what.
+//! may do what. Generated from openapi.yaml by `make generate`; do not edit.
 
 use super::Permission;
 use crate::wire_enum;
@@ -7,63 +7,97 @@ use crate::wire_enum;
 wire_enum! {
     /// An operation of the contract, by its `operationId`.
     Operation {
-        ListCases = "listCases", CreateCase = "createCase", GetCase = "getCase", UpdateCase = "updateCase", PatchCase = "patchCase",
-        DeleteCase = "deleteCase", UpdateCaseStatus = "updateCaseStatus", BulkUpdateStatus = "bulkUpdateStatus",
-        GetCaseHistory = "getCaseHistory", VerifyCaseHistory = "verifyCaseHistory", RestoreCase = "restoreCase",
-        RemakeCase = "remakeCase", CaseStats = "caseStats", CaseChanges = "caseChanges", ExportCases = "exportCases",
-        GetDoctor = "getDoctor", ListAccess = "listAccess", GetCaseAccess = "getCaseAccess",
+        ListCases = "listCases",
+        CreateCase = "createCase",
+        GetCase = "getCase",
+        UpdateCase = "updateCase",
+        PatchCase = "patchCase",
+        DeleteCase = "deleteCase",
+        UpdateCaseStatus = "updateCaseStatus",
+        GetCaseHistory = "getCaseHistory",
+        VerifyCaseHistory = "verifyCaseHistory",
+        RestoreCase = "restoreCase",
+        RemakeCase = "remakeCase",
+        GetCaseAccess = "getCaseAccess",
+        ListAccess = "listAccess",
+        CaseStats = "caseStats",
+        CaseChanges = "caseChanges",
+        ExportCases = "exportCases",
+        BulkUpdateStatus = "bulkUpdateStatus",
+        GetDoctor = "getDoctor",
     }
 }
 
 impl Operation {
-    /// What a caller must be permitted.
+    /// What a caller must be permitted: `x-permission` in the contract.
     pub const fn permission(self) -> Permission {
-        use Operation as O;
         match self {
-            O::ListCases
-            | O::GetCase
-            | O::GetCaseHistory
-            | O::VerifyCaseHistory
-            | O::CaseStats
-            | O::CaseChanges
-            | O::ExportCases
-            | O::GetDoctor => Permission::Read,
-            O::CreateCase | O::RemakeCase => Permission::Create,
-            O::UpdateCase | O::PatchCase => Permission::Update,
-            O::UpdateCaseStatus | O::BulkUpdateStatus => Permission::UpdateStatus,
-            O::DeleteCase => Permission::Delete,
-            O::RestoreCase => Permission::Restore,
-            O::ListAccess | O::GetCaseAccess => Permission::Audit,
+            Self::ListCases => Permission::Read,
+            Self::CreateCase => Permission::Create,
+            Self::GetCase => Permission::Read,
+            Self::UpdateCase => Permission::Update,
+            Self::PatchCase => Permission::Update,
+            Self::DeleteCase => Permission::Delete,
+            Self::UpdateCaseStatus => Permission::UpdateStatus,
+            Self::GetCaseHistory => Permission::Read,
+            Self::VerifyCaseHistory => Permission::Read,
+            Self::RestoreCase => Permission::Restore,
+            Self::RemakeCase => Permission::Create,
+            Self::GetCaseAccess => Permission::Audit,
+            Self::ListAccess => Permission::Audit,
+            Self::CaseStats => Permission::Read,
+            Self::CaseChanges => Permission::Read,
+            Self::ExportCases => Permission::Read,
+            Self::BulkUpdateStatus => Permission::UpdateStatus,
+            Self::GetDoctor => Permission::Read,
         }
     }
 
     /// Its method and path, as access records tell them: as the contract has them, without anything of the request.
     pub const fn route(self) -> &'static str {
-        use Operation as O;
         match self {
-            O::ListCases => "GET /api/v1/cases",
-            O::CreateCase => "POST /api/v1/cases",
-            O::GetCase => "GET /api/v1/cases/{id}",
-            O::UpdateCase => "PUT /api/v1/cases/{id}",
-            O::PatchCase => "PATCH /api/v1/cases/{id}",
-            O::DeleteCase => "DELETE /api/v1/cases/{id}",
-            O::UpdateCaseStatus => "PATCH /api/v1/cases/{id}/status",
-            O::BulkUpdateStatus => "POST /api/v1/cases/bulk-status",
-            O::GetCaseHistory => "GET /api/v1/cases/{id}/history",
-            O::VerifyCaseHistory => "GET /api/v1/cases/{id}/history/verify",
-            O::RestoreCase => "POST /api/v1/cases/{id}/restore",
-            O::RemakeCase => "POST /api/v1/cases/{id}/remakes",
-            O::CaseStats => "GET /api/v1/cases/stats",
-            O::CaseChanges => "GET /api/v1/cases/changes",
-            O::ExportCases => "GET /api/v1/cases/export",
-            O::GetDoctor => "GET /api/v1/cases/doctor-info/{doctor_id}",
-            O::ListAccess => "GET /api/v1/audit",
-            O::GetCaseAccess => "GET /api/v1/cases/{id}/access",
+            Self::ListCases => "GET /api/v1/cases",
+            Self::CreateCase => "POST /api/v1/cases",
+            Self::GetCase => "GET /api/v1/cases/{id}",
+            Self::UpdateCase => "PUT /api/v1/cases/{id}",
+            Self::PatchCase => "PATCH /api/v1/cases/{id}",
+            Self::DeleteCase => "DELETE /api/v1/cases/{id}",
+            Self::UpdateCaseStatus => "PATCH /api/v1/cases/{id}/status",
+            Self::GetCaseHistory => "GET /api/v1/cases/{id}/history",
+            Self::VerifyCaseHistory => "GET /api/v1/cases/{id}/history/verify",
+            Self::RestoreCase => "POST /api/v1/cases/{id}/restore",
+            Self::RemakeCase => "POST /api/v1/cases/{id}/remakes",
+            Self::GetCaseAccess => "GET /api/v1/cases/{id}/access",
+            Self::ListAccess => "GET /api/v1/audit",
+            Self::CaseStats => "GET /api/v1/cases/stats",
+            Self::CaseChanges => "GET /api/v1/cases/changes",
+            Self::ExportCases => "GET /api/v1/cases/export",
+            Self::BulkUpdateStatus => "POST /api/v1/cases/bulk-status",
+            Self::GetDoctor => "GET /api/v1/cases/doctor-info/{doctor_id}",
         }
     }
 
-    /// Whether it is about patients, so that a refused attempt goes on record as well.
+    /// Whether it is about patients, so that a refused attempt goes on record as well: `x-patient-data` in the contract.
     pub const fn is_about_patients(self) -> bool {
-        !matches!(self, Operation::CaseStats | Operation::GetDoctor)
+        match self {
+            Self::ListCases => true,
+            Self::CreateCase => true,
+            Self::GetCase => true,
+            Self::UpdateCase => true,
+            Self::PatchCase => true,
+            Self::DeleteCase => true,
+            Self::UpdateCaseStatus => true,
+            Self::GetCaseHistory => true,
+            Self::VerifyCaseHistory => true,
+            Self::RestoreCase => true,
+            Self::RemakeCase => true,
+            Self::GetCaseAccess => true,
+            Self::ListAccess => true,
+            Self::CaseStats => false,
+            Self::CaseChanges => true,
+            Self::ExportCases => true,
+            Self::BulkUpdateStatus => true,
+            Self::GetDoctor => false,
+        }
     }
 }
