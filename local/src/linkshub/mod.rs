@@ -4,14 +4,16 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use axum::{
     Json, Router,
-    extract::{Path, Request, State},
+    extract::{Path, Query, Request, State},
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+use crate::server::for_browsers;
 
 /// Everything that LinksHub knows. Plain data for tests to fill and to change.
 #[derive(Clone, Debug, Default)]
@@ -134,27 +136,55 @@ impl LinksHub {
     }
 }
 
-/// The stand-in's routes: all but `/health` want a bearer token, which is not looked into.
+/// The stand-in's routes: all but `/health` want a bearer token, which is not looked into. The two lists and `/health`
+/// are its own; nothing is known of them in the real service.
 pub fn router(linkshub: LinksHub) -> Router {
     Router::new()
+        .route("/api/v1/doctors", get(doctors))
         .route("/api/v1/doctors/{doctor_id}", get(doctor))
         .route("/api/v1/doctors/{doctor_id}/labs/{lab_id}/relation", get(relation))
+        .route("/api/v1/products", get(products))
         .route("/api/v1/products/{product_id}", get(product))
         .layer(middleware::from_fn(require_bearer))
         .route("/health", get(|| async { Json(json!({"status": "healthy", "service": "linkshub"})) }))
         .fallback(|| async { not_found("Not found") })
+        .layer(for_browsers())
         .with_state(linkshub)
+}
+
+/// Which doctors to list: those of one lab, or all.
+#[derive(Deserialize)]
+struct OfLab {
+    lab_id: Option<String>,
+}
+
+/// All doctors, or those that work with `lab_id`. The stand-in's own.
+async fn doctors(State(linkshub): State<LinksHub>, Query(OfLab { lab_id }): Query<OfLab>) -> Response {
+    let catalogue = linkshub.read();
+    let mut doctors: Vec<Doctor> =
+        catalogue.doctors.iter().map(|doctor| with_relations(&catalogue, doctor)).collect();
+    if let Some(lab_id) = lab_id {
+        doctors.retain(|doctor| doctor.lab_relations.contains(&lab_id));
+    }
+    Json(json!({"doctors": doctors})).into_response()
 }
 
 async fn doctor(State(linkshub): State<LinksHub>, Path(id): Path<String>) -> Response {
     let catalogue = linkshub.read();
-    let Some(doctor) = catalogue.doctors.iter().find(|doctor| doctor.doctor_id == id) else {
-        return not_found("Doctor not found");
-    };
-    let mut doctor = doctor.clone();
-    let active = catalogue.relations.iter().filter(|it| it.doctor_id == id && it.is_active);
-    doctor.lab_relations = active.map(|it| it.lab_id.to_string()).collect();
-    Json(doctor).into_response()
+    match catalogue.doctors.iter().find(|doctor| doctor.doctor_id == id) {
+        Some(doctor) => Json(with_relations(&catalogue, doctor)).into_response(),
+        None => not_found("Doctor not found"),
+    }
+}
+
+fn with_relations(catalogue: &Catalogue, doctor: &Doctor) -> Doctor {
+    let active = catalogue.relations.iter().filter(|it| it.doctor_id == doctor.doctor_id && it.is_active);
+    Doctor { lab_relations: active.map(|it| it.lab_id.to_string()).collect(), ..doctor.clone() }
+}
+
+/// All products. The stand-in's own.
+async fn products(State(linkshub): State<LinksHub>) -> Response {
+    Json(json!({"products": linkshub.read().products})).into_response()
 }
 
 async fn relation(

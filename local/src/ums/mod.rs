@@ -1,6 +1,7 @@
 //! A stand-in for the User Management Service: it answers as the real one does, faults included.
 
 mod directory;
+mod members;
 pub mod token;
 
 use std::sync::{Arc, RwLock, RwLockReadGuard};
@@ -18,6 +19,8 @@ use serde_json::{Value, json};
 
 pub use directory::{Directory, Lab, Membership, MembershipsRoute, User, attributes_of};
 pub use token::{access_token, refresh_token};
+
+use crate::server::for_browsers;
 
 /// The state of a stand-in: clones share it, so that a test can change what a running one knows.
 #[derive(Clone, Debug)]
@@ -53,7 +56,8 @@ impl Ums {
     }
 }
 
-/// The stand-in's routes. `/health` is its own; the real service has none.
+/// The stand-in's routes. `/health` and the members of a lab are its own; the real service does not have the one, and
+/// nothing is known of the other.
 pub fn router(ums: Ums) -> Router {
     Router::new()
         .route("/health", get(|| async { Json(json!({"status": "healthy", "service": "ums"})) }))
@@ -64,7 +68,9 @@ pub fn router(ums: Ums) -> Router {
         .route("/api/auth/authorize", post(authorize))
         .route("/api/users/{id}/labs", get(user_labs))
         .route("/api/labs", get(labs))
+        .route("/api/labs/{id}/members", get(members::members))
         .fallback(|| async { Refusal::error(StatusCode::NOT_FOUND, "Not found") })
+        .layer(for_browsers())
         .with_state(ums)
 }
 
