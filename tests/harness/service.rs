@@ -5,7 +5,16 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Value, json};
-use shared::{auth::Operation, config::{Common, Config, Env}, http::{Request, Response, self}, lab::Services, runtime::{Function, LabFunction, PublicFunction, Scope, health::{Probe, ProbeConfig}}};
+use shared::{
+    auth::Operation,
+    config::{Common, Config, Env},
+    http::{self, Request, Response},
+    lab::Services,
+    runtime::{
+        Function, LabFunction, PublicFunction, Scope,
+        health::{Probe, ProbeConfig},
+    },
+};
 
 use super::{Reply, call::Call, leaks, proxy::Proxy, registry, spec};
 

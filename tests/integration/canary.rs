@@ -7,7 +7,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use local::ums::{User, token};
 use serde_json::{Value, json};
-use shared::{http, config::{Common, Env}, runtime::{Function, PublicFunction}};
+use shared::{
+    config::{Common, Env},
+    http,
+    runtime::{Function, PublicFunction},
+};
 
 use crate::harness::{
     Reply, Service,

@@ -7,7 +7,19 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shared::{auth, audit::Outcome, base::{csv::Format, error::ErrorCode, wire_enum::WireEnum}, case::{Direction, Priority, RemakeReason, Sort, catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s}, details::Gender, event::Action, workflow::Status}, config::{Config, Env}};
+use shared::{
+    audit::Outcome,
+    auth,
+    base::{csv::Format, error::ErrorCode, wire_enum::WireEnum},
+    case::{
+        Direction, Priority, RemakeReason, Sort,
+        catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s},
+        details::Gender,
+        event::Action,
+        workflow::Status,
+    },
+    config::{Config, Env},
+};
 
 use crate::harness::{
     Service,
@@ -63,7 +75,10 @@ fn the_template_has_a_row_for_every_folder_and_makes_a_function_of_every_row() {
     let listed = loops.flat_map(|(_, parts)| parts[1].as_array().unwrap());
     let mut listed: Vec<&str> = listed.map(|name| name.as_str().unwrap()).collect();
     listed.sort_unstable();
-    assert_eq!(listed, rows.keys().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+    assert_eq!(
+        listed,
+        rows.keys().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    );
 }
 
 /// The router of `cargo lambda watch`, as `path method` to function.

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use shared::{auth::{operation::Operation, permission::{ATTRIBUTES, BREAK_GLASS, Permission, ROLES}}, base::wire_enum::WireEnum};
+use shared::{
+    auth::{ATTRIBUTES, BREAK_GLASS, Operation, Permission, ROLES},
+    base::wire_enum::WireEnum,
+};
 
 use crate::harness::spec::root;
 

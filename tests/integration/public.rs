@@ -1,7 +1,11 @@
 //! Routes without a token: health, the catalogue, the docs, and unknown paths.
 
 use serde_json::json;
-use shared::{http, config::{Common, Env}, runtime::{Function, PublicFunction}};
+use shared::{
+    config::{Common, Env},
+    http,
+    runtime::{Function, PublicFunction},
+};
 
 use crate::harness::{Service, proxy::Fault};
 

@@ -1,6 +1,10 @@
 //! `POST /api/v1/cases/bulk-status`: moves several cases to another status.
 
-use shared::{case::{BulkStatusUpdate, Cases}, http::{Request, self}, lab::LabScope};
+use shared::{
+    case::{BulkStatusUpdate, Cases},
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 200 with the result of each case.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

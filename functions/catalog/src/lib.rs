@@ -4,7 +4,10 @@ mod materials;
 mod shades;
 mod types;
 
-use shared::{base::error::Error, http::{Request, self}};
+use shared::{
+    base::error::Error,
+    http::{self, Request},
+};
 
 /// Answers 200 with the list that the path names.
 pub async fn handler(req: Request) -> http::Result {

@@ -1,7 +1,10 @@
 //! What each material is good for, by the kind of work.
 
 use serde::{Serialize, Serializer};
-use shared::case::catalog::{CatalogEntry, material::{DentureMaterial, FixedProstheticMaterial, Material, NightGuardMaterial}};
+use shared::case::catalog::{
+    CatalogEntry,
+    material::{DentureMaterial, FixedProstheticMaterial, Material, NightGuardMaterial},
+};
 
 #[derive(Serialize)]
 pub(crate) struct Materials {

@@ -3,7 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use shared::{base::wire_enum::WireEnum, case::catalog::{CatalogEntry, shade::{Guide, ShadeSystem, Translucency}}};
+use shared::{
+    base::wire_enum::WireEnum,
+    case::catalog::{
+        CatalogEntry,
+        shade::{Guide, ShadeSystem, Translucency},
+    },
+};
 
 /// The answer of `GET /api/v1/cases/shades`.
 pub(crate) fn list() -> Value {

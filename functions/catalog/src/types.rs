@@ -1,7 +1,10 @@
 //! The kinds of case with their procedures, the lead times, and the values that their details take.
 
 use serde_json::{Value, json};
-use shared::{base::wire_enum::WireEnum, case::catalog::{CaseType, CatalogEntry, ProcedureType}};
+use shared::{
+    base::wire_enum::WireEnum,
+    case::catalog::{CaseType, CatalogEntry, ProcedureType},
+};
 
 /// The answer of `GET /api/v1/cases/types`.
 pub(crate) fn list() -> Value {

@@ -1,6 +1,10 @@
 //! `POST /api/v1/cases`: a new case in the lab.
 
-use shared::{case::{CaseCreate, Cases}, http::{Request, self}, lab::LabScope};
+use shared::{
+    case::{CaseCreate, Cases},
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 201 with the case and its `Location`.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

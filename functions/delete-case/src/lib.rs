@@ -1,6 +1,10 @@
 //! `DELETE /api/v1/cases/{id}`: takes a case out of every list.
 
-use shared::{case::Cases, http::{Request, self}, lab::LabScope};
+use shared::{
+    case::Cases,
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 204.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

@@ -84,7 +84,7 @@ async fn head_has_the_headers_of_get_and_no_body() {
         }
     }
     let error = handler(request(Method::HEAD, "/docs/unknown.css", &[])).await.unwrap_err();
-    assert_eq!(error.code(), Code::NotFound);
+    assert_eq!(error.code(), ErrorCode::NotFound);
 }
 
 #[tokio::test]

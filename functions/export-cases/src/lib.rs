@@ -1,6 +1,10 @@
 //! `GET /api/v1/cases/export`: the cases of a list as a file, part by part.
 
-use shared::{case::CaseLists, http::{Request, self}, lab::Labs};
+use shared::{
+    case::CaseLists,
+    http::{self, Request},
+    lab::Labs,
+};
 
 /// Answers 200 with the part that `cursor` names, as CSV or NDJSON.
 pub async fn handler(labs: Labs, req: Request) -> http::Result {

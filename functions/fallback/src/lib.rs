@@ -1,7 +1,10 @@
 //! Everything that no other route answers: unknown paths, known paths with another method, trailing slashes.
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
-use shared::{base::error::Error, http::{Request, Response, self}};
+use shared::{
+    base::error::Error,
+    http::{self, Request, Response},
+};
 
 /// The paths of `openapi.yaml` with their methods.
 const ROUTES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/routes.rs"));

@@ -1,6 +1,10 @@
 //! `GET /api/v1/cases/{id}/history`: every change of a case, in order.
 
-use shared::{case::Cases, http::{Request, self}, lab::LabScope};
+use shared::{
+    case::Cases,
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 200 with a page of events.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

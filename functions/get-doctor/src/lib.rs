@@ -1,6 +1,9 @@
 //! `GET /api/v1/cases/doctor-info/{doctor_id}`: a doctor whom the lab works with, as LinksHub knows them.
 
-use shared::{http::{Request, self}, lab::LabScope};
+use shared::{
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 200 with the doctor.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use shared::{http::{Request, self}, runtime::health::Probe};
+use shared::{
+    http::{self, Request},
+    runtime::health::Probe,
+};
 
 /// Answers 200 when the table and UMS answer, else 503; the body says which does not.
 pub async fn handler(probe: Arc<Probe>, _req: Request) -> http::Result {

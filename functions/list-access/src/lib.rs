@@ -1,6 +1,10 @@
 //! `GET /api/v1/audit`: who saw which cases of a lab, and who was refused them.
 
-use shared::{audit_log::AuditLog, http::{Request, self}, lab::LabScope};
+use shared::{
+    audit_log::AuditLog,
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 200 with a page of audit records, or with CSV of them.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

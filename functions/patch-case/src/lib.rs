@@ -1,6 +1,10 @@
 //! `PATCH /api/v1/cases/{id}`: merges a patch (RFC 7396) into a case, nested objects too; `null` clears.
 
-use shared::{case::{CasePatch, Cases}, http::{Request, self}, lab::LabScope};
+use shared::{
+    case::{CasePatch, Cases},
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 200 with the case as it is after the patch.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

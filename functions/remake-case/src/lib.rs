@@ -1,6 +1,10 @@
 //! `POST /api/v1/cases/{id}/remakes`: a new case that makes this one again.
 
-use shared::{case::{Cases, RemakeCreate}, http::{Request, self}, lab::LabScope};
+use shared::{
+    case::{Cases, RemakeCreate},
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 201 with the new case and its `Location`.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

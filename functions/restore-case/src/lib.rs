@@ -1,6 +1,10 @@
 //! `POST /api/v1/cases/{id}/restore`: brings a deleted case back.
 
-use shared::{case::Cases, http::{Request, self}, lab::LabScope};
+use shared::{
+    case::Cases,
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 200 with the case.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

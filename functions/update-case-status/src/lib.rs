@@ -1,6 +1,10 @@
 //! `PATCH /api/v1/cases/{id}/status`: moves a case to another status.
 
-use shared::{case::{Cases, StatusUpdate}, http::{Request, self}, lab::LabScope};
+use shared::{
+    case::{Cases, StatusUpdate},
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 200 with the case in its new status.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

@@ -1,6 +1,10 @@
 //! `PUT /api/v1/cases/{id}`: sets the given fields of a case; `null` clears one.
 
-use shared::{case::{CaseUpdate, Cases}, http::{Request, self}, lab::LabScope};
+use shared::{
+    case::{CaseUpdate, Cases},
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 200 with the case as it is after the update.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {

@@ -1,6 +1,10 @@
 //! `GET /api/v1/cases/{id}/history/verify`: whether each event of a case is there and as it was written.
 
-use shared::{case::Cases, http::{Request, self}, lab::LabScope};
+use shared::{
+    case::Cases,
+    http::{self, Request},
+    lab::LabScope,
+};
 
 /// Answers 200 with what the verification found.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
