@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     embed(&out, "swagger.json", serde_json::to_string(&published)?.as_bytes())?;
     embed(&out, "openapi.yaml", publish::to_yaml(&published)?.as_bytes())?;
 
-    for name in ["index.html", "init.js"] {
+    for name in ["index.html", "page.css", "init.js"] {
         embed(&out, name, &fs::read(Path::new("page").join(name))?)?;
     }
     for name in ["swagger-ui.css", "swagger-ui-bundle.js"] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::lab::Operation;
+use shared::auth::Operation;
 
 use super::service::{AnyFunction, Start};
 
@@ -25,6 +25,7 @@ pub(super) fn functions(start: &Start) -> BTreeMap<&'static str, Box<dyn AnyFunc
         ("health", start.probe(health::handler)),
         ("list-access", start.lab(Operation::ListAccess, list_access::handler)),
         ("list-cases", start.lab(Operation::ListCases, list_cases::handler)),
+        ("patch-case", start.lab(Operation::PatchCase, patch_case::handler)),
         ("remake-case", start.lab(Operation::RemakeCase, remake_case::handler)),
         ("restore-case", start.lab(Operation::RestoreCase, restore_case::handler)),
         ("update-case", start.lab(Operation::UpdateCase, update_case::handler)),

@@ -77,6 +77,13 @@ pub(crate) fn faults(
             faults.push(format!("the header {name} is missing"));
         }
     }
+    if operation.method == "head" {
+        // The headers of the GET, its Content-Type among them, and no content.
+        if !body.is_empty() {
+            faults.push("the response to HEAD has a body".into());
+        }
+        return faults;
+    }
     let content_type = headers.get("content-type").map(|value| value.to_str().unwrap());
     let essence = content_type.map(|text| text.split(';').next().unwrap().trim().to_owned());
     let media = match (response.get("content"), &essence) {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use shared::{lab::Operation, runtime};
+use shared::{auth::Operation, runtime};
 
 fn main() -> ExitCode {
     runtime::run(Operation::BulkUpdateStatus, bulk_update_status::handler)

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use shared::{lab::Operation, runtime};
+use shared::{auth::Operation, runtime};
 
 fn main() -> ExitCode {
     runtime::run(Operation::CaseStats, case_stats::handler)

@@ -8,22 +8,23 @@ pub(crate) fn to_yaml(contract: &Value) -> Result<String, serde_saphyr::ser::Err
     serde_saphyr::to_string(contract)
 }
 
-/// The contract without the gateway's part: no `x-amazon-*` at any depth, and no path that had nothing else.
+/// The contract without the deployment's part: no `x-amazon-*` and no `x-function` at any depth, and no path that had
+/// nothing else.
 pub(crate) fn publish(mut contract: Value) -> Value {
-    remove_gateway_keys(&mut contract);
+    remove_deployment_keys(&mut contract);
     if let Some(Value::Object(paths)) = contract.get_mut("paths") {
         paths.retain(|_, item| item.as_object().is_none_or(|item| !item.is_empty()));
     }
     contract
 }
 
-fn remove_gateway_keys(value: &mut Value) {
+fn remove_deployment_keys(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            members.retain(|key, _| !key.starts_with("x-amazon-"));
-            members.values_mut().for_each(remove_gateway_keys);
+            members.retain(|key, _| !key.starts_with("x-amazon-") && key != "x-function");
+            members.values_mut().for_each(remove_deployment_keys);
         }
-        Value::Array(items) => items.iter_mut().for_each(remove_gateway_keys),
+        Value::Array(items) => items.iter_mut().for_each(remove_deployment_keys),
         _ => {}
     }
 }
@@ -35,12 +36,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn gateway_keys_go_at_every_depth_and_take_their_empty_paths_along() {
+    fn deployment_keys_are_removed_at_every_depth_with_the_paths_that_have_nothing_else() {
         let contract = json!({
             "x-amazon-apigateway-cors": {"allowOrigins": ["*"]},
             "paths": {
                 "/$default": {"x-amazon-apigateway-any-method": {"responses": {}}},
                 "/a": {"get": {
+                    "x-function": "docs",
+                    "x-permission": "public",
                     "x-amazon-apigateway-integration": {"uri": {"Fn::Sub": "x"}},
                     "parameters": [{"name": "x-lab", "x-amazon-note": 1}],
                 }},
@@ -50,7 +53,7 @@ mod tests {
         assert_eq!(
             publish(contract),
             json!({
-                "paths": {"/a": {"get": {"parameters": [{"name": "x-lab"}]}}},
+                "paths": {"/a": {"get": {"x-permission": "public", "parameters": [{"name": "x-lab"}]}}},
                 "components": {"schemas": {"Empty": {}}},
             })
         );

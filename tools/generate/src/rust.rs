@@ -5,7 +5,7 @@ use contract::{Contract, Operation, pascal, snake};
 use crate::{Kind, Output};
 
 /// Where the operations are.
-const OPERATIONS: &str = "shared/src/lab/operation.rs";
+const OPERATIONS: &str = "shared/src/auth/operation.rs";
 /// Where the tests find every function.
 const REGISTRY: &str = "tests/harness/registry.rs";
 
@@ -31,9 +31,9 @@ pub(crate) fn operations(contract: &Contract) -> Output {
 //! may do what. {GENERATED}
 
 use super::Permission;
-use crate::choices;
+use crate::wire_enum;
 
-choices! {{
+wire_enum! {{
     /// An operation of the contract, by its `operationId`.
     Operation {{
 {names}    }}
@@ -68,7 +68,7 @@ pub(crate) fn entry_point(name: &str, kind: &Kind<'_>) -> Output {
     let handler = format!("{}::handler", snake(name));
     let (uses, call) = match kind {
         Kind::Lab(operation) => (
-            "shared::{lab::Operation, runtime}",
+            "shared::{auth::Operation, runtime}",
             format!("runtime::run(Operation::{}, {handler})", pascal(&operation.id)),
         ),
         Kind::Public => ("shared::runtime", format!("runtime::run_public({handler})")),
@@ -135,7 +135,7 @@ pub(crate) fn registry(functions: &[(&str, Kind<'_>)]) -> Output {
 
 use std::collections::BTreeMap;
 
-use shared::lab::Operation;
+use shared::auth::Operation;
 
 use super::service::{{AnyFunction, Start}};
 
