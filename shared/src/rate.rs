@@ -66,7 +66,7 @@ impl<C: Clock + Clone> Limits<C> {
 
 /// Where a caller stands with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// Requests in a minute.
     limit: NonZeroU32,
     /// Requests that may be sent at once.

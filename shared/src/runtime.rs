@@ -1,5 +1,5 @@
-//! Starts a function: configuration, clients, logging, and around every request the one wrapper that turns failures
-//! into responses. Nothing else is repeated in the functions.
+//! Starts a function: configuration, clients, logging, and around every request the one wrapper that opens the lab for
+//! the function's operation and turns failures into responses. Nothing else is repeated in the functions.
 
 use std::{
     future::Future, marker::PhantomData, panic::AssertUnwindSafe, process::ExitCode, sync::Arc, time::Instant,
@@ -16,13 +16,12 @@ use lambda_http::{
 use tracing::Level;
 
 use crate::{
-    access::Recorder,
     config::{Common, Config, Env},
     error::Error,
     gateway::Readable,
     health::{Probe, ProbeConfig},
     http::{self, Request, Response, add_standard_headers, allow_origin},
-    lab::{LabScope, Labs},
+    lab::{LabScope, Labs, Opened, Operation},
     rate::Standing,
     services::Services,
     telemetry::{self, Failure, Line, Seen},
@@ -30,50 +29,40 @@ use crate::{
 
 /// What a handler behind a login is given: the proof of what its request may reach.
 pub trait Scope: Sized + Send + Sync + 'static {
-    /// Verifies the caller and opens what the request means.
+    /// Verifies the caller, opens what the request means, and checks the permission that the operation needs.
     fn open(
         services: Arc<Services>,
+        operation: Operation,
         request: &Request,
         seen: &Seen,
-    ) -> impl Future<Output = Result<Self, Error>> + Send;
-
-    /// Where the caller stands with the limits of requests.
-    fn standing(&self) -> Option<Standing>;
-
-    /// Where refusals are recorded, for each lab.
-    fn recorders(&self) -> Vec<Arc<Recorder>>;
+    ) -> impl Future<Output = Result<Opened<Self>, Error>> + Send;
 }
 
 impl Scope for LabScope {
-    async fn open(services: Arc<Services>, request: &Request, seen: &Seen) -> Result<Self, Error> {
-        LabScope::open(services, request, seen).await
-    }
-
-    fn standing(&self) -> Option<Standing> {
-        LabScope::standing(self)
-    }
-
-    fn recorders(&self) -> Vec<Arc<Recorder>> {
-        vec![self.recorder().clone()]
+    async fn open(
+        services: Arc<Services>,
+        operation: Operation,
+        request: &Request,
+        seen: &Seen,
+    ) -> Result<Opened<Self>, Error> {
+        LabScope::open(services, operation, request, seen).await
     }
 }
 
 impl Scope for Labs {
-    async fn open(services: Arc<Services>, request: &Request, seen: &Seen) -> Result<Self, Error> {
-        Labs::open(services, request, seen).await
-    }
-
-    fn standing(&self) -> Option<Standing> {
-        self.scopes().iter().fold(None, |standing, lab| Standing::tighter(standing, lab.standing()))
-    }
-
-    fn recorders(&self) -> Vec<Arc<Recorder>> {
-        self.scopes().iter().map(|lab| lab.recorder().clone()).collect()
+    async fn open(
+        services: Arc<Services>,
+        operation: Operation,
+        request: &Request,
+        seen: &Seen,
+    ) -> Result<Opened<Self>, Error> {
+        Labs::open(services, operation, request, seen).await
     }
 }
 
-/// Runs a function whose handler works in a lab: the caller is verified before the handler sees the request.
-pub fn run<S, H, F>(handler: H) -> ExitCode
+/// Runs the function of one operation in a lab: the caller is verified, and permitted the operation, before the handler
+/// sees the request.
+pub fn run<S, H, F>(operation: Operation, handler: H) -> ExitCode
 where
     S: Scope,
     H: Fn(S, Request) -> F + Clone + Send + Sync + 'static,
@@ -82,7 +71,7 @@ where
     serve(|| {
         let config = Config::read(Env::process())?;
         let services = Arc::new(Services::new(&config)?);
-        Ok((config.common.log_level, LabFunction::new(config.common, services, handler)))
+        Ok((config.common.log_level, LabFunction::new(config.common, services, operation, handler)))
     })
 }
 
@@ -124,14 +113,15 @@ pub trait Function: Send + Sync + 'static {
 pub struct LabFunction<S, H> {
     common: Common,
     services: Arc<Services>,
+    operation: Operation,
     handler: H,
     scope: PhantomData<fn() -> S>,
 }
 
 impl<S, H> LabFunction<S, H> {
-    /// The function that runs `handler` over `services`.
-    pub fn new(common: Common, services: Arc<Services>, handler: H) -> Self {
-        Self { common, services, handler, scope: PhantomData }
+    /// The function of `operation`, which runs `handler` over `services`.
+    pub fn new(common: Common, services: Arc<Services>, operation: Operation, handler: H) -> Self {
+        Self { common, services, operation, handler, scope: PhantomData }
     }
 }
 
@@ -144,10 +134,13 @@ where
     async fn call(&self, request: Request) -> Response {
         let mut exchange = Exchange::start(&self.common, &request);
         let outcome = caught(async {
-            let scope = S::open(self.services.clone(), &request, &exchange.line.seen).await?;
-            exchange.standing = scope.standing();
-            let recorders = scope.recorders();
-            let outcome = (self.handler)(scope, request).await;
+            let Opened { scope, standing, recorders } =
+                S::open(self.services.clone(), self.operation, &request, &exchange.line.seen).await?;
+            exchange.standing = standing;
+            let outcome = match scope {
+                Ok(scope) => (self.handler)(scope, request).await,
+                Err(forbidden) => Err(forbidden),
+            };
             for recorder in recorders {
                 match &outcome {
                     Ok(_) => recorder.complete().await?,

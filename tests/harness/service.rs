@@ -9,6 +9,7 @@ use shared::{
     config::{Config, Env},
     health::{Probe, ProbeConfig},
     http::{Request, Response},
+    lab::Operation,
     runtime::{Function, LabFunction, PublicFunction},
     services::Services,
 };
@@ -286,8 +287,9 @@ fn functions(
     let services = Arc::new(Services::new(&config).unwrap());
     let probe = Arc::new(Probe::new(&probe_config).unwrap());
     macro_rules! lab {
-        ($handler:path) => {
-            Box::new(LabFunction::new(common.clone(), services.clone(), $handler)) as Box<dyn AnyFunction>
+        ($operation:ident, $handler:path) => {
+            Box::new(LabFunction::new(common.clone(), services.clone(), Operation::$operation, $handler))
+                as Box<dyn AnyFunction>
         };
     }
     macro_rules! public {
@@ -296,25 +298,27 @@ fn functions(
         };
     }
     BTreeMap::from([
-        ("audit", lab!(audit::handler)),
-        ("bulk-update-status", lab!(bulk_update_status::handler)),
-        ("case-changes", lab!(case_changes::handler)),
-        ("case-history", lab!(case_history::handler)),
-        ("case-stats", lab!(case_stats::handler)),
+        ("bulk-update-status", lab!(BulkUpdateStatus, bulk_update_status::handler)),
+        ("case-changes", lab!(CaseChanges, case_changes::handler)),
+        ("case-stats", lab!(CaseStats, case_stats::handler)),
         ("catalog", public!(catalog::handler)),
-        ("create-case", lab!(create_case::handler)),
-        ("delete-case", lab!(delete_case::handler)),
+        ("create-case", lab!(CreateCase, create_case::handler)),
+        ("delete-case", lab!(DeleteCase, delete_case::handler)),
         ("docs", public!(docs::handler)),
-        ("export-cases", lab!(export_cases::handler)),
+        ("export-cases", lab!(ExportCases, export_cases::handler)),
         ("fallback", public!(fallback::handler)),
-        ("get-case", lab!(get_case::handler)),
-        ("get-doctor", lab!(get_doctor::handler)),
+        ("get-case", lab!(GetCase, get_case::handler)),
+        ("get-case-access", lab!(GetCaseAccess, get_case_access::handler)),
+        ("get-case-history", lab!(GetCaseHistory, get_case_history::handler)),
+        ("get-doctor", lab!(GetDoctor, get_doctor::handler)),
         ("health", public!(move |request| health::handler(probe.clone(), request))),
-        ("list-cases", lab!(list_cases::handler)),
-        ("remake-case", lab!(remake_case::handler)),
-        ("restore-case", lab!(restore_case::handler)),
-        ("update-case", lab!(update_case::handler)),
-        ("update-case-status", lab!(update_case_status::handler)),
+        ("list-access", lab!(ListAccess, list_access::handler)),
+        ("list-cases", lab!(ListCases, list_cases::handler)),
+        ("remake-case", lab!(RemakeCase, remake_case::handler)),
+        ("restore-case", lab!(RestoreCase, restore_case::handler)),
+        ("update-case", lab!(UpdateCase, update_case::handler)),
+        ("update-case-status", lab!(UpdateCaseStatus, update_case_status::handler)),
+        ("verify-case-history", lab!(VerifyCaseHistory, verify_case_history::handler)),
     ])
 }
 

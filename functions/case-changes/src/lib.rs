@@ -2,11 +2,10 @@
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Operation},
+    lab::LabScope,
 };
 
 /// Answers 200 with the next changes.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Operation::CaseChanges)?;
     http::ok(&lab.cases().changes(&req).await?)
 }

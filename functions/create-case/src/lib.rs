@@ -3,12 +3,11 @@
 use shared::{
     case::CaseCreate,
     http::{self, Request},
-    lab::{LabScope, Operation},
+    lab::LabScope,
 };
 
 /// Answers 201 with the case and its `Location`.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Operation::CreateCase)?;
     http::no_query(&req)?;
     let new: CaseCreate = http::json_body(&req)?;
     let created = lab.cases().create(new, http::idempotency_key(&req)?.as_ref()).await?;

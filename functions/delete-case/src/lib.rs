@@ -2,12 +2,11 @@
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Operation},
+    lab::LabScope,
 };
 
 /// Answers 204.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Operation::DeleteCase)?;
     http::no_query(&req)?;
     lab.cases().delete(http::case_id(&req)?, http::if_match(&req)?.as_ref()).await?;
     http::no_content()

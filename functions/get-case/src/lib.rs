@@ -2,12 +2,11 @@
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Operation},
+    lab::LabScope,
 };
 
 /// Answers 200 with the case and its version as `ETag`, or 304 to who has that version.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Operation::GetCase)?;
     http::no_query(&req)?;
     let case = lab.cases().get(http::case_id(&req)?).await?;
     http::ok_or_not_modified(&req, &case)

@@ -1,5 +1,9 @@
 //! The Lambda entry point.
 
-fn main() -> std::process::ExitCode {
-    shared::runtime::run(get_case::handler)
+use std::process::ExitCode;
+
+use shared::{lab::Operation, runtime};
+
+fn main() -> ExitCode {
+    runtime::run(Operation::GetCase, get_case::handler)
 }

@@ -1,5 +1,9 @@
 //! The Lambda entry point.
 
-fn main() -> std::process::ExitCode {
-    shared::runtime::run(list_cases::handler)
+use std::process::ExitCode;
+
+use shared::{lab::Operation, runtime};
+
+fn main() -> ExitCode {
+    runtime::run(Operation::ListCases, list_cases::handler)
 }

@@ -3,12 +3,11 @@
 use shared::{
     case::RemakeCreate,
     http::{self, Request},
-    lab::{LabScope, Operation},
+    lab::LabScope,
 };
 
 /// Answers 201 with the new case and its `Location`.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Operation::RemakeCase)?;
     http::no_query(&req)?;
     let remake: RemakeCreate = http::json_body(&req)?;
     let once = http::idempotency_key(&req)?;

@@ -2,12 +2,11 @@
 
 use shared::{
     http::{self, Request},
-    lab::{LabScope, Operation},
+    lab::LabScope,
 };
 
 /// Answers 200 with the case as it is again.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Operation::RestoreCase)?;
     http::no_query(&req)?;
     let restored = lab.cases().restore(http::case_id(&req)?, http::idempotency_key(&req)?.as_ref()).await?;
     http::done(&restored)

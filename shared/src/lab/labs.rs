@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::{LabScope, Operation, Visit, choice::lab_query};
+use super::{LabScope, Opened, Operation, Visit, choice::lab_query};
 use crate::{
     case::CaseLists,
     error::{Code, Error},
     http::{Request, lab_header},
+    rate::Standing,
     services::Services,
     telemetry::Seen,
     ums,
@@ -22,13 +23,28 @@ pub struct Labs {
 }
 
 impl Labs {
-    /// Opens the lab that the request means, or all of the caller's.
+    /// Opens the lab that the request means, or all of the caller's, and checks that the caller may do the operation in
+    /// one at least.
     ///
     /// # Errors
     /// Those of [`LabScope::open`].
-    pub async fn open(services: Arc<Services>, request: &Request, seen: &Seen) -> Result<Self, Error> {
+    pub async fn open(
+        services: Arc<Services>,
+        operation: Operation,
+        request: &Request,
+        seen: &Seen,
+    ) -> Result<Opened<Self>, Error> {
+        let labs = Self::wanted(services, request, seen).await?;
+        let standings = labs.scopes.iter().map(LabScope::standing);
+        let standing = standings.fold(None, Standing::tighter);
+        let recorders = labs.scopes.iter().map(|lab| lab.recorder().clone()).collect();
+        Ok(Opened { scope: labs.require(operation), standing, recorders })
+    }
+
+    /// Opens the labs that the request means, whatever the caller may do in them.
+    async fn wanted(services: Arc<Services>, request: &Request, seen: &Seen) -> Result<Self, Error> {
         if lab_query(request)?.as_deref() != Some("all") {
-            let only = LabScope::open(services, request, seen).await?;
+            let only = LabScope::wanted(services, request, seen).await?;
             return Ok(Self { scopes: vec![only], all: false });
         }
         let scopes: Vec<LabScope> = ums::within_budget(async {
@@ -55,7 +71,7 @@ impl Labs {
     ///
     /// # Errors
     /// Forbidden, when there is none.
-    pub fn require(mut self, operation: Operation) -> Result<Self, Error> {
+    fn require(mut self, operation: Operation) -> Result<Self, Error> {
         let mut refusal = None;
         self.scopes.retain(|lab| match lab.require(operation) {
             Ok(()) => true,

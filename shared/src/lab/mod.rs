@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub use labs::Labs;
 pub use operation::Operation;
 pub use permission::{ATTRIBUTES, BREAK_GLASS, Permission, Permissions, ROLES};
-pub use scope::LabScope;
+pub use scope::{LabScope, Opened};
 pub(crate) use visit::Visit;
 
 /// A lab's id in UMS, from 1: the tenant, and the partition of the table.

@@ -42,15 +42,41 @@ pub struct LabScope {
     table: Table,
 }
 
+/// What became of opening a lab, or several, for an operation.
+pub struct Opened<S> {
+    /// What the handler is given, or forbidden, when the caller may not do the operation there.
+    pub scope: Result<S, Error>,
+    /// Where the caller stands with the limits of requests.
+    pub(crate) standing: Option<Standing>,
+    /// Where it is recorded what the request was given or refused, for each lab.
+    pub(crate) recorders: Vec<Arc<Recorder>>,
+}
+
 impl LabScope {
-    /// Verifies the caller and opens the lab that the request means: the one that `X-Lab-Id` or `lab_id` names, else
-    /// the caller's only one.
+    /// Verifies the caller, opens the lab that the request means, and checks that the caller may do the operation there.
+    /// The lab is the one that `X-Lab-Id` or `lab_id` names, else the caller's only one.
     ///
     /// # Errors
     /// Unauthorized for a bad token or a user who may not sign in; lab forbidden without an active membership; lab
     /// required when it is not clear which lab is meant; break-glass required for a system administrator who says no
     /// reason; too many requests; unavailable when UMS cannot tell, or when the reason cannot be put on record.
-    pub async fn open(services: Arc<Services>, request: &Request, seen: &Seen) -> Result<Self, Error> {
+    pub async fn open(
+        services: Arc<Services>,
+        operation: Operation,
+        request: &Request,
+        seen: &Seen,
+    ) -> Result<Opened<Self>, Error> {
+        let lab = Self::wanted(services, request, seen).await?;
+        let (standing, recorders) = (lab.standing, vec![lab.recorder.clone()]);
+        Ok(Opened { scope: lab.require(operation).map(|()| lab), standing, recorders })
+    }
+
+    /// Opens the lab that the request means, whatever the caller may do in it.
+    pub(super) async fn wanted(
+        services: Arc<Services>,
+        request: &Request,
+        seen: &Seen,
+    ) -> Result<Self, Error> {
         let lab = ums::within_budget(async {
             let visit = Visit::begin(&services, request, seen).await?;
             let wanted = wanted_lab(request)?;
@@ -102,7 +128,7 @@ impl LabScope {
     ///
     /// # Errors
     /// Forbidden.
-    pub fn require(&self, operation: Operation) -> Result<(), Error> {
+    pub(super) fn require(&self, operation: Operation) -> Result<(), Error> {
         self.recorder.begin(operation);
         self.require_permission(operation.permission())
     }

@@ -1,0 +1,9 @@
+//! The Lambda entry point.
+
+use std::process::ExitCode;
+
+use shared::{lab::Operation, runtime};
+
+fn main() -> ExitCode {
+    runtime::run(Operation::GetCaseAccess, get_case_access::handler)
+}
