@@ -29,7 +29,7 @@ const FLAGS: [&str; 10] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--window-size=1280,1800",
+    "--window-size=1280,800",
 ];
 
 /// Starts a browser with a profile of its own, lets `visit` use it, and ends it whatever comes of that.
@@ -100,8 +100,12 @@ fn capabilities(profile: &Path) -> ChromeCapabilities {
 pub(crate) struct DocsVisit {
     /// The page's title.
     pub(crate) title: String,
-    /// The operations shown, as "GET /api/v1/cases".
+    /// The operations shown with the permission that each needs, as "GET /api/v1/cases read".
     pub(crate) operations: Vec<String>,
+    /// Whether the first operation is in sight before any scrolling.
+    pub(crate) first_is_visible: bool,
+    /// The operations shown when the filter has "history check".
+    pub(crate) filtered: Vec<String>,
     /// The status that the page showed for the answer to `GET /api/v1/cases`.
     pub(crate) status: String,
     /// The body that it showed.
@@ -110,8 +114,8 @@ pub(crate) struct DocsVisit {
     pub(crate) console_errors: Vec<String>,
 }
 
-/// Opens the docs page at `url`, authorizes with `token`, sends `GET /api/v1/cases` with "Try it out" and writes a
-/// screenshot (PNG) of the answer.
+/// Opens the docs page at `url`, authorizes with `token`, filters, reloads the page, sends `GET /api/v1/cases` with "Try it
+/// out" without authorizing again, and writes a screenshot (PNG) of the answer.
 pub(crate) async fn visit_docs(
     browser: &WebDriver,
     url: &str,
@@ -121,18 +125,23 @@ pub(crate) async fn visit_docs(
     browser.goto(url).await?;
     let page = browser.handle();
     first(page, ".opblock").await?;
-    let mut operations = Vec::new();
-    for operation in browser.find_all(By::Css(".opblock-summary-control")).await? {
-        let method = operation.find(By::Css(".opblock-summary-method")).await?.text().await?;
-        let path = operation.find(By::Css(".opblock-summary-path")).await?;
-        operations.push(format!("{method} {}", path.attr("data-path").await?.unwrap_or_default()));
-    }
+    let in_sight =
+        "return document.querySelector('.opblock').getBoundingClientRect().bottom <= window.innerHeight";
+    let first_is_visible = browser.execute(in_sight, Vec::new()).await?.convert()?;
+    let operations = shown(browser).await?;
 
     click(page, ".auth-wrapper .btn.authorize").await?;
     first(page, ".modal-ux input").await?.send_keys(token).await?;
     click(page, ".modal-ux button.authorize").await?;
     click(page, ".modal-ux .btn-done").await?;
 
+    let filter = first(page, ".operation-filter input").await?;
+    filter.send_keys("history check").await?;
+    let hidden = page.query(By::Css("[data-path='/api/v1/cases']")).wait(PATIENCE, INTERVAL);
+    hidden.not_exists().await?;
+    let filtered = shown(browser).await?;
+
+    browser.refresh().await?;
     let path = first(page, ".opblock-get [data-path='/api/v1/cases']").await?;
     let list_cases = path.find(By::XPath("ancestor::div[contains(@class, 'opblock-get')]")).await?;
     path.click().await?;
@@ -149,10 +158,24 @@ pub(crate) async fn visit_docs(
     Ok(DocsVisit {
         title: browser.title().await?,
         operations,
+        first_is_visible,
+        filtered,
         status,
         body,
         console_errors: errors.map(|entry| entry.message).collect(),
     })
+}
+
+/// The operations that the page shows, as "GET /api/v1/cases read".
+async fn shown(browser: &WebDriver) -> WebDriverResult<Vec<String>> {
+    let mut operations = Vec::new();
+    for operation in browser.find_all(By::Css(".opblock-summary-control")).await? {
+        let method = operation.find(By::Css(".opblock-summary-method")).await?.text().await?;
+        let path = operation.find(By::Css(".opblock-summary-path")).await?.attr("data-path").await?;
+        let permission = operation.find(By::Css(".permission")).await?.text().await?;
+        operations.push(format!("{method} {} {permission}", path.unwrap_or_default()));
+    }
+    Ok(operations)
 }
 
 async fn first(within: &impl ElementQueryable, css: &str) -> WebDriverResult<WebElement> {
