@@ -49,5 +49,6 @@ mod e2e {
     mod first_request;
     mod invoke;
     mod life_of_the_stack;
+    mod load;
     mod schemathesis;
 }

@@ -4,12 +4,15 @@ use std::path::Path;
 
 use crate::harness::{
     Stack,
-    browser::{visit_docs, with_browser},
+    browser::{is_missing, visit_docs, with_browser},
     spec,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_docs_page_shows_every_operation_filters_them_and_sends_requests_after_a_reload() {
+    if is_missing("the_docs_page_shows_every_operation_filters_them_and_sends_requests_after_a_reload") {
+        return;
+    }
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
     let token = stack.log_in("admin").await;
