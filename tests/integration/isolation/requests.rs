@@ -19,6 +19,7 @@ pub(super) fn row(operation: &Operation) -> Row {
     let (body, status) = match operation.id() {
         "createCase" => (Some(json!({"procedure_type": "Crown"})), 201),
         "updateCase" => (Some(json!({"notes": "by its owner"})), 200),
+        "patchCase" => (Some(json!({"notes": "by its owner"})), 200),
         "updateCaseStatus" => (Some(json!({"status": "in_progress"})), 200),
         "bulkUpdateStatus" => (Some(json!({"ids": [OWN_CASE], "status": "in_progress"})), 200),
         "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
@@ -71,8 +72,16 @@ impl TestRequest {
             call = call.header(name, value);
         }
         match self.body {
-            Some(body) => call.json(body).send().await,
+            Some(body) => {
+                call.header("content-type", media_type(operation)).bytes(body.to_string()).send().await
+            }
             None => call.send().await,
         }
     }
+}
+
+/// The media type of the operation's request body.
+fn media_type(operation: &Operation) -> &'static str {
+    let content = operation.value["requestBody"]["content"].as_object();
+    content.and_then(|content| content.keys().next()).map_or("application/json", String::as_str)
 }
