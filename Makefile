@@ -2,16 +2,17 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test check check-rust check-deps check-contract check-clients check-template gateway audit build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-route generate audit build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
+CHECK_VENV := $(TOOLS)/venv-check
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FUNCTIONS  := $(patsubst functions/%/Cargo.toml,%,$(sort $(wildcard functions/*/Cargo.toml)))
 BINS       := $(addprefix --bin ,$(FUNCTIONS))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # dev
 
@@ -29,7 +30,7 @@ reset-data: ## forget the data of `make dev`
 	rm -rf .local
 
 # Installed again only when the list of requirements changes.
-$(VENV)/.dev-installed $(VENV)/.test-installed: $(VENV)/.%-installed: requirements/%.txt
+$(VENV)/.dev-installed $(VENV)/.test-installed: $(VENV)/.%-installed: tools/requirements/%.txt
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 	python3 -m venv $(VENV)
@@ -38,17 +39,37 @@ $(VENV)/.dev-installed $(VENV)/.test-installed: $(VENV)/.%-installed: requiremen
 
 # test
 
+# Tests that need a browser report here when there is none; with CI set they fail.
+SKIPPED := $(TARGET_DIR)/tmp/skipped-tests.txt
+
 # The end-to-end tests start what `make dev` starts, so it is built first, as `make dev` builds it.
 test: $(VENV)/.dev-installed $(VENV)/.test-installed ## run every test
+	@rm -f $(SKIPPED)
 	cargo build --locked --bin lhcms-local $(BINS)
 	cargo test --locked --workspace
+	@if [ -f $(SKIPPED) ]; then cat $(SKIPPED); fi
+
+# rehearse
+
+REHEARSE_VENV := $(TOOLS)/venv-rehearse
+REHEARSE      := $(REHEARSE_VENV)/bin/python tools/rehearsal/rehearse.py --target $(TARGET_DIR)
+
+# The binaries of `make test`, built as it builds them.
+rehearse: rehearse-ready ## deploy the template to an emulator of AWS, and call every operation
+	$(REHEARSE)
+
+rehearse-faults: rehearse-ready ## show that the rehearsal finds faults in the template
+	$(REHEARSE) --faults
+
+rehearse-ready: $(REHEARSE_VENV)/.installed $(CHECK_VENV)/.installed
+	cargo build --locked --bin lhcms-local $(BINS)
 
 # check
 
-CHECK_VENV := $(TOOLS)/venv-check
 CARGO_DENY := 0.20.2
 # SAM wants a region even where it asks nobody, and would otherwise report its use to its makers.
-SAM_ENV    := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$(or $(AWS_DEFAULT_REGION),us-east-1)
+# The loops of the template are language extensions, which SAM reads on request.
+SAM_ENV    := SAM_CLI_TELEMETRY=0 SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS=1 AWS_DEFAULT_REGION=$(or $(AWS_DEFAULT_REGION),us-east-1)
 CHECK_PY   := $(CURDIR)/$(CHECK_VENV)/bin/python
 # cargo-lambda asks the first python3 on the path for zig, so its folder comes first.
 WITH_TOOLS := PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CHECK_VENV)/bin:$$PATH" $(SAM_ENV)
@@ -57,7 +78,7 @@ check: check-rust check-deps check-contract check-template ## formatting, lints,
 
 # What needs Node.js is skipped without it, and says so; in CI that is a failure.
 NODE_TOOLS    := $(TOOLS)/node
-CLIENT_VENV   := $(TOOLS)/venv-clients
+CLIENT_VENV  := $(TOOLS)/venv-clients
 REDOCLY_ENV   := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
 WITHOUT_NODE   = @echo 'make: SKIPPED $(1): install Node.js 20 or newer with npm (Debian and Ubuntu: apt install nodejs npm)' >&2; test -z "$(CI)"
 HAS_NODE      := $(shell command -v npm)
@@ -67,7 +88,7 @@ check-rust:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 check-deps: $(TOOLS)/.cargo-deny-$(CARGO_DENY)
-	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
+	$(TOOLS)/bin/cargo-deny --locked --config tools/deny.toml check bans licenses sources
 
 check-contract: $(CHECK_VENV)/.installed $(if $(HAS_NODE),$(NODE_TOOLS)/.installed)
 	@# Cut short, because the validator prints the whole document along with a fault.
@@ -90,31 +111,27 @@ endif
 check-template: $(CHECK_VENV)/.installed
 	$(CHECK_VENV)/bin/cfn-lint template.yaml
 	$(WITH_TOOLS) sam validate --lint
-	cd tests/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
+	cd tools/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
 
-gateway: $(CHECK_VENV)/.installed ## bring gateway.yaml up to date with openapi.yaml
-	cd tests/template && $(CHECK_PY) gateway.py
+check-route: ## add a route to a copy of the project, build it, and list the files touched by hand
+	tools/throw-away-route
+
+generate: ## bring what follows from openapi.yaml up to date
+	cargo run --quiet --package generate
 
 audit: $(TOOLS)/.cargo-deny-$(CARGO_DENY) ## known vulnerabilities of the dependencies (fetches the advisory database)
-	$(TOOLS)/bin/cargo-deny --locked check advisories
+	$(TOOLS)/bin/cargo-deny --locked --config tools/deny.toml check advisories
 
 $(TOOLS)/.cargo-deny-$(CARGO_DENY):
 	@# --debug: a minute to build instead of four, and quick enough.
 	cargo install --locked --debug --root $(TOOLS) --version $(CARGO_DENY) cargo-deny
 	@touch $@
 
-$(CHECK_VENV)/.installed: requirements/check.txt
+$(TOOLS)/venv-%/.installed: tools/requirements/%.txt
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
-	python3 -m venv $(CHECK_VENV)
-	$(CHECK_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
-
-$(CLIENT_VENV)/.installed: tools/clients/requirements.txt
-	@python3 -c 'import ensurepip, venv' 2>/dev/null || { \
-	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
-	python3 -m venv $(CLIENT_VENV)
-	$(CLIENT_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 $(NODE_TOOLS)/.installed: tools/clients/package.json tools/clients/package-lock.json
@@ -137,7 +154,7 @@ build: $(VENV)/.dev-installed $(CHECK_VENV)/.installed ## the functions for AWS,
 	@$(MAKE) --no-print-directory sizes
 
 sizes: $(CHECK_VENV)/.installed ## the zip of each function, and how large it is
-	@cd tests/template && $(CHECK_PY) sizes.py
+	@cd tools/template && $(CHECK_PY) sizes.py
 
 deploy: ## build and deploy to AWS: make deploy STAGE=dev (or qa, prod; see samconfig.toml)
 	@case "$(STAGE)" in dev|qa|prod) ;; *) echo 'make: say STAGE=dev, qa or prod' >&2; exit 1 ;; esac

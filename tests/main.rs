@@ -1,8 +1,8 @@
-//! The tests that need more than one crate, in one binary.
+//! The integration and end-to-end tests, in one binary.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-/// What the tests stand on: the service in process, its spec, a proxy that fails on demand.
+/// The test harness: the service in process, its contract, and a proxy that fails on demand.
 mod harness;
 
 /// The real handlers over an embedded DynamoDB and stand-ins for UMS and LinksHub.
@@ -13,16 +13,17 @@ mod integration {
     mod bulk;
     mod canary;
     mod cases;
-    mod changes;
     mod concurrency;
     mod conditional;
+    mod contention;
     mod contract;
     mod costs;
     mod dependencies;
     mod documents;
     mod due_dates;
     mod export;
-    mod finding;
+    mod feed;
+    mod filters;
     mod fuzz;
     mod history;
     mod idempotency;
@@ -31,12 +32,13 @@ mod integration {
     mod lab_role;
     mod lists;
     mod outages;
+    mod patch;
     mod public;
     mod random_walk;
-    mod rate;
+    mod rate_limits;
     mod remakes;
+    mod response_sizes;
     mod restore;
-    mod sizes;
     mod storm;
     mod tenancy;
     mod validation;
@@ -49,5 +51,6 @@ mod e2e {
     mod first_request;
     mod invoke;
     mod life_of_the_stack;
+    mod load;
     mod schemathesis;
 }

@@ -1,18 +1,24 @@
 //! The docs page as a person uses it: opened in a browser, with a request sent from it.
 
+use std::path::Path;
+
 use crate::harness::{
     Stack,
-    browser::{visit_docs, with_browser},
+    browser::{is_missing, visit_docs, with_browser},
     spec,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_docs_page_shows_every_operation_filters_them_and_sends_requests_after_a_reload() {
+    if is_missing("the_docs_page_shows_every_operation_filters_them_and_sends_requests_after_a_reload") {
+        return;
+    }
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
     let token = stack.log_in("admin").await;
     let url = format!("{}/docs", stack.api);
-    let screenshot = spec::root().join("target/docs-page.png");
+    // The target folder can be elsewhere: CARGO_TARGET_DIR.
+    let screenshot = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs-page.png");
     let visit = with_browser(async |browser| visit_docs(&browser, &url, &token, &screenshot).await).await;
     assert_eq!(visit.title, "LHCMS API documentation");
     assert_eq!(visit.status, "200");

@@ -1,6 +1,7 @@
 //! The docs page in a real browser: headless Chromium, driven over WebDriver by its own chromedriver. Debian's
-//! packages `chromium` and `chromium-driver` are needed; without them the test fails and says so.
+//! packages `chromium` and `chromium-driver` are needed; without them a test is skipped and says so, and in CI it fails.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// What to do when the browser is not there.
-const PACKAGES: &str = "The docs page test needs the Debian packages chromium and chromium-driver: \
-                        apt-get install chromium chromium-driver";
+const PACKAGES: &str =
+    "install Chromium and its driver (on Debian: apt-get install chromium chromium-driver)";
 
 /// How long to wait for something to appear on the page, and how often to look.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,6 +33,29 @@ const FLAGS: [&str; 10] = [
     "--window-size=1280,800",
 ];
 
+/// Whether there is no browser, so that the test of this name is to be skipped. The report goes to standard error and to
+/// a file that `make test` prints at its end, since the output of a test that passes is not shown.
+///
+/// # Panics
+/// In CI (`CI` is set), where every test has to run.
+pub(crate) fn is_missing(test: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let browsers = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+    if is_there("chromedriver") && browsers.into_iter().any(is_there) {
+        return false;
+    }
+    let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    assert!(!in_ci, "there is no browser for {test}: {PACKAGES}");
+    let report = format!("skipped: {test}; to run it, {PACKAGES}\n");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("skipped-tests.txt");
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(file);
+    file.and_then(|mut file| file.write_all(report.as_bytes())).unwrap_or_else(|error| panic!("{error}"));
+    // Not `eprint!`, which the test harness keeps to itself.
+    let _ = std::io::stderr().write_all(report.as_bytes());
+    true
+}
+
 /// Starts a browser with a profile of its own, lets `visit` use it, and ends it whatever comes of that.
 ///
 /// # Panics
@@ -46,7 +70,7 @@ where
     let (mut driver, port) = start_chromedriver(folder.path()).await;
     let profile = folder.path().join("profile");
     let session = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities(&profile)).await;
-    let browser = session.unwrap_or_else(|error| panic!("Chromium did not start: {error}\n{PACKAGES}"));
+    let browser = session.unwrap_or_else(|error| panic!("Chromium did not start: {error}; {PACKAGES}"));
     let result = browser.run_and_quit(visit).await;
     // The browser is gone with its session; an error here would only hide the one above.
     let _ = driver.kill().await;
@@ -67,7 +91,7 @@ async fn start_chromedriver(folder: &Path) -> (Child, u16) {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn();
-    let mut child = child.unwrap_or_else(|error| panic!("chromedriver did not start: {error}\n{PACKAGES}"));
+    let mut child = child.unwrap_or_else(|error| panic!("chromedriver did not start: {error}; {PACKAGES}"));
     let stdout = child.stdout.take().unwrap_or_else(|| unreachable!("stdout is piped"));
     let mut lines = BufReader::new(stdout).lines();
     let port = tokio::time::timeout(PATIENCE, async {

@@ -8,21 +8,22 @@ use std::{
 
 use serde_json::{Value, json};
 use shared::{
-    access::Outcome,
-    case::{Direction, Priority, RemakeReason, Sort, details::Gender},
-    catalog::{CaseType, Listed, ProcedureType, details as d, material as m, shade as s},
+    audit::Outcome,
+    auth,
+    base::{csv::Format, error::ErrorCode, wire_enum::WireEnum},
+    case::{
+        Direction, Priority, RemakeReason, Sort,
+        catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s},
+        details::Gender,
+        event::Action,
+        workflow::Status,
+    },
     config::{Config, Env},
-    error::Code,
-    event::Action,
-    lab,
-    spreadsheet::Format,
-    validate::Choice,
-    workflow::Status,
 };
 
 use crate::harness::{
     Service,
-    spec::{self, Operation, SPEC, crate_of, kebab, operations, root},
+    spec::{self, Operation, SPEC, operations, root},
 };
 
 fn folders() -> BTreeSet<String> {
@@ -38,55 +39,46 @@ fn by_function() -> BTreeMap<String, Vec<Operation>> {
     functions
 }
 
-fn template() -> Value {
-    let text = fs::read_to_string(root().join("template.yaml")).unwrap();
-    // The attribute type N would otherwise be a boolean of YAML 1.1.
-    serde_saphyr::from_str_with_options(&text, serde_saphyr::options! { strict_booleans: true }).unwrap()
-}
-
-fn pascal(name: &str) -> String {
-    name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+fn yaml(file: &str) -> Value {
+    contract::parse_yaml(&fs::read_to_string(root().join(file)).unwrap()).unwrap()
 }
 
 #[test]
-fn every_folder_of_functions_serves_a_route_and_every_route_has_one() {
+fn every_function_folder_serves_a_route_and_every_route_has_a_function() {
     let mut serving: BTreeSet<String> = by_function().into_keys().collect();
     serving.insert("fallback".into());
     assert_eq!(folders(), serving);
-    let default_route = &SPEC["paths"]["/$default"]["x-amazon-apigateway-any-method"];
-    assert_eq!(crate_of(default_route), "fallback");
+    let default_route = &yaml("gateway.yaml")["paths"]["/$default"]["x-amazon-apigateway-any-method"];
+    let uri = &default_route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"];
+    assert!(uri.as_str().unwrap().contains("/${FallbackFunction.Arn}/"), "{uri}");
 }
 
 #[test]
 fn a_function_that_serves_one_operation_is_named_after_it() {
     for (function, operations) in by_function() {
         if let [only] = &operations[..] {
-            assert_eq!(function, kebab(only.id()));
+            assert_eq!(function, contract::kebab(only.id()));
         }
     }
 }
 
 #[test]
-fn the_template_has_a_function_and_its_permissions_for_every_folder() {
-    let template = template();
+fn the_template_has_a_row_for_every_folder_and_makes_a_function_of_every_row() {
+    let template = yaml("template.yaml");
+    let rows = template["Mappings"]["Functions"].as_object().unwrap();
+    let folders_of_rows: BTreeMap<String, String> =
+        rows.iter().map(|(name, row)| (name.clone(), row["Folder"].as_str().unwrap().to_owned())).collect();
+    let expected = folders().into_iter().map(|folder| (contract::pascal(&folder), folder)).collect();
+    assert_eq!(folders_of_rows, expected);
     let resources = template["Resources"].as_object().unwrap();
-    let functions: BTreeSet<&String> = resources
-        .iter()
-        .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
-        .map(|(name, _)| name)
-        .collect();
-    let expected: BTreeSet<String> = folders().iter().map(|folder| pascal(folder) + "Function").collect();
-    assert_eq!(functions, expected.iter().collect());
-    for folder in folders() {
-        let function = pascal(&folder) + "Function";
-        assert_eq!(resources[&function]["Properties"]["CodeUri"], format!("functions/{folder}"));
-        let permitted = resources.iter().filter(|(name, resource)| {
-            name.starts_with(&pascal(&folder))
-                && resource["Type"] == "AWS::Lambda::Permission"
-                && resource["Properties"]["FunctionName"] == json!(function)
-        });
-        assert!(permitted.count() >= 1, "{folder} may not be called by the gateway");
-    }
+    let loops = resources.iter().filter(|(name, _)| name.starts_with("Fn::ForEach::"));
+    let listed = loops.flat_map(|(_, parts)| parts[1].as_array().unwrap());
+    let mut listed: Vec<&str> = listed.map(|name| name.as_str().unwrap()).collect();
+    listed.sort_unstable();
+    assert_eq!(
+        listed,
+        rows.keys().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    );
 }
 
 /// The router of `cargo lambda watch`, as `path method` to function.
@@ -107,15 +99,13 @@ fn watch_router() -> BTreeMap<(String, String), String> {
 }
 
 #[test]
-fn the_watch_router_sends_requests_where_the_gateway_does() {
+fn the_watch_router_routes_requests_as_the_gateway_does() {
     let router = watch_router();
     let mut expected = BTreeSet::new();
     for operation in operations() {
-        for path in [operation.path.to_owned(), format!("{}/", operation.path)] {
-            let key = (path, operation.method.to_uppercase());
-            assert_eq!(router.get(&key), Some(&operation.function()), "{key:?}");
-            expected.insert(key);
-        }
+        let key = (operation.path.to_owned(), operation.method.to_owned());
+        assert_eq!(router.get(&key), Some(&operation.function()), "{key:?}");
+        expected.insert(key);
     }
     let paths: BTreeSet<&String> = expected.iter().map(|(path, _)| path).collect();
     for ((path, method), function) in &router {
@@ -135,7 +125,7 @@ fn the_watch_router_sends_requests_where_the_gateway_does() {
 
 #[test]
 fn the_problem_codes_of_the_contract_are_those_of_the_code() {
-    let codes: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let codes: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
     let promised: BTreeSet<&str> = SPEC["components"]["schemas"]["ProblemCode"]["enum"]
         .as_array()
         .unwrap()
@@ -143,7 +133,7 @@ fn the_problem_codes_of_the_contract_are_those_of_the_code() {
         .map(|code| code.as_str().unwrap())
         .collect();
     assert_eq!(codes, promised);
-    assert_eq!(codes.len(), Code::ALL.len());
+    assert_eq!(codes.len(), ErrorCode::ALL.len());
 }
 
 /// Enumerations of the contract outside of the catalogue: files, headers, states of health, a version, null, and the
@@ -198,7 +188,7 @@ fn the_enumerations_of_the_contract_are_those_of_the_code() {
         ("Sort", Sort::NAMES),
         ("Order", Direction::NAMES),
         ("Format", Format::NAMES),
-        ("OperationName", lab::Operation::NAMES),
+        ("OperationName", auth::Operation::NAMES),
         ("AccessOutcome", Outcome::NAMES),
         ("Gender", Gender::NAMES),
         ("ShadeSystem", s::ShadeSystem::NAMES),
@@ -388,7 +378,7 @@ fn every_response_behind_a_login_declares_the_rate_limit_once_the_caller_is_know
 }
 
 #[test]
-fn every_example_of_the_contract_keeps_to_its_schema() {
+fn every_example_of_the_contract_matches_its_schema() {
     let mut checked = 0;
     for operation in operations() {
         let bodies = operation.value["responses"]
@@ -415,7 +405,7 @@ fn every_example_of_the_contract_keeps_to_its_schema() {
 }
 
 #[tokio::test]
-async fn the_permission_that_the_contract_names_is_the_one_that_the_handler_wants() {
+async fn every_handler_checks_the_permission_that_the_contract_names() {
     const ROLES: [(&str, &[&str]); 4] = [
         ("viewer", &["read"]),
         ("technician", &["read", "update_status"]),
@@ -426,7 +416,7 @@ async fn the_permission_that_the_contract_names_is_the_one_that_the_handler_want
     for operation in operations() {
         let permission = operation.value["x-permission"].as_str().unwrap();
         assert_eq!(permission == "public", operation.is_public(), "{}", operation.id());
-        let known = lab::Operation::parse(operation.id());
+        let known = auth::Operation::parse(operation.id());
         assert_eq!(known.is_none(), operation.is_public(), "{}", operation.id());
         if let Some(known) = known {
             assert_eq!(known.permission().as_str(), permission);
@@ -461,7 +451,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
         "AWS_ENDPOINT_URL_STS",
     ];
     for name in read.into_inner() {
-        assert!(readme.contains(&format!("`{name}`")), "README.md does not tell of {name}");
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not document {name}");
         if !["AWS_SESSION_TOKEN", "AWS_LAMBDA_FUNCTION_NAME"].contains(&name.as_str()) {
             assert!(example.contains(&format!("{name}=")), ".env.example does not have {name}");
         }

@@ -1,16 +1,15 @@
 //! `POST /api/v1/cases`: a new case in the lab.
 
 use shared::{
-    case::CaseCreate,
+    case::{CaseCreate, Cases},
     http::{self, Request},
-    lab::{LabScope, Operation},
+    lab::LabScope,
 };
 
 /// Answers 201 with the case and its `Location`.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Operation::CreateCase)?;
     http::no_query(&req)?;
     let new: CaseCreate = http::json_body(&req)?;
-    let created = lab.cases().create(new, http::idempotency_key(&req)?.as_ref()).await?;
+    let created = Cases::of(&lab).create(new, http::idempotency_key(&req)?.as_ref()).await?;
     http::created(&created)
 }

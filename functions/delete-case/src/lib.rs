@@ -1,14 +1,14 @@
 //! `DELETE /api/v1/cases/{id}`: takes a case out of every list.
 
 use shared::{
+    case::Cases,
     http::{self, Request},
-    lab::{LabScope, Operation},
+    lab::LabScope,
 };
 
 /// Answers 204.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    lab.require(Operation::DeleteCase)?;
     http::no_query(&req)?;
-    lab.cases().delete(http::case_id(&req)?, http::if_match(&req)?.as_ref()).await?;
+    Cases::of(&lab).delete(http::case_id(&req)?, http::if_match(&req)?.as_ref()).await?;
     http::no_content()
 }

@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use lambda_http::http::response::Builder;
 use lambda_http::http::{Method, StatusCode, header};
 use lambda_http::{Body, RequestExt};
-use shared::error::Error;
+use shared::base::error::Error;
 use shared::http::{Request, Result};
 
 /// What the page may do: run and show what this origin serves, and call this origin's API. Nothing inline.

@@ -3,7 +3,7 @@
 use lambda_http::Request as LambdaRequest;
 use lambda_http::http::HeaderMap;
 use serde_json::Value;
-use shared::error::Code;
+use shared::base::error::ErrorCode;
 
 use super::*;
 use shared::http::Response;
@@ -84,7 +84,7 @@ async fn head_has_the_headers_of_get_and_no_body() {
         }
     }
     let error = handler(request(Method::HEAD, "/docs/unknown.css", &[])).await.unwrap_err();
-    assert_eq!(error.code(), Code::NotFound);
+    assert_eq!(error.code(), ErrorCode::NotFound);
 }
 
 #[tokio::test]
@@ -148,21 +148,21 @@ async fn the_page_loads_only_files_that_exist_also_with_a_trailing_slash() {
 async fn other_paths_are_not_found_and_other_methods_not_allowed() {
     for path in ["/docs/unknown.css", "/docs/init.js.map", "/docs/../docs", "/api/v1", "/"] {
         let error = handler(request(Method::GET, path, &[])).await.unwrap_err();
-        assert_eq!(error.code(), Code::NotFound, "{path}");
+        assert_eq!(error.code(), ErrorCode::NotFound, "{path}");
     }
     let error = handler(request(Method::POST, "/docs", &[])).await.unwrap_err();
-    assert_eq!(error.code(), Code::MethodNotAllowed);
-    assert_eq!(header_of(error.into_response("r").headers(), "allow"), "GET, HEAD");
+    assert_eq!(error.code(), ErrorCode::MethodNotAllowed);
+    assert_eq!(header_of(shared::http::problem_response(&error, "r").headers(), "allow"), "GET, HEAD");
 }
 
 #[tokio::test]
 async fn the_published_contract_is_the_authored_one_without_the_gateway_in_both_formats() {
-    let authored = publish::parse(include_str!("../../../openapi.yaml")).unwrap();
+    let authored = contract::parse_yaml(include_str!("../../../openapi.yaml")).unwrap();
     let json = get("/api/v1/swagger.json", &[]).await;
     let yaml = get("/api/v1/openapi.yaml", &[]).await;
     let from_json: Value = serde_json::from_str(text(&json)).unwrap();
     assert_eq!(from_json, publish::publish(authored));
-    assert_eq!(from_json, publish::parse(text(&yaml)).unwrap());
+    assert_eq!(from_json, contract::parse_yaml(text(&yaml)).unwrap());
     for published in [text(&json), text(&yaml)] {
         assert!(!published.contains("x-amazon-"));
         assert!(!published.contains("x-function"));

@@ -52,7 +52,7 @@ impl Running {
 }
 
 #[tokio::test]
-async fn a_login_gives_tokens_that_me_and_refresh_take() {
+async fn a_login_returns_tokens_that_me_and_refresh_accept() {
     let ums = Running::start().await;
     let (status, body) = ums.login("admin", "admin123").await;
     assert_eq!(status, 200);
@@ -76,7 +76,7 @@ async fn a_login_gives_tokens_that_me_and_refresh_take() {
 }
 
 #[tokio::test]
-async fn a_login_is_refused_as_the_contract_says() {
+async fn a_login_is_rejected_as_the_contract_says() {
     let ums = Running::start().await;
     assert_eq!(ums.login("admin", "wrong").await.0, 401);
     assert_eq!(ums.login("nobody", "admin123").await.0, 401);
@@ -117,12 +117,12 @@ async fn bad_tokens_are_answered_with_the_messages_of_the_real_service() {
     let lower_case = [("authorization", &*format!("bearer {}", ums.ums.access_token(1)))];
     assert_eq!(ums.send(Method::GET, me, &lower_case, Value::Null).await.0, 401);
     let access = [("authorization", &*format!("Bearer {}", ums.ums.access_token(1)))];
-    let refused = ums.send(Method::POST, "/api/auth/refresh", &access, Value::Null).await;
-    assert_eq!(refused, (422, message("Only refresh tokens are allowed")));
+    let rejected = ums.send(Method::POST, "/api/auth/refresh", &access, Value::Null).await;
+    assert_eq!(rejected, (422, message("Only refresh tokens are allowed")));
 }
 
 #[tokio::test]
-async fn tokens_without_expiry_or_with_a_subject_in_text_are_taken() {
+async fn tokens_without_expiry_or_with_a_text_subject_are_accepted() {
     let ums = Running::start().await;
     let mut claims = token::access_claims(1);
     claims.retain(|name, _| name == "sub");
@@ -227,7 +227,7 @@ async fn authorize_says_yes_when_nothing_is_required() {
 }
 
 #[tokio::test]
-async fn an_api_key_is_asked_for_only_when_there_is_one() {
+async fn an_api_key_is_required_only_if_one_is_set() {
     let ums = Running::start().await;
     ums.ums.update(|directory| directory.api_key = Some("key".into()));
     assert_eq!(ums.get_as(1, "/api/labs").await.0, 401);
@@ -244,4 +244,36 @@ async fn me_can_list_the_labs_as_an_earlier_design_promised() {
     let (_, me) = ums.get_as(1, "/api/auth/me").await;
     let lab = json!({"lab_id": 123, "lab_name": "Riverside Dental Lab", "role": "admin", "membership_status": "active"});
     assert_eq!(me["labs"], json!([lab]));
+}
+
+#[tokio::test]
+async fn members_of_a_lab_are_listed_for_its_members() {
+    let ums = Running::start().await;
+    let (status, body) = ums.get_as(4, "/api/labs/456/members").await;
+    assert_eq!((status, body), (404, json!({"error": "Lab not found"})));
+    for user_id in [5, 8] {
+        let (status, body) = ums.get_as(user_id, "/api/labs/456/members").await;
+        assert_eq!((status, &body["lab_id"]), (200, &json!(456)));
+        let members = body["members"].as_array().unwrap();
+        let ids: Vec<_> = members.iter().map(|member| (&member["user_id"], &member["role"])).collect();
+        assert_eq!(ids, [(&json!(5), &json!("member")), (&json!(6), &json!("member"))]);
+    }
+    let (_, body) = ums.get_as(1, "/api/labs/123/members").await;
+    assert!(!body.to_string().contains("inactive"), "a deactivated user is listed: {body}");
+}
+
+#[tokio::test]
+async fn a_browser_may_log_in() {
+    let ums = Running::start().await;
+    let headers = [
+        ("origin", "http://localhost:3000"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,content-type"),
+    ];
+    let client = Client::new(Duration::from_secs(5));
+    let url = format!("{}/api/auth/login", ums.server.url());
+    let preflight = client.send(Method::OPTIONS, &url, &headers, "").await.unwrap();
+    assert_eq!(preflight.status, 200);
+    assert_eq!(preflight.headers["access-control-allow-origin"], "*");
+    assert_eq!(preflight.headers["access-control-allow-headers"], "authorization,content-type");
 }

@@ -1,0 +1,184 @@
+//! The one reader of `openapi.yaml`. The generator, the local gateway, the build scripts and the tests ask it which
+//! operations exist, which function serves each, and which operation a request belongs to.
+
+mod names;
+mod ordered;
+mod route;
+
+use std::{fmt, fs, path::Path};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use ordered::Ordered;
+
+pub use names::{kebab, pascal, snake};
+pub use route::Route;
+
+/// The function that answers every request that belongs to no operation.
+pub const FALLBACK: &str = "fallback";
+
+/// The permission of an operation that needs no login.
+const PUBLIC: &str = "public";
+
+/// The methods that an operation can have, as OpenAPI writes them.
+const METHODS: [&str; 6] = ["get", "head", "post", "put", "patch", "delete"];
+
+/// The contract: the operations, and the document that they stand in.
+pub struct Contract {
+    operations: Vec<Operation>,
+    document: Value,
+}
+
+/// One operation of the contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The `operationId`.
+    pub id: String,
+    /// The method in capitals, as in a request.
+    pub method: String,
+    /// The path with its parameters, as in `/api/v1/cases/{id}`.
+    pub path: String,
+    /// The function that serves it: the name of its crate and its folder.
+    pub function: String,
+    /// `x-permission`: what the caller must be permitted, or `public`.
+    pub permission: String,
+    /// `x-patient-data`, true if not given: the operation is about patients, so that a refused attempt is recorded too.
+    pub patient_data: bool,
+    /// The summary.
+    pub summary: String,
+}
+
+impl Operation {
+    /// Whether anybody may call it, without a token.
+    pub fn is_public(&self) -> bool {
+        self.permission == PUBLIC
+    }
+
+    /// The names of the path's parameters, in order.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.path.split('/').filter_map(route::parameter)
+    }
+}
+
+/// Why the contract cannot be read. The text names the file or the operation.
+#[derive(Debug)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Contract {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// No such file; not YAML; an operation without `operationId` or `x-permission`.
+    pub fn read(file: &Path) -> Result<Self, Error> {
+        let fail = |error: &dyn fmt::Display| Error(format!("{}: {error}", file.display()));
+        let text = fs::read_to_string(file).map_err(|error| fail(&error))?;
+        Self::parse(&text).map_err(|error| fail(&error))
+    }
+
+    /// Reads the text of the contract.
+    ///
+    /// # Errors
+    /// Not YAML; an operation without `operationId` or `x-permission`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        /// The paths a second time, in the order of the file.
+        #[derive(Deserialize)]
+        struct Paths {
+            paths: Ordered<Ordered<Value>>,
+        }
+
+        let document = parse_yaml(text)?;
+        let Paths { paths } = yaml(text)?;
+        let mut operations = Vec::new();
+        for (path, item) in &paths.0 {
+            for (method, operation) in &item.0 {
+                if METHODS.contains(&method.as_str()) {
+                    operations.push(operation_of(method, path, operation)?);
+                }
+            }
+        }
+        Ok(Self { operations, document })
+    }
+
+    /// Every operation, in the order of the file. The gateway's `$default` route is not an operation.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// The paths that have an operation, in the order of the file.
+    pub fn paths(&self) -> Vec<&str> {
+        let mut paths: Vec<&str> = self.operations.iter().map(|operation| operation.path.as_str()).collect();
+        // The operations of a path stand together.
+        paths.dedup();
+        paths
+    }
+
+    /// The functions with the operations that each serves, in the order of the file. `fallback` serves none.
+    pub fn functions(&self) -> Vec<(&str, Vec<&Operation>)> {
+        let mut functions: Vec<(&str, Vec<&Operation>)> = Vec::new();
+        for operation in &self.operations {
+            match functions.iter_mut().find(|(name, _)| *name == operation.function) {
+                Some((_, operations)) => operations.push(operation),
+                None => functions.push((&operation.function, vec![operation])),
+            }
+        }
+        functions
+    }
+
+    /// The whole document.
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// What the document says of an operation.
+    pub fn details(&self, operation: &Operation) -> &Value {
+        &self.document["paths"][&operation.path][operation.method.to_lowercase()]
+    }
+}
+
+/// Reads YAML 1.2, so that a plain `yes` or `on` is the string that OpenAPI takes it for.
+///
+/// # Errors
+/// Not YAML, or a repeated key.
+pub fn parse_yaml(text: &str) -> Result<Value, Error> {
+    yaml(text)
+}
+
+fn yaml<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Error> {
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { strict_booleans: true })
+        .map_err(|error| Error(error.to_string()))
+}
+
+fn operation_of(method: &str, path: &str, operation: &Value) -> Result<Operation, Error> {
+    let text = |name: &str| operation[name].as_str().map(str::to_owned);
+    let needed = |name: &str| text(name).ok_or_else(|| Error(format!("{method} {path} has no {name}")));
+    let id = needed("operationId")?;
+    let function = text("x-function").or_else(|| integration(operation)).unwrap_or_else(|| kebab(&id));
+    Ok(Operation {
+        function,
+        method: method.to_uppercase(),
+        path: path.to_owned(),
+        permission: needed("x-permission")?,
+        patient_data: operation["x-patient-data"].as_bool().unwrap_or(true),
+        summary: text("summary").unwrap_or_default(),
+        id,
+    })
+}
+
+/// The function that an integration of the gateway names: `…${CreateCaseFunction.Arn}…` is `create-case`.
+fn integration(operation: &Value) -> Option<String> {
+    let uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].as_str()?;
+    let (_, rest) = uri.split_once("functions/${")?;
+    rest.split_once("Function.Arn}").map(|(name, _)| kebab(name))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+"""Static checks: what the emulator does not enforce is read from the deployed stack, or from the expanded template.
+
+Each check yields the faults that it finds, with their place in template.yaml.
+"""
+
+import json
+import time
+from fnmatch import fnmatchcase
+
+from report import Failure
+
+GATEWAY_LIMIT_MS = 30_000
+
+
+def row(target):
+    """How to name the row of a function."""
+    return f"row {target.removesuffix('Function')} of the table Functions"
+
+
+def gateway_permissions(stack):
+    """The gateway may call each operation's function. (The emulator's gateway calls whatever its routes name.)"""
+    functions = stack.emulator.client("lambda")
+    for operation in stack.operations:
+        name = stack.resources[operation.target]
+        try:
+            policy = json.loads(functions.get_policy(FunctionName=name)["Policy"])
+        except functions.exceptions.ResourceNotFoundException:
+            policy = {"Statement": []}
+        end = "$default/$default" if operation.default else f"$default/{operation.method}{operation.path}"
+        wanted = f":{stack.api_id}/{end}"
+        allowed = [statement["Condition"]["ArnLike"]["AWS:SourceArn"].split(":", 5)[5] for statement in policy["Statement"]
+                   if statement["Principal"] == {"Service": "apigateway.amazonaws.com"}]
+        if not any(fnmatchcase(wanted[1:], pattern) for pattern in allowed):
+            patterns = ", ".join(pattern.removeprefix(f"{stack.api_id}/*/") for pattern in allowed) or "nothing"
+            yield (f"{operation.id} ({operation.route}): the gateway may not call {name}; its permissions are for {patterns} "
+                   f"(column Route in {row(operation.target)}, or a permission of its own)")
+
+
+def rights_on_keys(stack):
+    """A function with an encrypted environment may decrypt it. (The emulator encrypts no environment.)"""
+    iam = stack.emulator.client("iam")
+    lacking = []
+    for target, function in stack.functions():
+        if "KmsKeyArn" not in function:
+            continue
+        key = stack.emulator.client("kms").describe_key(KeyId=stack.resources[function["KmsKeyArn"]["Fn::GetAtt"][0]])
+        role = iam.get_role(RoleName=stack.resources[f"{target}Role"])["Role"]["Arn"]
+        [result] = iam.simulate_principal_policy(
+            PolicySourceArn=role, ActionNames=["kms:Decrypt"], ResourceArns=[key["KeyMetadata"]["Arn"]])["EvaluationResults"]
+        if result["EvalDecision"] != "allowed":
+            lacking.append(target)
+    if lacking:
+        yield (f"{', '.join(f'{target}Role' for target in lacking)}: no kms:Decrypt on the key of the function's environment "
+               f"(Policies of the loop in Resources that lists {lacking[0].removesuffix('Function')})")
+
+
+def log_groups(stack):
+    """Each function logs into a group of the stack, which ends its logs. (AWS would make a group that never does.)"""
+    groups = {group["logGroupName"]: group for page in stack.emulator.client("logs").get_paginator("describe_log_groups").paginate()
+              for group in page["logGroups"]}
+    for target, _ in stack.functions():
+        name = stack.resources[target]
+        configuration = stack.emulator.client("lambda").get_function_configuration(FunctionName=name)
+        group = configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}")
+        if "retentionInDays" not in groups.get(group, {}):
+            yield (f"{target}: its log group {group} is not one of the stack's with a retention "
+                   f"(LoggingConfig of the loop in Resources that lists {target.removesuffix('Function')})")
+
+
+def time_outs(stack):
+    """The gateway waits longer than the function may run. (The emulator does not end a function or a request in time.)"""
+    functions = dict(stack.functions())
+    for operation in stack.operations:
+        seconds = functions[operation.target]["Timeout"]
+        if not seconds * 1000 < operation.timeout <= GATEWAY_LIMIT_MS:
+            yield (f"{operation.id} ({operation.route}): {operation.target} may run {seconds} s, but the gateway waits "
+                   f"{operation.timeout} ms (column Timeout in {row(operation.target)}; timeoutInMillis of the integration)")
+
+
+def folders(stack):
+    """Each row runs the crate that is named after it. (One handler in place of another may answer similarly.)"""
+    for target, function in stack.functions():
+        words = function["Code"]["S3Key"].removeprefix("functions/").split("-")
+        if target != "".join(word.capitalize() for word in words) + "Function":
+            yield f"{target} runs {function['Code']['S3Key']} (column Folder in {row(target)})"
+
+
+def backups(stack):
+    """The table can be restored. (The emulator's CloudFormation does not set this.)"""
+    table = stack.template["Resources"]["Table"]["Properties"]
+    if table.get("PointInTimeRecoverySpecification") != {"PointInTimeRecoveryEnabled": True}:
+        yield "Table: PointInTimeRecoverySpecification does not enable point-in-time recovery"
+
+
+def ttl(stack, lab, case):
+    """Fails unless a deleted case has the attribute at which the template lets DynamoDB remove it."""
+    attribute = stack.template["Resources"]["Table"]["Properties"].get("TimeToLiveSpecification", {}).get("AttributeName")
+    item = stack.emulator.client("dynamodb").get_item(
+        TableName=stack.resources["Table"], Key={"lab_id": {"S": str(lab)}, "sk": {"S": f"DELETED#{case:010}"}}).get("Item")
+    if item is None:
+        raise Failure(f"deleteCase: the table has no item DELETED#{case:010}")
+    if int(item.get(attribute, {}).get("N", 0)) < time.time():
+        raise Failure(f"Table: TimeToLiveSpecification names the attribute {attribute}, but a deleted case has no time in it "
+                      f"(its attributes are {', '.join(sorted(item))})")
+
+
+ALL = (gateway_permissions, rights_on_keys, log_groups, time_outs, folders, backups)
+
+
+def run(stack):
+    """Fails with everything that the checks find."""
+    faults = [f"static check {check.__name__}: {fault}" for check in ALL for fault in check(stack)]
+    if faults:
+        raise Failure("\n".join(faults))

@@ -1,0 +1,28 @@
+"""How the rehearsal differs from a deployment to AWS, each point with its reason. Printed at the end of each rehearsal."""
+
+DIFFERENCES = (
+    ("The transforms run here",
+     "the SAM CLI and its translator run the loops and make the plain template; AWS is not there to do it"),
+    ("The binaries are debug ones for this machine, not arm64 release ones",
+     "the emulator starts them on this machine; `make test` has built them"),
+    ("UmsBaseUrl and LinksHubBaseUrl are http, and lose their AllowedPattern",
+     "the stand-ins have no certificate; the stage is dev, in which the functions accept http"),
+    ("The routes are created through the gateway's API",
+     "the emulator ignores the OpenAPI body of an HTTP API; they come from gateway.yaml, with its integrations and time-outs"),
+    ("The gateway's CORS is not tested", "it is part of that body"),
+    ("The gateway's permissions are checked statically",
+     "the emulator's gateway may call every function; the check compares the deployed permissions with the routes"),
+    ("Conditions on dynamodb:LeadingKeys are left out", "the emulator does not know this key; only the policies of the public functions and LabRole have such conditions"),
+    ("PerLabRole is false",
+     "LabRole's policy is nothing but such a condition; tests/integration/lab_role.rs tests the code with a stand-in for STS"),
+    ("kms:Decrypt is checked statically",
+     "the emulator does not encrypt the environment; the check asks its IAM about the role and the key"),
+    ("Alarms with metric math (table-throttles, table-errors) are left out", "the emulator does not know Metrics; cfn-lint checks them"),
+    ("Point-in-time recovery and expiry are read from the template",
+     "the emulator's CloudFormation does not set them; the sequence looks for the expiry attribute in a deleted case"),
+    ("Time-outs are checked statically; memory is not limited", "the emulator does not enforce them reliably"),
+    ("DynamoDB is reached through a relay", "it notes refusals, so that a failure can name the missing right"),
+    ("/health is called by the API's path, not by its host name", "the emulator takes /health of every host for itself"),
+    ("Throttling, access log, encryption of the table and protection from deletion are only deployed",
+     "the emulator accepts these settings and does nothing with them"),
+)

@@ -1,0 +1,116 @@
+"""Rehearses a deployment: the real template and the real binaries, in an emulator of AWS, and every operation called.
+
+`make rehearse` runs it. With --faults it puts one fault after the other into the template and shows that each is found.
+"""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import checks
+import differences
+import faults
+import sequence
+from client import Client
+from processes import ROOT, Emulator, StandIns
+from relay import Relay
+from report import Failure, say
+from stack import Stack, zips
+
+
+class Rehearsal:
+    """The parts of a rehearsal, started once. Leaving the block stops all of them."""
+
+    def __init__(self, target):
+        self.target = target
+        self.folder = Path(tempfile.mkdtemp(prefix="lhcms-rehearsal-"))
+        self.parts = []
+
+    def __enter__(self):
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def _start(self):
+        self.relay = self._part(Relay())
+        self.stand_ins = self._part(StandIns(self.folder, self.target))
+        self.emulator = self._part(Emulator(self.folder, self.relay.url))
+        self.relay.port = self.emulator.port
+        self.packages = zips(self.target, self.folder)
+        say(f"{len(self.packages)} functions stripped and zipped")
+        self.stand_ins.wait()
+        self.emulator.wait()
+        say(f"emulator on {self.emulator.url}, UMS on {self.stand_ins.ums}, LinksHub on {self.stand_ins.linkshub}")
+
+    def _part(self, part):
+        self.parts.append(part)
+        return part
+
+    def __exit__(self, kind, *_):
+        for part in reversed(self.parts):
+            part.stop()
+        if kind is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            for file in self.folder.glob("*.zip"):
+                file.unlink()
+            say(f"logs are in {self.folder}")
+
+    def run(self, template):
+        """Deploys the text of a template and calls everything; returns the client."""
+        self.relay.used.clear()
+        stack = Stack(self.emulator, self.stand_ins)
+        stack.upload(self.packages)
+        stack.deploy(template)
+        client = Client(stack, self.relay)
+        checks.run(stack)
+        sequence.run(client)
+        unused = [f"row {row} of the table Functions gives {right}, which the sequence never used; take it away, or let "
+                  "tools/rehearsal/sequence.py use it" for row, right in stack.unused_rights(self.relay.used)]
+        if unused:
+            raise Failure("\n".join(unused))
+        return client
+
+
+def rehearse(rehearsal):
+    """The rehearsal of template.yaml as it is."""
+    client = rehearsal.run((ROOT / "template.yaml").read_text())
+    say(f"{len(client.called)} operations called, each function under its own role, and every right used; "
+        f"{len(checks.ALL)} static checks passed")
+    print("\nWhat differs from AWS:")
+    for what, why in differences.DIFFERENCES:
+        print(f"- {what}: {why}")
+    say("the rehearsal passed")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--target", type=Path, required=True, help="cargo's target folder, with the debug binaries")
+    parser.add_argument("--faults", action="store_true", help="put faults into the template, and see each found")
+    arguments = parser.parse_args()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    try:
+        with Rehearsal(arguments.target.resolve()) as rehearsal:
+            faults.run(rehearsal) if arguments.faults else rehearse(rehearsal)
+    except Failure as failure:
+        say(f"THE REHEARSAL FAILED\n\n{failure}\n")
+        return 1
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

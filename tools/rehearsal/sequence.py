@@ -1,0 +1,154 @@
+"""The end-to-end sequence: it calls every operation of gateway.yaml, as people of a lab would, and looks at the answers."""
+
+import checks
+from report import Failure, say
+
+CASE = {"patient_name": "John Doe", "procedure_type": "Crown", "status": "in_progress", "notes": "Upper left molar",
+        "doctor_id": "doctor_123", "product_id": "crown_zirconia_001"}
+
+
+def check(client, operation, reply, **expected):
+    """Fails unless the answer has the expected members."""
+    for name, value in expected.items():
+        if reply.json.get(name) != value:
+            found = reply.json.get(name)
+            raise Failure(client.explain(client.operations[operation], f"{name} is {found!r} instead of {value!r}", reply))
+
+
+def run(client):
+    """Calls every operation; fails at the first wrong answer, or if an operation was not called."""
+    say("public operations")
+    public(client)
+    say("the life of a case")
+    client.log_in("admin")
+    case, remake = life_of_a_case(client)
+    say("lists, exports, board, feed")
+    reading(client, case)
+    say("many cases at once, records of access, other people")
+    many_cases(client, case, remake)
+    records(client, case)
+    others(client, case)
+    say("deleting and restoring")
+    delete_and_restore(client, case)
+    missing = [f"{operation.id} ({operation.route})" for operation in client.stack.operations
+               if operation.id not in client.called and not operation.default]
+    if missing:
+        raise Failure("tools/rehearsal/sequence.py does not call " + ", ".join(missing))
+
+
+def public(client):
+    """What needs no token."""
+    for operation in ("getHealth", "getApiHealth"):
+        reply = client.call(operation)
+        check(client, operation, reply, status="healthy", checks={"table": "up", "ums": "up"})
+    for operation, word in (("getDocs", "LHCMS"), ("getSpecJson", '"openapi"'), ("getSpecYaml", "openapi:")):
+        reply = client.call(operation)
+        if word not in reply.text:
+            raise Failure(client.explain(client.operations[operation], f"{word!r} is not in the answer", reply))
+    client.call("getDocsAsset", asset="init.js")
+    for operation, member in (("listCaseTypes", "case_types"), ("listShades", "shade_systems"), ("listMaterials", "materials")):
+        reply = client.call(operation)
+        if member not in reply.text:
+            raise Failure(client.explain(client.operations[operation], f"{member!r} is not in the answer", reply))
+    for operation in client.stack.operations:
+        if operation.method == "HEAD":
+            reply = client.call(operation.id, asset="init.js")
+            if reply.body:
+                raise Failure(client.explain(operation, "an answer to HEAD has a body", reply))
+    fallback = client.operations["$default"]
+    for method, path, expected in (("GET", "/nowhere", 404), ("POST", "/health", 405), ("GET", "/api/v1/cases/", 308)):
+        reply = client.request(method, path, operation=fallback)
+        if reply.status != expected:
+            raise Failure(client.explain(fallback, f"{method} {path} is answered {reply.status} instead of {expected}", reply))
+    client.call("listCases", expect=401)
+
+
+def life_of_a_case(client):
+    """Creates a case and takes it through its workflow; returns its id, and that of its remake."""
+    key = {"Idempotency-Key": "rehearsal-1"}
+    reply = client.call("createCase", expect=201, body=CASE, headers=key)
+    check(client, "createCase", reply, lab_id=123, status="in_progress", procedure_type="Crown")
+    case = reply.json["id"]
+    again = client.call("createCase", expect=201, body=CASE, headers=key)
+    check(client, "createCase", again, id=case)
+    check(client, "getCase", client.call("getCase", id=case), patient_name="John Doe", version=1)
+    client.call("getCase", expect=404, id=case + 1000)
+    check(client, "updateCase", client.call("updateCase", id=case, body={"priority": "high"}), priority="high", version=2)
+    if "patchCase" in client.operations:
+        headers = {"Content-Type": "application/merge-patch+json"}
+        reply = client.call("patchCase", id=case, body={"priority": "low"}, headers=headers)
+        check(client, "patchCase", reply, priority="low")
+    client.call("updateCaseStatus", expect=409, id=case, body={"status": "shipped"})
+    for status in ("quality_check", "completed"):
+        reply = client.call("updateCaseStatus", id=case, body={"status": status})
+        check(client, "updateCaseStatus", reply, status=status)
+    reply = client.call("getCaseHistory", id=case)
+    if len(reply.json["events"]) < 4:
+        raise Failure(client.explain(client.operations["getCaseHistory"], "events are missing", reply))
+    check(client, "verifyCaseHistory", client.call("verifyCaseHistory", id=case), valid=True)
+    body = {"reason_code": "margin", "reason": "Open margin, mesial"}
+    reply = client.call("remakeCase", expect=201, id=case, body=body, headers={"Idempotency-Key": "rehearsal-2"})
+    check(client, "remakeCase", reply, remake_of=case)
+    return case, reply.json["id"]
+
+
+def reading(client, case):
+    """Lists, exports, the board and the feed. Each way to look for cases takes another index."""
+    for query in ({}, {"status": "completed"}, {"q": "doe"}, {"sort": "due_date", "status": "completed"}, {"sort": "updated_at"}):
+        reply = client.call("listCases", query=query)
+        if case not in [found["id"] for found in reply.json["cases"]]:
+            raise Failure(client.explain(client.operations["listCases"], f"{query} does not find case {case}", reply))
+        reply = client.call("exportCases", query=query)
+        if "John Doe" not in reply.text:
+            raise Failure(client.explain(client.operations["exportCases"], f"{query} does not find case {case}", reply))
+    reply = client.call("listCases", query={"page": 2, "per_page": 1})
+    check(client, "listCases", reply, cases=[client.call("getCase", id=case).json])
+    reply = client.call("caseStats")
+    check(client, "caseStats", reply, total=2)
+    reply = client.call("caseChanges")
+    if case not in [change["id"] for change in reply.json["changes"]]:
+        raise Failure(client.explain(client.operations["caseChanges"], f"case {case} is not in the feed", reply))
+
+
+def many_cases(client, case, remake):
+    """Moves a case and its remake at once."""
+    reply = client.call("bulkUpdateStatus", body={"ids": [case, remake], "status": "in_progress"})
+    check(client, "bulkUpdateStatus", reply, succeeded=2, failed=0)
+
+
+def records(client, case):
+    """Who has seen and changed what."""
+    for operation, parameters in (("getCaseAccess", {"id": case}), ("listAccess", {})):
+        reply = client.call(operation, query={"per_page": 100}, **parameters)
+        if not any(record["action"] == "createCase" and case in record["case_ids"] for record in reply.json["records"]):
+            raise Failure(client.explain(client.operations[operation], "the creation is not on record", reply))
+
+
+def others(client, case):
+    """A system administrator gives a reason, and each look is recorded; a viewer may read; somebody of another lab sees nothing."""
+    check(client, "getDoctor", client.call("getDoctor", doctor_id="doctor_123"), doctor_id="doctor_123")
+    client.log_in("sysadmin")
+    lab = {"X-Lab-Id": "123"}
+    client.call("getDoctor", expect=403, doctor_id="doctor_123", headers=lab)
+    reason = {**lab, "X-Break-Glass": "rehearsal"}
+    client.call("getDoctor", doctor_id="doctor_123", headers=reason)
+    client.call("caseStats", headers=reason)
+    client.call("verifyCaseHistory", headers=reason, id=case)
+    client.call("listAccess", expect=403, headers=reason)
+    client.log_in("viewer")
+    # Who may not see deleted cases has the history of live ones only, which takes a look at the case.
+    client.call("getCaseHistory", id=case)
+    client.call("getCaseAccess", expect=403, id=case)
+    client.log_in("northgate")
+    client.call("listCases", expect=403, headers=lab)
+    check(client, "listCases", client.call("listCases"), cases=[])
+    client.log_in("admin")
+
+
+def delete_and_restore(client, case):
+    """Deletes a case, which then carries the table's TTL attribute, and brings it back."""
+    client.call("deleteCase", expect=204, id=case)
+    client.call("getCase", expect=404, id=case)
+    checks.ttl(client.stack, 123, case)
+    check(client, "restoreCase", client.call("restoreCase", id=case), id=case)
+    check(client, "getCase", client.call("getCase", id=case), id=case)

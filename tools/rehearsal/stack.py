@@ -1,0 +1,216 @@
+"""The deployed stack: the expanded template with what the emulator needs changed, its functions, and the gateway's routes."""
+
+import json
+import re
+import subprocess
+import tempfile
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import yaml
+from botocore.exceptions import ClientError
+
+from processes import JWT_SECRET, ROOT
+from report import Failure, say, wait_for
+
+STACK = "lhcms-rehearsal"
+BUCKET = "bucket"
+SECRET_NAME = "lhcms/dev"
+CURSOR_SECRET = "rehearsal-cursor-secret-key-0123456789abcdef"
+EXPAND = ROOT / "tools/template/expand.py"
+CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
+METHODS = ("get", "put", "post", "delete", "head", "options", "patch", "x-amazon-apigateway-any-method")
+
+
+def expand(template):
+    """The plain CloudFormation that SAM's transform makes of the template's text."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(template)
+        file.flush()
+        result = subprocess.run([CHECK_PYTHON, EXPAND, file.name], capture_output=True, text=True)
+    if result.returncode:
+        raise Failure(f"template.yaml cannot be expanded: {result.stderr.strip().splitlines()[-1]}")
+    return json.loads(result.stdout)
+
+
+def adapt(template):
+    """Changes the expanded template as far as the emulator needs it; differences.py has the reasons."""
+    for name in ("UmsBaseUrl", "LinksHubBaseUrl"):
+        del template["Parameters"][name]["AllowedPattern"]
+    # The body has the API's name and kind; without it they are properties.
+    api = template["Resources"]["Api"]["Properties"]
+    api.update(Name=api.pop("Body")["info"]["title"], ProtocolType="HTTP")
+    for name in [name for name, resource in template["Resources"].items()
+                 if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]]:
+        del template["Resources"][name]
+    for resource in template["Resources"].values():
+        for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if "dynamodb:LeadingKeys" in json.dumps(statement.get("Condition", {})):
+                    del statement["Condition"]
+
+
+def causes(message):
+    """What a line of a function's log says of a fault, or nothing."""
+    try:
+        line = json.loads(message)
+    except ValueError:
+        # Not a line of ours: the emulator's START, END and REPORT, or a fault before the log began.
+        return None if re.match(r"(START|END|REPORT|INIT_START) ", message) else message.strip() or None
+    if line.get("level") not in ("ERROR", "WARN"):
+        return None
+    return line.get("error.cause") or " ".join(
+        str(value) for key, value in line.items() if key not in ("timestamp", "level", "function", "request.id"))
+
+
+class Operation:
+    """An operation of gateway.yaml: a route and the function that it goes to."""
+
+    def __init__(self, method, path, definition):
+        self.default = path == "/$default"
+        self.id = definition.get("operationId", "$default")
+        self.method = method.upper()
+        self.path = path
+        self.route = "$default" if self.default else f"{self.method} {path}"
+        integration = definition["x-amazon-apigateway-integration"]
+        self.timeout = integration["timeoutInMillis"]
+        self.target = re.search(r"\$\{(\w+)\.Arn\}", integration["uri"]["Fn::Sub"])[1]
+
+
+def operations():
+    """The operations of gateway.yaml."""
+    document = yaml.safe_load((ROOT / "gateway.yaml").read_text())
+    return [Operation(method, path, definition) for path, item in document["paths"].items()
+            for method, definition in item.items() if method in METHODS]
+
+
+def zips(target, folder):
+    """The zip of each function's debug binary, stripped, by the folder in functions/."""
+    names = sorted(path.parent.name for path in ROOT.glob("functions/*/Cargo.toml"))
+
+    def pack(name):
+        binary = target / "debug" / name
+        if not binary.is_file():
+            raise Failure(f"{binary} is missing: `make rehearse` builds it")
+        stripped = folder / name
+        subprocess.run(["strip", "-o", stripped, binary], check=True)
+        file = folder / f"{name}.zip"
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.write(stripped, "bootstrap")
+        stripped.unlink()
+        return f"functions/{name}", file
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(pool.map(pack, names))
+
+
+class Stack:
+    """The stack in the emulator."""
+
+    def __init__(self, emulator, stand_ins):
+        self.emulator = emulator
+        self.stand_ins = stand_ins
+        self.operations = operations()
+        self.resources = self.template = self.api_id = None
+
+    def upload(self, packages):
+        """Puts the functions' zips and the secret where the template expects them."""
+        s3 = self.emulator.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        for key, file in packages.items():
+            with file.open("rb") as body:
+                s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        secret = {"JWT_SECRET_KEY": JWT_SECRET, "CURSOR_SECRET_KEY": CURSOR_SECRET, "UMS_API_KEY": ""}
+        self.emulator.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString=json.dumps(secret))
+
+    def deploy(self, template):
+        """Creates the stack from the text of a template, and the routes of gateway.yaml on its API."""
+        self.template = expand(template)
+        for operation in self.operations:
+            if operation.target not in self.template["Resources"]:
+                raise Failure(
+                    f"route {operation.route} ({operation.id}): gateway.yaml sends it to {operation.target}, which template.yaml "
+                    f"does not make; is {operation.target.removesuffix('Function')} in the table Functions and in a loop?")
+        self.deployed = json.loads(json.dumps(self.template))
+        adapt(self.deployed)
+        formation = self.emulator.client("cloudformation")
+        parameters = {
+            "Stage": "dev", "UmsBaseUrl": self.stand_ins.ums, "LinksHubBaseUrl": self.stand_ins.linkshub,
+            "CorsOrigins": "https://app.example.com", "SecretName": SECRET_NAME,
+        }
+        # Too large for a request, so it is an object, as with `sam deploy`.
+        self.emulator.client("s3").put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(self.deployed))
+        try:
+            formation.create_stack(
+                StackName=STACK, TemplateURL=f"{self.emulator.url}/{BUCKET}/template.json", Capabilities=["CAPABILITY_IAM"], DisableRollback=True,
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
+        except ClientError as error:
+            raise Failure(f"the stack is refused: {error.response['Error']['Message']}") from None
+        status = wait_for("the stack is not created", 120, lambda: self._status(formation), self.emulator.check)
+        if status != "CREATE_COMPLETE":
+            raise Failure("\n".join([f"the deployment ends with {status}:", *self._reasons(formation)]))
+        pages = formation.get_paginator("list_stack_resources").paginate(StackName=STACK)
+        self.resources = {it["LogicalResourceId"]: it.get("PhysicalResourceId") for page in pages
+                          for it in page["StackResourceSummaries"]}
+        self.api_id = self.resources["Api"]
+        self._create_routes()
+        say(f"deployed: {len(self.resources)} resources, {len(self.operations)} routes")
+
+    def functions(self):
+        """(logical id, properties) of each function of the expanded template."""
+        return [(name, resource["Properties"]) for name, resource in self.template["Resources"].items()
+                if resource["Type"] == "AWS::Lambda::Function"]
+
+    def unused_rights(self, used):
+        """(row, right on the table) that the template gives, but that is not in `used`, as the relay noted it."""
+        for name, resource in self.template["Resources"].items():
+            if not name.endswith("FunctionRole"):
+                continue
+            row, target = name.removesuffix("FunctionRole"), name.removesuffix("Role")
+            mine = [(action, index) for user, action, index in used if user == target]
+            for statement in resource["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+                # Without a role for labs.
+                statement = statement["Fn::If"][2] if "Fn::If" in statement else statement
+                if statement["Effect"] != "Allow" or "dynamodb:" not in str(statement["Action"]):
+                    continue
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                yield from ((row, action) for action in actions if not any(action == used_action for used_action, _ in mine))
+                indexes = [arn["Fn::Sub"].rsplit("/", 1)[1] for arn in statement["Resource"] if "Fn::Sub" in arn]
+                yield from ((row, f"index {index}") for index in indexes
+                            if index != "none" and not any(used_index for _, used_index in mine))
+
+    @staticmethod
+    def _status(formation):
+        status = formation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
+        return None if status.endswith("IN_PROGRESS") else status
+
+    @staticmethod
+    def _reasons(formation):
+        events = formation.describe_stack_events(StackName=STACK)["StackEvents"]
+        return [f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in reversed(events)
+                if event["ResourceStatus"].endswith("FAILED") and event["LogicalResourceId"] != STACK]
+
+    def _create_routes(self):
+        gateway = self.emulator.client("apigatewayv2")
+        functions = self.emulator.client("lambda")
+        integrations = {}
+        for operation in self.operations:
+            if operation.target not in integrations:
+                name = self.resources[operation.target]
+                arn = functions.get_function_configuration(FunctionName=name)["FunctionArn"]
+                integrations[operation.target] = gateway.create_integration(
+                    ApiId=self.api_id, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0",
+                    TimeoutInMillis=operation.timeout)["IntegrationId"]
+            gateway.create_route(ApiId=self.api_id, RouteKey=operation.route,
+                                 Target=f"integrations/{integrations[operation.target]}")
+
+    def log_of(self, target):
+        """What the function's log says of faults, in its last lines."""
+        logs = self.emulator.client("logs")
+        group = f"/aws/lambda/{self.resources[target]}"
+        try:
+            events = logs.filter_log_events(logGroupName=group)["events"]
+        except ClientError:
+            return [f"(there is no log group {group})"]
+        found = [cause for event in events[-20:] for line in event["message"].splitlines() if (cause := causes(line))]
+        return list(dict.fromkeys(found))[-5:]

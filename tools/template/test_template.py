@@ -1,0 +1,297 @@
+"""What template.yaml promises: it fits gateway.yaml and the crates, gives least rights and loses no data."""
+
+import json
+import re
+import subprocess
+import tempfile
+import tomllib
+import unittest
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from samcli.lib.cfn_language_extensions.sam_integration import detect_dynamic_artifact_properties
+
+from expand import ROOT, expanded, functions, load, operations, rows, source
+
+SECRETS = {"JWT_SECRET_KEY", "CURSOR_SECRET_KEY", "UMS_API_KEY"}
+
+SOURCE = source()
+EXPANDED = expanded()
+ROWS = rows()
+API = load("gateway.yaml")
+OPERATIONS = list(operations(API))
+
+
+def of_type(template, kind):
+    return {name: r["Properties"] for name, r in template["Resources"].items() if r["Type"] == kind}
+
+
+FUNCTIONS = functions()
+CRATES = sorted(path.parent.name for path in ROOT.glob("functions/*/Cargo.toml"))
+
+
+def pascal(kebab):
+    return "".join(word.capitalize() for word in kebab.split("-"))
+
+
+def target(operation):
+    """The resource name in the integration's URI."""
+    uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+    match = re.fullmatch(
+        r"arn:\$\{AWS::Partition\}:apigateway:\$\{AWS::Region\}:lambda:"
+        r"path/2015-03-31/functions/\$\{(\w+)\.Arn\}/invocations",
+        uri,
+    )
+    return match and match[1]
+
+
+def route(method, path):
+    """The end of the ARN with which the gateway calls: stage, method and path, or stage and $default."""
+    return "$default/$default" if path == "/$default" else f"$default/{method.upper()}{path}"
+
+
+def permitted_routes():
+    """(function, pattern) of each permission."""
+    prefix = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
+    for permission in of_type(SOURCE, "AWS::Lambda::Permission").values():
+        arn = permission["SourceArn"]["Fn::Sub"]
+        assert arn.startswith(prefix), f"{arn} is not limited to the API"
+        yield permission["FunctionName"]["Ref"], arn.removeprefix(prefix)
+
+
+def references(node):
+    """Every resource or parameter that the intrinsics below `node` name."""
+    if isinstance(node, list):
+        for value in node:
+            yield from references(value)
+    elif isinstance(node, dict):
+        if set(node) == {"Ref"}:
+            yield node["Ref"]
+        elif set(node) == {"Fn::GetAtt"}:
+            value = node["Fn::GetAtt"]
+            yield value.split(".")[0] if isinstance(value, str) else value[0]
+        elif set(node) == {"Fn::Sub"} and isinstance(node["Fn::Sub"], str):
+            for name in re.findall(r"\$\{([^}!]+)\}", node["Fn::Sub"]):
+                yield name.split(".")[0]
+        else:
+            for value in node.values():
+                yield from references(value)
+
+
+def has_secrets(function):
+    """Whether the function is behind a login, so that it holds the secrets."""
+    return bool(SECRETS & set(FUNCTIONS[function].get("Environment", {}).get("Variables", {})))
+
+
+def actions(statement):
+    value = statement["Action"]
+    return [value] if isinstance(value, str) else value
+
+
+def statements(per_lab):
+    """(function, statement) of each policy, with a role for labs or without."""
+    for name, function in FUNCTIONS.items():
+        for policy in function.get("Policies", []):
+            for statement in policy["Statement"]:
+                if "Fn::If" in statement:
+                    condition, then, otherwise = statement["Fn::If"]
+                    assert condition == "PerLab"
+                    statement = then if per_lab else otherwise
+                yield name, statement
+
+
+def nulls(node, path=""):
+    """The paths of all nulls below `node`."""
+    if node is None:
+        yield path
+    elif isinstance(node, (dict, list)):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from nulls(value, f"{path}/{key}")
+
+
+class Fits(unittest.TestCase):
+    def test_there_is_no_null_which_cloudformation_would_refuse(self):
+        self.assertEqual(list(nulls(EXPANDED)), [])
+
+    def test_cfn_lint_finds_nothing_in_the_expansion(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "expanded.json"
+            file.write_text(json.dumps(EXPANDED))
+            result = subprocess.run(["cfn-lint", "--regions", "us-east-1", "--", file], capture_output=True, text=True)
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def test_every_crate_has_its_row_and_every_row_its_crate(self):
+        self.assertEqual({pascal(crate): crate for crate in CRATES}, {name: row["Folder"] for name, row in ROWS.items()})
+
+    def test_every_row_is_listed_in_a_loop_and_makes_a_function_of_its_folder(self):
+        self.assertEqual({f"{name}Function": f"functions/{row['Folder']}" for name, row in ROWS.items()},
+                         {name: function["CodeUri"] for name, function in FUNCTIONS.items()})
+
+    def test_sam_sees_that_each_row_has_code_of_its_own(self):
+        # Otherwise `sam build` writes the code of one row for all of a loop, without a word.
+        dynamic = detect_dynamic_artifact_properties(load("template.yaml"))
+        self.assertEqual([(found.loop_name, found.property_name) for found in dynamic],
+                         [("LabFunctions", "CodeUri"), ("PublicFunctions", "CodeUri")])
+
+    def test_every_row_has_what_its_loop_reads_and_nothing_else(self):
+        common = {"Folder", "Route", "Memory", "Timeout"}
+        for name, row in ROWS.items():
+            with self.subTest(name):
+                own = {"Actions", "Index"} if has_secrets(f"{name}Function") else {"Probe"}
+                self.assertEqual(set(row), common | own)
+
+    def test_an_index_in_a_row_is_one_of_the_table(self):
+        indexes = {index["IndexName"] for index in SOURCE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]}
+        for name, row in ROWS.items():
+            with self.subTest(name):
+                self.assertIn(row.get("Index", "none"), indexes | {"*", "none"})
+
+    def test_every_operation_goes_to_a_function_and_to_its_own_if_there_is_one(self):
+        for method, path, operation in OPERATIONS:
+            with self.subTest(f"{method} {path}"):
+                integration = operation["x-amazon-apigateway-integration"]
+                self.assertEqual(
+                    (integration["type"], integration["httpMethod"], integration["payloadFormatVersion"]),
+                    ("aws_proxy", "POST", "2.0"))
+                name = target(operation)
+                self.assertIn(name, FUNCTIONS)
+                own = operation.get("operationId", "")
+                own = f"{own[:1].upper()}{own[1:]}Function"
+                if own in FUNCTIONS:
+                    self.assertEqual(name, own)
+
+    def test_every_function_serves_an_operation(self):
+        self.assertEqual(set(FUNCTIONS), {target(operation) for _, _, operation in OPERATIONS})
+
+    def test_the_gateway_may_call_every_operation(self):
+        permitted = list(permitted_routes())
+        for method, path, operation in OPERATIONS:
+            with self.subTest(f"{method} {path}"):
+                self.assertTrue(any(name == target(operation) and fnmatchcase(route(method, path), pattern)
+                                    for name, pattern in permitted))
+
+    def test_every_permission_is_for_an_operation(self):
+        routes = [(target(operation), route(method, path)) for method, path, operation in OPERATIONS]
+        for name, pattern in permitted_routes():
+            with self.subTest(f"{name} {pattern}"):
+                self.assertTrue(any(name == function and fnmatchcase(arn, pattern) for function, arn in routes))
+
+    def test_the_contract_names_nothing_that_the_template_lacks(self):
+        known = set(SOURCE["Parameters"]) | set(SOURCE["Resources"])
+        self.assertEqual({name for name in references(API) if not name.startswith("AWS::")} - known, set())
+
+    def test_routes_are_such_as_the_gateway_can_have(self):
+        for _, path, _ in OPERATIONS:
+            with self.subTest(path):
+                self.assertFalse(path.endswith("/"))
+                self.assertNotRegex(path, r"\+\}.")
+
+    def test_every_deployment_sets_only_known_parameters_and_all_that_have_no_default(self):
+        needed = {name for name, value in SOURCE["Parameters"].items() if "Default" not in value}
+        config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+        for stage in ("dev", "qa", "prod"):
+            with self.subTest(stage):
+                pairs = config[stage]["deploy"]["parameters"]["parameter_overrides"]
+                values = dict(pair.split("=", 1) for pair in pairs)
+                self.assertEqual(values["Stage"], stage)
+                self.assertLessEqual(needed, set(values))
+                self.assertLessEqual(set(values), set(SOURCE["Parameters"]))
+
+
+class Safe(unittest.TestCase):
+    def test_a_panic_unwinds_so_that_the_runtime_answers_500_and_lives_on(self):
+        release = tomllib.loads((ROOT / "Cargo.toml").read_text())["profile"]["release"]
+        self.assertEqual(release.get("panic"), "unwind", "cargo-lambda builds with abort unless the profile says unwind")
+
+    def test_secrets_come_from_secrets_manager_into_an_environment_with_its_own_key(self):
+        for name, function in FUNCTIONS.items():
+            with self.subTest(name):
+                variables = function.get("Environment", {}).get("Variables", {})
+                for variable, value in variables.items():
+                    self.assertIn(variable, SECRETS)
+                    self.assertRegex(value["Fn::Sub"], r"^\{\{resolve:secretsmanager:\$\{SecretName\}:SecretString:"
+                                                       + variable + r"::\$\{SecretVersion\}\}\}$")
+                self.assertEqual("KmsKeyArn" in function, bool(variables))
+        self.assertFalse(SECRETS & set(SOURCE["Globals"]["Function"]["Environment"]["Variables"]))
+
+    def test_policies_name_single_actions_on_the_table_or_the_key(self):
+        for name, statement in statements(per_lab=False):
+            with self.subTest(name):
+                for action in actions(statement):
+                    self.assertRegex(action, r"^(dynamodb:\w+|kms:Decrypt)$")
+                    self.assertNotIn(action, {"dynamodb:Scan", "dynamodb:DeleteTable"})
+                self.assertIn(set(references(statement["Resource"])), ({"Table"}, {"EnvironmentKey"}))
+
+    def test_a_look_by_break_glass_raises_an_alarm(self):
+        alarm = SOURCE["Resources"]["BreakGlassAlarm"]["Properties"]
+        self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("LHCMS", "BreakGlass"))
+        self.assertEqual((alarm["Threshold"], alarm["EvaluationPeriods"]), (1, 1))
+
+    def test_who_needs_no_token_reaches_no_lab(self):
+        for name, statement in statements(per_lab=False):
+            if not has_secrets(name):
+                with self.subTest(name):
+                    self.assertEqual(statement["Effect"], "Allow" if name == "HealthFunction" else "Deny")
+                    self.assertEqual(actions(statement), ["dynamodb:GetItem"])
+                    self.assertEqual(statement["Condition"], {
+                        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["0"]},
+                        "Null": {"dynamodb:LeadingKeys": "false"},
+                    })
+
+    def test_with_a_role_for_labs_no_function_reaches_the_table_by_itself(self):
+        for name, statement in statements(per_lab=True):
+            with self.subTest(name):
+                if not has_secrets(name):
+                    continue
+                expected = {"kms:Decrypt": "EnvironmentKey", "sts:AssumeRole": "LabRole", "sts:TagSession": "LabRole"}
+                for action in actions(statement):
+                    self.assertEqual({expected[action]}, set(references(statement["Resource"])))
+
+    def test_the_role_for_labs_may_all_that_functions_do_in_the_partitions_of_its_tag_only(self):
+        role = SOURCE["Resources"]["LabRole"]["Properties"]
+        [statement] = role["Policies"][0]["PolicyDocument"]["Statement"]
+        needed = {a for _, s in statements(per_lab=False) for a in actions(s) if a.startswith("dynamodb:")}
+        self.assertEqual(needed, set(statement["Action"]))
+        self.assertEqual(statement["Condition"], {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/lab}", "${aws:PrincipalTag/lab}#*"]},
+            "Null": {"dynamodb:LeadingKeys": "false", "aws:PrincipalTag/lab": "false"},
+        })
+        [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+        self.assertEqual(set(trust["Condition"]), {"ArnLike", "Null", "ForAllValues:StringEquals"})
+
+    def test_every_function_is_small_arm64_outside_a_vpc_and_logs_into_its_own_group_with_an_end(self):
+        groups = of_type(SOURCE, "AWS::Logs::LogGroup")
+        for name, function in of_type(EXPANDED, "AWS::Lambda::Function").items():
+            with self.subTest(name):
+                self.assertEqual((function["Runtime"], function["Architectures"]), ("provided.al2023", ["arm64"]))
+                self.assertNotIn("VpcConfig", function)
+                self.assertLessEqual(function["Timeout"], 10)
+                group = function["LoggingConfig"]["LogGroup"]["Ref"]
+                self.assertEqual(group, name.removesuffix("Function") + "LogGroup")
+                self.assertIn("RetentionInDays", groups[group])
+
+    def test_every_function_has_an_alarm_of_its_own(self):
+        alarms = of_type(EXPANDED, "AWS::CloudWatch::Alarm")
+        watched = {alarm["Dimensions"][0]["Value"]["Ref"]: (alarm["Threshold"], alarm["EvaluationPeriods"])
+                   for alarm in alarms.values() if alarm.get("Namespace") == "AWS/Lambda" and alarm["MetricName"] == "Errors"}
+        self.assertEqual(watched, {name: (1, 1) for name in FUNCTIONS})
+
+    def test_the_access_log_is_json_and_has_no_path_query_or_header(self):
+        log = json.loads(SOURCE["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"])
+        for value in log.values():
+            self.assertRegex(value, r"^\$context\.")
+            self.assertNotRegex(value.lower(), "path|query|header|useragent|authorizer")
+
+    def test_the_table_and_its_key_outlive_the_stack(self):
+        for name in ("Table", "TableKey"):
+            resource = SOURCE["Resources"][name]
+            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"))
+        table = SOURCE["Resources"]["Table"]["Properties"]
+        self.assertTrue(table["DeletionProtectionEnabled"])
+        self.assertTrue(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
+        self.assertEqual(table["SSESpecification"]["SSEType"], "KMS")
+        self.assertTrue(SOURCE["Resources"]["TableKey"]["Properties"]["EnableKeyRotation"])
+
+
+if __name__ == "__main__":
+    unittest.main()
