@@ -55,9 +55,9 @@ async fn a_panicking_handler_returns_a_problem_without_details() {
 async fn unknown_paths_and_methods_get_404_and_405() {
     let service = Service::start().await;
     service.request("GET", "/api/v1/nothing").send().await.expect_problem(404, "not_found");
-    let reply = service.request("PATCH", "/api/v1/cases/1").send().await;
+    let reply = service.request("POST", "/api/v1/cases/1").send().await;
     reply.expect_problem(405, "method_not_allowed");
-    assert_eq!(reply.header("allow"), Some("GET, PUT, DELETE"));
+    assert_eq!(reply.header("allow"), Some("GET, PUT, PATCH, DELETE"));
     let reply = service.request("POST", "/api/v1/cases/").send().await;
     assert_eq!((reply.status, reply.header("location")), (308, Some("/api/v1/cases")));
 }
@@ -71,8 +71,8 @@ async fn only_the_configured_origins_may_read_responses() {
     assert_eq!(
         reply.header("access-control-expose-headers"),
         Some(
-            "etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, ratelimit-limit, \
-             ratelimit-remaining, ratelimit-reset"
+            "content-disposition, etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, \
+             ratelimit-limit, ratelimit-remaining, ratelimit-reset"
         )
     );
     for origin in
