@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-template check-route generate audit build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-route generate audit build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -39,10 +39,15 @@ $(VENV)/.dev-installed $(VENV)/.test-installed: $(VENV)/.%-installed: tools/requ
 
 # test
 
+# Tests that need a browser report here when there is none; with CI set they fail.
+SKIPPED := $(TARGET_DIR)/tmp/skipped-tests.txt
+
 # The end-to-end tests start what `make dev` starts, so it is built first, as `make dev` builds it.
 test: $(VENV)/.dev-installed $(VENV)/.test-installed ## run every test
+	@rm -f $(SKIPPED)
 	cargo build --locked --bin lhcms-local $(BINS)
 	cargo test --locked --workspace
+	@if [ -f $(SKIPPED) ]; then cat $(SKIPPED); fi
 
 # rehearse
 
@@ -71,6 +76,13 @@ WITH_TOOLS := PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CHECK_VENV)/bin:$$PATH" $(
 
 check: check-rust check-deps check-contract check-template ## formatting, lints, licences, contract, template
 
+# What needs Node.js is skipped without it, and says so; in CI that is a failure.
+NODE_TOOLS    := $(TOOLS)/node
+CLIENT_VENV  := $(TOOLS)/venv-clients
+REDOCLY_ENV   := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
+WITHOUT_NODE   = @echo 'make: SKIPPED $(1): install Node.js 20 or newer with npm (Debian and Ubuntu: apt install nodejs npm)' >&2; test -z "$(CI)"
+HAS_NODE      := $(shell command -v npm)
+
 check-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -78,9 +90,23 @@ check-rust:
 check-deps: $(TOOLS)/.cargo-deny-$(CARGO_DENY)
 	$(TOOLS)/bin/cargo-deny --locked --config tools/deny.toml check bans licenses sources
 
-check-contract: $(CHECK_VENV)/.installed
+check-contract: $(CHECK_VENV)/.installed $(if $(HAS_NODE),$(NODE_TOOLS)/.installed)
 	@# Cut short, because the validator prints the whole document along with a fault.
 	@out=$$($(CHECK_VENV)/bin/openapi-spec-validator openapi.yaml 2>&1) || { printf '%.1000s\n' "$$out" >&2; exit 1; }
+ifeq ($(HAS_NODE),)
+	$(call WITHOUT_NODE,the rules of redocly.yaml)
+else
+	$(REDOCLY_ENV) $(NODE_TOOLS)/node_modules/.bin/redocly lint --max-problems 20 openapi.yaml
+endif
+
+check-clients: $(VENV)/.dev-installed $(CLIENT_VENV)/.installed $(if $(HAS_NODE),$(NODE_TOOLS)/.installed) ## generate a Python and a TypeScript client, and use them
+	cargo build --locked --bin lhcms-local $(BINS)
+	python3 tools/clients/check.py python --tools $(TOOLS)/clients --generator $(CLIENT_VENV)/bin/openapi-python-client
+ifeq ($(HAS_NODE),)
+	$(call WITHOUT_NODE,the TypeScript client)
+else
+	python3 tools/clients/check.py typescript --tools $(NODE_TOOLS)
+endif
 
 check-template: $(CHECK_VENV)/.installed
 	$(CHECK_VENV)/bin/cfn-lint template.yaml
@@ -106,6 +132,12 @@ $(TOOLS)/venv-%/.installed: tools/requirements/%.txt
 	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(NODE_TOOLS)/.installed: tools/clients/package.json tools/clients/package-lock.json
+	mkdir -p $(NODE_TOOLS)
+	cp $^ $(NODE_TOOLS)
+	npm ci --prefix $(NODE_TOOLS) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # build and deploy

@@ -15,6 +15,7 @@ mod integration {
     mod cases;
     mod concurrency;
     mod conditional;
+    mod contention;
     mod contract;
     mod costs;
     mod dependencies;
@@ -31,6 +32,7 @@ mod integration {
     mod lab_role;
     mod lists;
     mod outages;
+    mod patch;
     mod public;
     mod random_walk;
     mod rate_limits;
@@ -49,5 +51,6 @@ mod e2e {
     mod first_request;
     mod invoke;
     mod life_of_the_stack;
+    mod load;
     mod schemathesis;
 }

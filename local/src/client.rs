@@ -1,4 +1,4 @@
-//! The little HTTP/1 client that the stack asks its own parts with. It follows no redirects and no proxy settings.
+//! A small HTTP/1 client for the stack's own parts. It follows no redirects and no proxy settings.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 type Bytes = axum::body::Bytes;
 
-/// The most bytes of an answer, unless a client is made for more.
+/// The largest answer in bytes, unless a client sets another limit.
 const MAX_BODY: usize = 1 << 20;
 
 /// An answer: its status, its headers and its body.
@@ -29,7 +29,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON; `null` when it is none.
+    /// The body as JSON; `null` if it is not JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -49,7 +49,7 @@ impl Client {
         Self { hyper: Hyper::builder(TokioExecutor::new()).build_http(), limit, max_body: MAX_BODY }
     }
 
-    /// The same client for answers of at most so many bytes.
+    /// The same client, for answers of at most `max_body` bytes.
     pub fn max_body(self, max_body: usize) -> Self {
         Self { max_body, ..self }
     }

@@ -1,4 +1,4 @@
-//! What the development stack can be told from outside. The only module that reads the environment.
+//! The settings of the development stack. The only module that reads the environment.
 
 use std::{
     env, fs,
@@ -7,8 +7,8 @@ use std::{
 
 use crate::{Error, Result};
 
-/// The variables of the functions that may be set from outside, with what they are otherwise. An empty default
-/// leaves the variable away.
+/// The variables of the functions that the environment may set, with their defaults. A variable with an empty default is
+/// not set.
 const FUNCTION_DEFAULTS: [(&str, &str); 16] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AWS_REGION", "us-east-1"),
@@ -22,22 +22,22 @@ const FUNCTION_DEFAULTS: [(&str, &str); 16] = [
     ("JWT_AUDIENCE", ""),
     ("DEFAULT_PAGE_SIZE", ""),
     ("MAX_PAGE_SIZE", ""),
-    // One developer, or one test, is often as quick as ten users.
+    // One developer or one test often sends as many requests as ten users.
     ("RATE_LIMIT_PER_USER", "6000"),
     ("RATE_LIMIT_PER_LAB", ""),
     ("RETENTION_DAYS", ""),
     ("HOLIDAYS", ""),
 ];
 
-/// Variables that only another UMS makes sense of: the tokens of the stand-in are signed with JWT_SECRET_KEY, and carry
-/// no issuer and no audience.
+/// Variables that need a real UMS: the stand-in signs its tokens with JWT_SECRET_KEY, and they have no issuer and no
+/// audience.
 const NEED_UMS: [&str; 3] = ["UMS_JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE"];
 
-/// The API's port when none is given.
+/// The default port of the API.
 const API_PORT: u16 = 5001;
 
-/// Inherited variables that the functions must not see: proxies would stand between the parts, and a developer's
-/// own AWS account has no place here.
+/// Inherited variables that the functions do not get: a proxy would stand between the parts, and the functions must
+/// never use a developer's own AWS account.
 pub const WITHHELD: [&str; 15] = [
     "HTTP_PROXY",
     "http_proxy",
@@ -56,36 +56,36 @@ pub const WITHHELD: [&str; 15] = [
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 ];
 
-/// Everything that the stack can be told.
+/// All settings of the stack.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The project's folder: the one with template.yaml.
+    /// The project's folder, which has the template.yaml.
     pub root: PathBuf,
-    /// Where data is kept (`LOCAL_DATA_DIR`; else `.local` in the project's folder, with a folder of its own in it for
-    /// every API port but 5001).
+    /// The folder of the data (`LOCAL_DATA_DIR`). Default: `.local` in the project's folder; with another API port than
+    /// 5001, `.local/<port>`.
     pub data: PathBuf,
-    /// The ports on 127.0.0.1; 0 takes any free one.
+    /// The ports on 127.0.0.1; 0 means any free port.
     pub ports: Ports,
-    /// The real UMS (`UMS_BASE_URL`), if the stand-in is not to run.
+    /// The URL of a real UMS (`UMS_BASE_URL`), which replaces the stand-in.
     pub ums: Option<String>,
-    /// The real LinksHub (`LINKSHUB_BASE_URL`), if the stand-in is not to run.
+    /// The URL of a real LinksHub (`LINKSHUB_BASE_URL`), which replaces the stand-in.
     pub linkshub: Option<String>,
-    /// Whether release binaries run (`RELEASE=1`).
+    /// Whether the functions are release binaries (`RELEASE=1`).
     pub release: bool,
     /// Whether a changed source file rebuilds and restarts the functions (`WATCH=1`).
     pub watch: bool,
-    /// Whether the functions are left to somebody else (`--without-api` or `WITHOUT_API=1`).
+    /// Whether the stack starts without the functions and the gateway (`--without-api` or `WITHOUT_API=1`).
     pub without_api: bool,
-    /// Processes per function, at most (`API_CONCURRENCY`, 2; 1 with `WATCH=1`).
+    /// The largest number of processes per function (`API_CONCURRENCY`). Default: 2; with `WATCH=1`, 1.
     pub concurrency: u16,
-    /// The directory put in front of `PATH`, in which cargo-lambda is.
+    /// The folder of cargo-lambda, which is put in front of `PATH`.
     pub tools: PathBuf,
     /// The log filter of cargo-lambda (`RUST_LOG`).
     pub gateway_log: String,
-    /// The variables of the functions, but those that say where the other parts are.
+    /// The variables of the functions, without the addresses of the other parts.
     pub functions: Vec<(String, String)>,
-    /// The `lhcms-local` executable, when this process is that supervisor and nothing else. It then ends every
-    /// process that is left over, which a test that has children of its own could not bear.
+    /// The `lhcms-local` executable, if this process runs nothing but the stack. It then ends every child process that is
+    /// left over at the end. A test, which has other child processes, leaves it empty.
     pub supervisor: Option<PathBuf>,
     path: String,
 }
@@ -107,7 +107,7 @@ impl Settings {
     /// Reads the environment and the arguments of `lhcms-local`.
     ///
     /// # Errors
-    /// When the project's folder is not here, or a variable or an argument makes no sense.
+    /// The working folder is not in the project, or a variable or an argument is invalid.
     pub fn from_environment(arguments: &[String]) -> Result<Self> {
         #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
         let variable = |name: &str| env::var(name).ok();
@@ -123,9 +123,9 @@ impl Settings {
     /// The settings for the project in `root`, with `variable` for the environment.
     ///
     /// # Errors
-    /// When a variable or an argument makes no sense.
+    /// A variable or an argument is invalid.
     pub fn new(root: &Path, arguments: &[String], variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        // An empty variable is one that is not set.
+        // An empty variable counts as not set.
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let number = |name: &str, default: u16| match variable(name) {
             None => Ok(default),
@@ -142,16 +142,16 @@ impl Settings {
             return Err(Error::new(format!("unknown argument {unknown}; there is only --without-api")));
         }
         let watch = switch("WATCH")?;
-        // A change restarts every process through cargo, so there are no more of them than necessary then.
+        // A change restarts every process through cargo, so watching keeps them few.
         let concurrency = number("API_CONCURRENCY", if watch { 1 } else { 2 })?.max(1);
         let service = |name: &str| variable(name).map(|url| url.trim_end_matches('/').to_owned());
         let (ums, linkshub) = (service("UMS_BASE_URL"), service("LINKSHUB_BASE_URL"));
         if let (None, Some(name)) = (&ums, NEED_UMS.iter().find(|name| variable(name).is_some())) {
             return Err(Error::new(format!(
-                "{name} needs UMS_BASE_URL: no token of the stand-in UMS would be accepted"
+                "{name} needs UMS_BASE_URL: the functions would reject the tokens of the stand-in UMS"
             )));
         }
-        // The functions take a secret or the URL of keys, not both.
+        // The functions accept a secret or the URL of keys, not both.
         let has_keys = variable("UMS_JWKS_URL").is_some();
         let functions = FUNCTION_DEFAULTS
             .iter()
@@ -189,14 +189,14 @@ impl Settings {
         })
     }
 
-    /// The value of a function's variable, or nothing.
+    /// The value of a function's variable; empty if it is not set.
     pub fn function_variable(&self, name: &str) -> &str {
         let found = self.functions.iter().find(|(key, _)| key == name);
         found.map_or("", |(_, value)| value)
     }
 
-    /// The environment that cargo-lambda and the functions get in addition to the inherited one, for parts that
-    /// listen at these URLs.
+    /// The variables that cargo-lambda and the functions get in addition to the inherited ones, with the URLs of the other
+    /// parts.
     pub fn child_environment(&self, ums: &str, linkshub: &str, dynamodb: &str) -> Vec<(String, String)> {
         let mut environment = self.functions.clone();
         let path = format!("{}:{}", self.tools.display(), self.path);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_and_arguments_change_them() {
+    fn variables_and_arguments_change_the_defaults() {
         let variables =
             [("API_PORT", "0"), ("RELEASE", "1"), ("LOG_LEVEL", "debug"), ("LOCAL_DATA_DIR", "/data")];
         let settings = settings(&variables, &["--without-api"]).unwrap();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_rejected_by_name() {
+    fn an_invalid_setting_is_rejected_by_name() {
         for (variables, arguments, name) in [
             (&[("UMS_PORT", "70000")][..], &[][..], "UMS_PORT"),
             (&[("WATCH", "perhaps")], &[], "WATCH"),
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_functions_are_told_where_the_parts_are() {
+    fn the_functions_get_the_urls_of_the_parts() {
         let settings = settings(&[("PATH", "/bin")], &[]).unwrap();
         let environment = settings.child_environment("http://u", "http://l", "http://d");
         for expected in [
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_file_says_what_the_functions_get_here() {
+    fn the_example_file_has_the_variables_that_the_functions_get() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let example = fs::read_to_string(root.join(".env.example")).unwrap();
         let mut written: Vec<(String, String)> = example

@@ -12,9 +12,9 @@ use crate::{Error, Result, server::Server};
 /// Where the tables are kept.
 #[derive(Clone, Debug)]
 pub enum Storage {
-    /// In memory: gone with the server.
+    /// In memory, as long as the server runs.
     Memory,
-    /// In this SQLite file, which is created, with its folder, when it is missing.
+    /// In this SQLite file. A missing file or folder is created.
     File(PathBuf),
 }
 

@@ -1,11 +1,11 @@
-//! The development stack: the parts that LHCMS talks to, on this machine, and the supervisor that runs them.
+//! The development stack: everything that LHCMS needs on one machine, and the supervisor that runs it.
 //!
 //! Each part can be served on any listener with any data, so that tests use the same parts as `make dev`:
 //!
 //! - [`dynamodb`]: an embedded DynamoDB; [`table`]: the service's table, made from template.yaml
 //! - [`ums`] and [`linkshub`]: stand-ins for the two services that LHCMS calls; [`seed`]: their data in `make dev`
 //! - [`gateway`]: a stand-in for API Gateway in front of `cargo lambda watch`
-//! - [`stack`]: everything together with `cargo lambda watch`; [`config`]: what it can be told from outside
+//! - [`stack`]: all of these with `cargo lambda watch`; [`config`]: its settings
 
 pub mod client;
 pub mod config;
@@ -21,7 +21,7 @@ pub mod ums;
 
 use std::fmt;
 
-/// Why the development stack, or a part of it, cannot start or go on: one line, for the person at the terminal.
+/// Why the stack, or a part of it, cannot start or has stopped: one line for the person at the terminal.
 #[derive(Debug)]
 pub struct Error(String);
 

@@ -42,7 +42,7 @@ async fn run(arguments: &[String]) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// Starts the stack, tells so, and returns when something has gone wrong.
+/// Starts the stack, prints the greeting, and returns when a part has failed.
 async fn supervise(stack: &mut stack::Stack, settings: &Settings) -> Error {
     match stack.start(settings).await {
         Ok(()) => {
@@ -53,7 +53,7 @@ async fn supervise(stack: &mut stack::Stack, settings: &Settings) -> Error {
     }
 }
 
-/// Listens from now on; resolves at the first request to stop.
+/// Resolves at the first signal to stop.
 fn signals() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

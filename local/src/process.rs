@@ -23,10 +23,10 @@ use tokio::{
 
 use crate::{Error, Result};
 
-/// How long a child may take to stop before it is killed.
+/// The time that a child has to stop before it is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The first argument of `lhcms-local` when it is to become a program that ends with its parent.
+/// The first argument of `lhcms-local`, if it is to run a program that ends with its parent.
 pub const END_WITH_PARENT: &str = "end-with-parent";
 
 /// A running child in a process group of its own.
@@ -34,13 +34,14 @@ pub const END_WITH_PARENT: &str = "end-with-parent";
 pub struct Supervised {
     child: Child,
     sweeps: bool,
-    said: Arc<Notify>,
+    printed: Arc<Notify>,
 }
 
-/// Starts `program`, whose output is passed on to standard error: standard output is for what the supervisor itself
-/// has to say. `supervisor` is the `lhcms-local` executable, if this process is nothing else.
+/// Starts `program`. Its output goes to standard error, because standard output belongs to the supervisor. `supervisor` is
+/// the `lhcms-local` executable, if this process runs nothing but the stack.
 ///
-/// `phrase` is what [`Supervised::said`] tells of. `prepare` completes the command: arguments, environment, folder.
+/// [`Supervised::printed`] reports lines of the output with this `phrase`. `prepare` completes the command: arguments,
+/// environment, folder.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -68,24 +69,24 @@ pub fn start(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| Error::new(format!("{} cannot be started: {error}", program.display())))?;
-    let said = Arc::new(Notify::new());
+    let printed = Arc::new(Notify::new());
     if let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) {
-        tokio::spawn(pass_on(output, phrase, said.clone()));
-        tokio::spawn(pass_on(errors, phrase, said.clone()));
+        tokio::spawn(pass_on(output, phrase, printed.clone()));
+        tokio::spawn(pass_on(errors, phrase, printed.clone()));
     }
-    Ok(Supervised { child, sweeps: supervisor.is_some(), said })
+    Ok(Supervised { child, sweeps: supervisor.is_some(), printed })
 }
 
-/// Writes every line to standard error, and tells when one contains the phrase.
-async fn pass_on(output: impl AsyncRead + Unpin, phrase: &str, said: Arc<Notify>) {
+/// Writes every line to standard error, and notifies `printed` of a line that contains the phrase.
+async fn pass_on(output: impl AsyncRead + Unpin, phrase: &str, printed: Arc<Notify>) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
-    // An error is an end as well: nobody writes any more.
+    // An error ends the output as well.
     while output.read_until(b'\n', &mut line).await.is_ok_and(|length| length > 0) {
-        // Where there is nobody to read it, there is nobody to tell so.
+        // If standard error is closed, nobody could read an error message either.
         let _ = io::stderr().write_all(&line);
         if String::from_utf8_lossy(&line).contains(phrase) {
-            said.notify_one();
+            printed.notify_one();
         }
         line.clear();
     }
@@ -100,17 +101,17 @@ impl Supervised {
         }
     }
 
-    /// Is notified when the phrase has been in the output.
-    pub fn said(&self) -> Arc<Notify> {
-        self.said.clone()
+    /// Notified when the output contains the phrase.
+    pub fn printed(&self) -> Arc<Notify> {
+        self.printed.clone()
     }
 
     /// Stops the child and everything that it started.
     pub async fn stop(mut self) {
-        // None once the child has ended and been waited for.
+        // There is no id after the child has ended.
         let group = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(group) = group {
-            // An error means that it has just ended.
+            // An error means that the child has just ended.
             let _ = kill_process_group(group, Signal::INT);
             if timeout(PATIENCE, self.child.wait()).await.is_err() {
                 let _ = kill_process_group(group, Signal::KILL);
@@ -132,12 +133,12 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// Becomes the program in `arguments` (the supervisor's process id, the program, its arguments), which the kernel
-/// asks to stop when the supervisor ends in whatever way. Returns only when that fails.
+/// Replaces this process by the program in `arguments` (the supervisor's process id, the program, its arguments). The kernel
+/// sends SIGTERM to it when the supervisor ends. Returns only an error.
 pub fn end_with_parent(arguments: &[String]) -> Error {
     use std::os::unix::process::CommandExt;
     let [parent, program, arguments @ ..] = arguments else {
-        return Error::new(format!("{END_WITH_PARENT} wants a process id and a program"));
+        return Error::new(format!("{END_WITH_PARENT} needs a process id and a program"));
     };
     if let Err(error) = orphans::end_with(parent) {
         return error;
@@ -168,14 +169,14 @@ mod orphans {
     pub(super) fn end_with(parent: &str) -> Result<()> {
         set_parent_process_death_signal(Some(Signal::TERM))
             .map_err(|error| Error::new(format!("cannot be tied to the supervisor: {error}")))?;
-        // It may have ended before the kernel was told.
+        // The parent may have ended before this call.
         match getppid().map(|id| id.as_raw_nonzero().to_string()) {
             Some(now) if now == parent => Ok(()),
             _ => Err(Error::new("the supervisor is gone")),
         }
     }
 
-    /// Asks what has been adopted to stop, and kills what has not done so in time.
+    /// Sends SIGTERM to the adopted processes, and SIGKILL to those that do not end in time.
     pub(super) async fn end_orphans(patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut signal = Signal::TERM;
@@ -188,7 +189,7 @@ mod orphans {
                 signal = Signal::KILL;
             }
             for (process, group) in orphans {
-                // Errors mean that it has ended meanwhile.
+                // An error means that the process has ended.
                 let _ = match group == getpgrp() {
                     true => kill_process(process, signal),
                     false => kill_process_group(group, signal),

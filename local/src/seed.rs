@@ -1,6 +1,6 @@
 //! The data of `make dev`: two labs, their people, and the doctors and products that they work with.
 //!
-//! The passwords stand here in the clear because the stand-in UMS guards nothing.
+//! The passwords are no secrets: the stand-in UMS protects nothing.
 
 use crate::{
     linkshub::{Catalogue, Doctor, Product, Relation},
@@ -12,7 +12,7 @@ pub const RIVERSIDE: i64 = 123;
 /// Northgate Dental Lab.
 pub const NORTHGATE: i64 = 456;
 
-/// Somebody who can log in.
+/// A user of the stand-in UMS.
 #[derive(Clone, Copy, Debug)]
 pub struct Person {
     /// The user id.
@@ -25,7 +25,7 @@ pub struct Person {
     pub memberships: &'static [(i64, &'static str)],
 }
 
-/// Who there is. `inactive` is deactivated; `sysadmin` is a system administrator.
+/// All users. `inactive` is deactivated; `sysadmin` is a system administrator.
 pub const PEOPLE: [Person; 8] = [
     person(1, "admin", "admin123", &[(RIVERSIDE, "admin")]),
     person(2, "technician", "technician123", &[(RIVERSIDE, "technician")]),

@@ -1,4 +1,4 @@
-//! Serving a part on a listener, and stopping it.
+//! Serves a part on a listener, and stops it.
 
 use std::{future::Future, io::ErrorKind, time::Duration};
 
@@ -8,7 +8,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 
 use crate::{Error, Result};
 
-/// How long a stopping server may finish the requests that it is answering.
+/// The time that a stopping server has to finish its requests.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A part that is being served in the background. Dropping it stops it without waiting.
@@ -24,7 +24,7 @@ impl Server {
     /// Serves `router` on `listener` until it is stopped. `name` is for messages.
     ///
     /// # Errors
-    /// When the listener has no address any more.
+    /// The listener has no address.
     pub fn start(name: &'static str, listener: TcpListener, router: Router) -> Result<Self> {
         Self::spawn(name, listener, |listener, stopped| async move {
             axum::serve(listener, router)
@@ -34,7 +34,7 @@ impl Server {
         })
     }
 
-    /// Runs `serve`, which gets the listener and a future that resolves when it has to stop.
+    /// Runs `serve` with the listener and a future that resolves when the server has to stop.
     pub(crate) fn spawn<S, F>(name: &'static str, listener: TcpListener, serve: S) -> Result<Self>
     where
         S: FnOnce(TcpListener, Stopped) -> F,
@@ -43,7 +43,7 @@ impl Server {
         let address = listener.local_addr().map_err(|error| Error::new(format!("{name}: {error}")))?;
         let (stop, stopped) = oneshot::channel();
         let stopped: Stopped = Box::pin(async move {
-            // A dropped sender means stop as well.
+            // A dropped sender means the same.
             let _ = stopped.await;
         });
         let task = tokio::spawn(serve(listener, stopped));
@@ -55,7 +55,7 @@ impl Server {
         &self.url
     }
 
-    /// Resolves when it has ended without being told to, with the reason.
+    /// Resolves when the server has ended by itself, with the reason.
     pub async fn failed(&mut self) -> Error {
         match (&mut self.task).await {
             Ok(Err(error)) => error,
@@ -63,7 +63,7 @@ impl Server {
         }
     }
 
-    /// Stops it: no new connections, a second for the requests that are running, then an end.
+    /// Stops the server: it accepts no new connections, and running requests have a second to finish.
     pub async fn stop(mut self) {
         drop(self.stop.take());
         if timeout(FAREWELL, &mut self.task).await.is_err() {
@@ -78,7 +78,7 @@ impl Drop for Server {
     }
 }
 
-/// Lets the pages of any origin ask a stand-in, with a token: its preflights are answered and its answers can be read.
+/// Lets pages of any origin send requests with a token to a stand-in, and read its answers.
 pub(crate) fn for_browsers() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
@@ -91,10 +91,10 @@ pub(crate) fn for_browsers() -> CorsLayer {
 /// Resolves when a server has to stop.
 pub(crate) type Stopped = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Listens on `port` of 127.0.0.1; 0 takes any free port. `name` and `variable` tell a person what to change.
+/// Listens on `port` of 127.0.0.1; 0 means any free port. `name` and `variable` are for the error message.
 ///
 /// # Errors
-/// When the port is in use or cannot be had.
+/// The port is in use or not allowed.
 pub async fn listen(name: &str, variable: &str, port: u16) -> Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
         Error::new(match error.kind() {

@@ -24,6 +24,12 @@ async fn the_first_request_of_the_readme_creates_a_case_that_can_be_read_updated
     for (name, value) in first.as_object().unwrap() {
         assert_eq!(&case[name], value);
     }
+    for path in ["/api/v1/cases/1/", "/api/v1/cases/?limit=5"] {
+        let moved = stack.send_once(&token, "GET", path, None).await;
+        let expected = path.replace("/?", "?");
+        let expected = expected.strip_suffix('/').unwrap_or(&expected);
+        assert_eq!((moved.status.as_u16(), &moved.headers["location"]), (308, &expected.parse().unwrap()));
+    }
     for slash in ["", "/"] {
         let path = format!("/api/v1/cases/1{slash}");
         let read = stack.send(&token, "GET", &path, None).await;

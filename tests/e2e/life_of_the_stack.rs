@@ -1,4 +1,4 @@
-//! Starting and stopping: data stays, processes do not, and what is wrong is said in a line.
+//! Start and stop of the stack: the data stays, the processes end, and errors are one line.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::harness::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_keeps_the_data_and_a_stop_leaves_nothing_running() {
+async fn a_restart_keeps_the_data_and_a_stop_ends_every_process() {
     let data = tempfile::tempdir().unwrap();
     for (signal, cases) in [("-INT", 1), ("-TERM", 2)] {
         let stack = Stack::start(data.path()).await;
@@ -21,13 +21,13 @@ async fn a_restart_keeps_the_data_and_a_stop_leaves_nothing_running() {
         let list = stack.send(&token, "GET", "/api/v1/cases", None).await.json();
         assert_eq!(list["cases"].as_array().unwrap().len(), cases);
         assert!(processes_of(data.path()).len() > 5, "the functions run as processes of their own");
-        assert!(stack.stop(signal).await.success(), "being told to stop is no failure");
+        assert!(stack.stop(signal).await.success(), "a stop on request is a success");
         assert_gone(&data).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_supervisor_that_is_killed_takes_everything_along() {
+async fn everything_ends_when_the_supervisor_is_killed() {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
     stack.stop("-KILL").await;
@@ -35,7 +35,7 @@ async fn a_supervisor_that_is_killed_takes_everything_along() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_said_in_a_line_that_tells_what_to_do() {
+async fn a_port_in_use_is_reported_with_what_to_do() {
     let data = tempfile::tempdir().unwrap();
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

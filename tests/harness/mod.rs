@@ -13,6 +13,8 @@ pub(crate) mod stack;
 pub(crate) mod sts;
 pub(crate) mod tcp_proxy;
 
+pub(crate) use call::Call;
+pub(crate) use proxy::Fault;
 pub(crate) use reply::Reply;
 pub(crate) use service::{Service, today};
 pub(crate) use stack::Stack;

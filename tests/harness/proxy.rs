@@ -20,7 +20,7 @@ use hyper_util::{
 use local::server::Server;
 use serde_json::Value;
 
-use super::dynamodb_rules;
+use super::dynamodb_rules::{self, TransactionLocks};
 
 type Bytes = axum::body::Bytes;
 
@@ -63,6 +63,7 @@ struct Shared {
     rule: Mutex<Rule>,
     calls: Mutex<Vec<String>>,
     recorded: Mutex<Option<Vec<RecordedCall>>>,
+    locks: Mutex<Option<Arc<TransactionLocks>>>,
 }
 
 /// A complete call to DynamoDB, and its cost.
@@ -102,6 +103,7 @@ impl Proxy {
             rule: Mutex::new(Arc::new(|_, _| Fault::Pass)),
             calls: Mutex::default(),
             recorded: Mutex::default(),
+            locks: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let router = Router::new().fallback(forward).with_state(shared.clone());
@@ -115,6 +117,11 @@ impl Proxy {
     /// Sets the fault for each call, by its name (the operation of DynamoDB, or the path) and its body.
     pub(crate) fn rule(&self, rule: impl Fn(&str, &[u8]) -> Fault + Send + Sync + 'static) {
         *self.shared.rule.lock().unwrap() = Arc::new(rule);
+    }
+
+    /// From now on each transaction takes this time, and is cancelled if it meets another one on the same item.
+    pub(crate) fn lock_items_for(&self, time: Duration) {
+        *self.shared.locks.lock().unwrap() = Some(Arc::new(TransactionLocks::new(time)));
     }
 
     /// Passes every call on again.
@@ -148,6 +155,14 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let fault = match dynamodb_rules::refusal(&name, &body) {
         Some(refusal) => Fault::Answer(400, refusal),
         None => rule(&name, &body),
+    };
+    let locks = shared.locks.lock().unwrap().clone().filter(|_| name == "TransactWriteItems");
+    let (fault, _locked) = match (fault, &locks) {
+        (Fault::Pass, Some(locks)) => match locks.lock(&body) {
+            Ok(locked) => (Fault::Slow(locks.time), Some(locked)),
+            Err(cancellation) => (Fault::Answer(400, cancellation), None),
+        },
+        (fault, _) => (fault, None),
     };
     match fault {
         Fault::Answer(status, body) => {

@@ -46,7 +46,8 @@ impl Reply {
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.header("x-request-id"), body["request_id"].as_str());
         assert_eq!(self.header("www-authenticate"), (status == 401).then_some("Bearer"));
-        assert_eq!(self.header("retry-after").is_some(), [429, 503].contains(&status));
+        let may_succeed_later = [429, 503].contains(&status) || code == "conflict";
+        assert_eq!(self.header("retry-after").is_some(), may_succeed_later);
         body
     }
 

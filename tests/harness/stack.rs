@@ -22,7 +22,7 @@ use super::{leaks, spec::root};
 const START: Duration = Duration::from_secs(120);
 const STOP: Duration = Duration::from_secs(20);
 
-/// One stack at a time: each is a dozen processes, and a machine has few cores.
+/// One stack at a time: each has dozens of processes, and a machine has few cores.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// A running stack. Dropping it kills it.
@@ -30,16 +30,16 @@ pub(crate) struct Stack {
     _turn: MutexGuard<'static, ()>,
     child: Child,
     _output: Lines<BufReader<ChildStdout>>,
-    /// What the functions and the parts log.
+    /// The log of the functions and the parts.
     log: PathBuf,
     pub(crate) api: String,
     pub(crate) ums: String,
     client: Client,
 }
 
-/// The command of `make dev`, after its builds, with its data in `data`.
+/// The command that `make dev` runs after its builds, with its data in `data`.
 pub(crate) fn command(data: &Path) -> Command {
-    // The test binary lies in target/<profile>/deps.
+    // The test binary lies in <target folder>/<profile>/deps.
     let deps = std::env::current_exe().unwrap();
     let program = deps.ancestors().nth(2).unwrap().join("lhcms-local");
     assert!(program.is_file(), "{} is missing: run `make test`, which builds it", program.display());
@@ -52,7 +52,7 @@ pub(crate) fn command(data: &Path) -> Command {
 }
 
 impl Stack {
-    /// Starts a stack whose data lies in `data`, and waits until it says that it is running.
+    /// Starts a stack with its data in `data`, and waits for its greeting.
     pub(crate) async fn start(data: &Path) -> Self {
         let turn = ONE_AT_A_TIME.lock().await;
         let log = data.join("stack.log");
@@ -97,8 +97,25 @@ impl Stack {
         answer.json()["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// Sends a request to the API with a token.
+    /// Sends a request to the API with a token, and follows a redirect.
     pub(crate) async fn send(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let answer = self.send_once(token, method, path, body).await;
+        match answer.headers.get("location") {
+            Some(location) if answer.status == 308 => {
+                self.send_once(token, method, location.to_str().unwrap(), body).await
+            }
+            _ => answer,
+        }
+    }
+
+    /// Sends a request to the API with a token.
+    pub(crate) async fn send_once(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
         let authorization = format!("Bearer {token}");
         let mut headers = vec![("authorization", authorization.as_str())];
         if body.is_some() {
@@ -109,9 +126,14 @@ impl Stack {
         self.client.send(method.parse().unwrap(), &url, &headers, body).await.unwrap()
     }
 
-    /// The lines that were logged since the start and should not have been.
+    /// Everything that was logged since the start.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The lines of the log that must not be there.
     pub(crate) fn leaks(&self) -> Vec<String> {
-        let log = std::fs::read_to_string(&self.log).unwrap();
+        let log = self.log();
         assert!(log.contains("\"message\":\"request\""), "the functions log elsewhere: {log}");
         leaks::in_text(&log)
     }
@@ -124,14 +146,15 @@ impl Stack {
     }
 }
 
-/// The processes that a stack with its data in `data` started and that still run.
-pub(crate) fn processes_of(data: &Path) -> Vec<PathBuf> {
+/// The processes that a stack with its data in `data` started and that still run: their ids and programs.
+pub(crate) fn processes_of(data: &Path) -> Vec<(u32, PathBuf)> {
     let marker = format!("LOCAL_DATA_DIR={}", data.display());
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
         if environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes()) {
-            found.push(std::fs::read_link(entry.path().join("exe")).unwrap_or_default());
+            let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            found.extend(id.map(|id| (id, std::fs::read_link(entry.path().join("exe")).unwrap_or_default())));
         }
     }
     found

@@ -304,6 +304,8 @@ fn each_case_type_has_a_variant_with_the_details_that_the_rules_allow() {
             .iter()
             .map(|(field, schema)| (*field, if allowed.contains(field) { *schema } else { "NullValue" }));
         assert_eq!(details_of(own), expected.collect(), "{case_type}");
+        let required: Vec<&str> = [&["case_type"], allowed].concat();
+        assert_eq!(own["required"], json!(required), "{case_type}");
     }
 }
 

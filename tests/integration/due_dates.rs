@@ -65,7 +65,9 @@ async fn a_due_date_within_the_lead_time_is_accepted_with_a_warning() {
     assert_eq!(case["due_date"], "2020-01-02");
     let earliest = after(&case, 5);
     let detail = format!("is earlier than the lead time allows: {}", earliest.as_str().unwrap());
-    assert_eq!(case["warnings"], json!([{"pointer": "/due_date", "detail": detail}]));
+    let warning = json!({"pointer": "/due_date", "detail": detail, "code": "before_earliest_due_date",
+        "params": {"earliest": earliest}});
+    assert_eq!(case["warnings"], json!([warning]));
     let put = |body: Value| service.as_user("admin", "PUT", "/api/v1/cases/1").json(body).send();
     assert_eq!(put(case.clone()).await.expect(200), case, "it can be sent back as it was read");
     let later = put(json!({"due_date": earliest})).await.expect(200);

@@ -1,5 +1,5 @@
-//! How many requests cargo-lambda gets at a time. It keeps at most 100 requests of one function waiting; one more, and
-//! it stops for good. So requests wait here, first come first served, and only so many wait.
+//! Limits the number of requests that cargo-lambda gets at a time. cargo-lambda stops answering for good when more than 100
+//! requests to one function wait in it. So requests wait here, first come, first served, in a queue of limited length.
 
 use std::{
     collections::HashMap,
@@ -15,22 +15,22 @@ use tokio::{
     time::timeout,
 };
 
-/// How many requests may run and wait.
+/// The limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Requests at one function.
+    /// The requests at one function at a time.
     pub per_function: usize,
-    /// Requests at all functions together.
+    /// The requests at all functions at a time.
     pub in_all: usize,
-    /// Requests that wait.
+    /// The length of the queue.
     pub queue: usize,
-    /// How long a request waits.
+    /// The longest time in the queue.
     pub patience: Duration,
 }
 
 impl Limits {
-    /// The limits for so many processes per function: one request runs in each process, and one waits behind it, so that
-    /// no process is idle. Below the 100 of cargo-lambda whatever the number.
+    /// The limits for this number of processes per function. Each process has one request to answer and one to begin next, so
+    /// that it is never idle. The number of requests at one function stays below the limit of cargo-lambda.
     pub fn of_concurrency(processes: u16) -> Self {
         let processes = usize::from(processes.max(1));
         Self {
@@ -42,7 +42,7 @@ impl Limits {
     }
 }
 
-/// Lets requests in.
+/// Admits requests.
 #[derive(Debug)]
 pub(super) struct Admission {
     limits: Limits,
@@ -57,18 +57,18 @@ struct Function {
     lost: Arc<AtomicUsize>,
 }
 
-/// Why a request is not let in.
+/// Why a request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// As many requests wait as may.
+pub(super) enum Rejected {
+    /// The queue is full.
     QueueFull,
-    /// It has waited as long as it may.
+    /// The request has waited too long.
     WaitedTooLong,
-    /// Every slot at the function is taken by a request that is never answered: no process serves it any more.
+    /// All slots of the function are taken by requests without an answer: the function has no process any more.
     NoProcess,
 }
 
-/// A slot at a function. Dropping it lets the next request in.
+/// A slot at a function. Dropping it admits the next request.
 #[derive(Debug)]
 pub(super) struct Slot {
     at_function: OwnedSemaphorePermit,
@@ -76,7 +76,7 @@ pub(super) struct Slot {
     lost: Arc<AtomicUsize>,
 }
 
-/// The slot of a request that got no answer in time. It stays taken, because cargo-lambda still holds the request.
+/// The slot of a request without an answer in time. It stays taken, because cargo-lambda still holds the request.
 #[derive(Debug)]
 pub(super) struct LostSlot {
     _at_function: OwnedSemaphorePermit,
@@ -84,7 +84,7 @@ pub(super) struct LostSlot {
 }
 
 impl Admission {
-    /// Lets requests to these functions in.
+    /// Admits requests to these functions.
     pub(super) fn new(functions: &[String], limits: Limits) -> Self {
         let function = |name: &String| {
             let slots = Arc::new(Semaphore::new(limits.per_function));
@@ -98,17 +98,17 @@ impl Admission {
         }
     }
 
-    /// Waits for a slot. A caller that goes away while it waits leaves the queue: drop the future.
+    /// Waits for a slot. Dropping the future leaves the queue.
     ///
     /// # Errors
-    /// When it cannot be let in. A function that is not known has no process.
-    pub(super) async fn enter(&self, function: &str) -> Result<Slot, Refused> {
-        let function = self.functions.get(function).ok_or(Refused::NoProcess)?;
+    /// The request is not admitted. An unknown function has no process.
+    pub(super) async fn enter(&self, function: &str) -> Result<Slot, Rejected> {
+        let function = self.functions.get(function).ok_or(Rejected::NoProcess)?;
         if function.lost.load(Ordering::Relaxed) >= self.limits.per_function {
-            return Err(Refused::NoProcess);
+            return Err(Rejected::NoProcess);
         }
-        let _waiting = Waiting::new(&self.waiting, self.limits.queue).ok_or(Refused::QueueFull)?;
-        // The function's slot first: who waits for a busy function keeps nobody else waiting.
+        let _waiting = Waiting::new(&self.waiting, self.limits.queue).ok_or(Rejected::QueueFull)?;
+        // The function's slot first: a request that waits for a busy function does not delay requests to other functions.
         let slots = async {
             let at_function = function.slots.clone().acquire_owned().await;
             let in_all = self.in_all.clone().acquire_owned().await;
@@ -117,18 +117,18 @@ impl Admission {
         };
         match timeout(self.limits.patience, slots).await {
             Ok(Some((at_function, in_all))) => Ok(Slot { at_function, in_all, lost: function.lost.clone() }),
-            _ => Err(Refused::WaitedTooLong),
+            _ => Err(Rejected::WaitedTooLong),
         }
     }
 
-    /// How many requests wait now.
+    /// The number of waiting requests.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 }
 
 impl Slot {
-    /// Keeps the function's slot taken, but lets requests to other functions in.
+    /// Keeps the function's slot, but frees the slot among all functions.
     pub(super) fn lose(self) -> LostSlot {
         self.lost.fetch_add(1, Ordering::Relaxed);
         drop(self.in_all);
@@ -142,12 +142,12 @@ impl Drop for LostSlot {
     }
 }
 
-/// One of those who wait.
+/// Counts a waiting request.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
     fn new(waiting: &'a AtomicUsize, limit: usize) -> Option<Self> {
-        // Counted first, so that two who come at the same time do not both become the last one.
+        // Counted first, so that of two simultaneous requests only one gets the last position.
         let counted = Self(waiting);
         (waiting.fetch_add(1, Ordering::Relaxed) < limit).then_some(counted)
     }
@@ -173,7 +173,7 @@ mod tests {
         Arc::new(Admission::new(&["a", "b", "c"].map(str::to_owned), limits))
     }
 
-    /// A request to function `a` that waits in the background, once it does wait.
+    /// Sends a request to function `a` in the background, and returns when it waits.
     async fn wait(
         admission: &Arc<Admission>,
         then: impl FnOnce() + Send + 'static,
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_are_let_in_in_the_order_in_which_they_came() {
+    async fn requests_are_admitted_in_the_order_of_arrival() {
         let admission = admission(LIMITS);
         let first = admission.enter("a").await.unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
@@ -216,8 +216,8 @@ mod tests {
         for _ in 0..3 {
             wait(&admission, || ()).await;
         }
-        assert_eq!(admission.enter("a").await.unwrap_err(), Refused::QueueFull);
-        assert_eq!(admission.enter("b").await.unwrap_err(), Refused::QueueFull);
+        assert_eq!(admission.enter("a").await.unwrap_err(), Rejected::QueueFull);
+        assert_eq!(admission.enter("b").await.unwrap_err(), Rejected::QueueFull);
         assert_eq!(admission.waiting(), 3);
     }
 
@@ -225,7 +225,7 @@ mod tests {
     async fn a_client_that_goes_away_leaves_the_queue() {
         let admission = admission(LIMITS);
         let first = admission.enter("a").await.unwrap();
-        let gone = wait(&admission, || panic!("it was let in")).await;
+        let gone = wait(&admission, || panic!("the request was admitted")).await;
         gone.abort();
         assert!(gone.await.unwrap_err().is_cancelled());
         assert_eq!(admission.waiting(), 0);
@@ -239,9 +239,9 @@ mod tests {
         let _first = admission.enter("a").await.unwrap();
         let _waiting = wait(&admission, || ()).await;
         let second = admission.enter("b").await.unwrap();
-        // All together are two.
+        // The limit for all functions is two.
         tokio::select! {
-            _ = admission.enter("c") => panic!("a third was let in"),
+            _ = admission.enter("c") => panic!("a third request was admitted"),
             () = yield_now() => {}
         }
         drop(second);
@@ -252,20 +252,20 @@ mod tests {
     async fn a_request_waits_only_so_long() {
         let admission = admission(Limits { patience: Duration::from_millis(20), ..LIMITS });
         let _first = admission.enter("a").await.unwrap();
-        assert_eq!(admission.enter("a").await.unwrap_err(), Refused::WaitedTooLong);
+        assert_eq!(admission.enter("a").await.unwrap_err(), Rejected::WaitedTooLong);
         assert_eq!(admission.waiting(), 0);
     }
 
     #[tokio::test]
-    async fn a_function_whose_slots_are_all_lost_rejects_at_once_until_one_is_answered() {
+    async fn a_function_without_a_free_slot_for_good_rejects_at_once_until_an_answer_comes() {
         let admission = admission(LIMITS);
         let lost = admission.enter("a").await.unwrap().lose();
-        assert_eq!(admission.enter("a").await.unwrap_err(), Refused::NoProcess);
-        // What is lost takes no slot from the others.
+        assert_eq!(admission.enter("a").await.unwrap_err(), Rejected::NoProcess);
+        // A lost slot does not limit other functions.
         let _others = (admission.enter("b").await.unwrap(), admission.enter("c").await.unwrap());
         drop((lost, _others));
         assert!(admission.enter("a").await.is_ok());
-        assert_eq!(admission.enter("nothing").await.unwrap_err(), Refused::NoProcess);
+        assert_eq!(admission.enter("nothing").await.unwrap_err(), Rejected::NoProcess);
     }
 
     #[test]

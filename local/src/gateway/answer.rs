@@ -1,4 +1,4 @@
-//! What a function answered, as the response to the client.
+//! Turns the payload of a function into the response to the client.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use axum::{
@@ -7,10 +7,10 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// The most that Lambda takes from a function.
+/// The largest payload that Lambda accepts from a function, in bytes.
 const MAX_PAYLOAD: usize = 6 * 1024 * 1024;
 
-/// The response that a function's payload describes, in format 2.0; none when the gateway could not make one of it.
+/// The response that a payload of format 2.0 describes; `None` if the payload is invalid or too large.
 pub(super) fn response(payload: &[u8]) -> Option<Response<Body>> {
     if payload.len() > MAX_PAYLOAD {
         return None;
@@ -24,7 +24,7 @@ pub(super) fn response(payload: &[u8]) -> Option<Response<Body>> {
     for cookie in &answer.cookies {
         response.headers_mut().append(header::SET_COOKIE, HeaderValue::from_str(cookie).ok()?);
     }
-    // The server writes these by the body that it sends.
+    // The server sets these headers itself.
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response.headers_mut().remove(header::TRANSFER_ENCODING);
     Some(response)
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_response_or_too_large_gives_none() {
+    fn an_invalid_or_too_large_payload_gives_no_response() {
         for changes in [
             json!({"statusCode": 1}),
             json!({"statusCode": "x"}),

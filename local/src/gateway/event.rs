@@ -1,4 +1,4 @@
-//! A request as the event that API Gateway hands to a function: payload format 2.0 of HTTP APIs.
+//! Turns a request into the event that API Gateway sends to a function: payload format 2.0 of HTTP APIs.
 
 use std::collections::HashMap;
 
@@ -14,10 +14,10 @@ use contract::{Contract, FALLBACK};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
-/// The stage without a name, and the route for what has none: API Gateway calls both so.
+/// API Gateway's name for the stage, and for the route of requests that match no other route.
 const DEFAULT: &str = "$default";
 
-/// The function that a request goes to, and its event.
+/// The function for a request, and the event.
 #[derive(Debug)]
 pub(super) struct Invocation {
     pub(super) function: String,
@@ -26,7 +26,7 @@ pub(super) struct Invocation {
 
 /// Routes a request and makes its event.
 pub(super) fn invocation(contract: &Contract, request: &Parts, body: &Bytes, request_id: &str) -> Invocation {
-    // The gateway decodes the path once, and goes by that alone.
+    // The gateway decodes the path, and uses only the decoded path.
     let path = percent_decode_str(request.uri.path()).decode_utf8_lossy().into_owned();
     let route = contract.route(request.method.as_str(), &path);
     let (function, route_key, path_parameters) = match route {
@@ -44,7 +44,7 @@ pub(super) fn invocation(contract: &Contract, request: &Parts, body: &Bytes, req
     event.route_key = Some(route_key.clone());
     event.raw_path = Some(path.clone());
     event.raw_query_string = Some(query.to_owned());
-    // Parsing a query cannot fail; names that repeat are joined by commas where the event is written.
+    // Parsing a query cannot fail. Repeated names are joined by commas when the event is written.
     event.query_string_parameters = query.parse().unwrap_or_default();
     event.path_parameters = path_parameters;
     event.cookies = cookies(&request.headers);
@@ -90,7 +90,7 @@ fn context(
     context
 }
 
-/// Each cookie. The event has them apart from the other headers.
+/// All cookies, which an event lists apart from the other headers.
 fn cookies(headers: &HeaderMap) -> Option<Vec<String>> {
     let values = headers.get_all(header::COOKIE).iter();
     let cookies: Vec<String> = values
@@ -109,7 +109,7 @@ fn joined(headers: &HeaderMap) -> HeaderMap {
     for name in headers.keys().filter(|name| *name != header::COOKIE) {
         let values: Vec<_> =
             headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        // What was a header's value is one still.
+        // Joined values are a valid value.
         if let Ok(value) = HeaderValue::from_bytes(values.join(",").as_bytes()) {
             joined.insert(name, value);
         }
@@ -117,7 +117,7 @@ fn joined(headers: &HeaderMap) -> HeaderMap {
     joined
 }
 
-/// Whether the gateway hands a body of this media type over as text, if it is UTF-8.
+/// Whether a UTF-8 body of this media type is sent as text.
 fn is_text(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
     let value = value.to_str().unwrap_or_default();
@@ -159,7 +159,7 @@ paths:
     }
 
     #[test]
-    fn literal_segments_win_over_parameters_and_the_rest_goes_to_the_fallback() {
+    fn literal_segments_win_over_parameters_and_other_requests_go_to_the_fallback() {
         for (method, path, function, route_key) in [
             ("GET", "/cases", "list-cases", "GET /cases"),
             ("GET", "/cases?limit=5", "list-cases", "GET /cases"),
@@ -182,7 +182,7 @@ paths:
     }
 
     #[test]
-    fn the_event_has_what_the_gateway_says_of_a_request() {
+    fn the_event_describes_the_request() {
         let request = Request::get("/cases/7?a=1&a=2&b=x%20y&c")
             .header("Host", "localhost:5001")
             .header("User-Agent", "curl")
@@ -253,7 +253,7 @@ paths:
     }
 
     #[test]
-    fn a_header_that_is_not_utf_8_is_made_so() {
+    fn a_header_that_is_not_utf_8_is_replaced_by_text() {
         let value = HeaderValue::from_bytes(b"caf\xe9").unwrap();
         let (_, event) = event(Request::get("/cases").header("x-name", value), b"");
         assert_eq!(event["headers"]["x-name"], "caf\u{fffd}");

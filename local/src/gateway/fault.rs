@@ -1,4 +1,4 @@
-//! What the gateway answers by itself: `{"message": …}`, as API Gateway does.
+//! The answers of the gateway itself: `{"message": …}`, as in API Gateway.
 
 use axum::{
     Json,
@@ -7,24 +7,24 @@ use axum::{
 };
 use serde_json::json;
 
-use super::admission::Refused;
+use super::admission::Rejected;
 
-/// Why the answer is not the function's.
+/// Why the gateway answers in place of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The client broke off while it sent the body.
+    /// The client did not send the whole body.
     Incomplete,
-    /// Request line and headers are too long.
+    /// The request line and the headers are too long.
     LongHeaders,
-    /// The body is too large, for the gateway or for an event.
+    /// The body is too large for the gateway or for an event.
     LargeBody,
-    /// The request was not let in.
-    Refused(Refused),
+    /// The request was not admitted.
+    Rejected(Rejected),
     /// The function did not answer in time.
     TimedOut,
-    /// A process of this function ended, or cargo-lambda did, before the answer.
+    /// A process of this function, or cargo-lambda, ended before the answer.
     Ended(String),
-    /// The function failed, or its answer is no response.
+    /// The function failed, or its payload is invalid.
     Failed,
 }
 
@@ -36,13 +36,13 @@ impl IntoResponse for Fault {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large".into(), None)
             }
             Self::LargeBody => (StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large".into(), None),
-            Self::Refused(Refused::QueueFull) => {
+            Self::Rejected(Rejected::QueueFull) => {
                 (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests".into(), Some("1"))
             }
-            Self::Refused(Refused::WaitedTooLong) | Self::TimedOut => {
+            Self::Rejected(Rejected::WaitedTooLong) | Self::TimedOut => {
                 (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable".into(), Some("5"))
             }
-            Self::Refused(Refused::NoProcess) => {
+            Self::Rejected(Rejected::NoProcess) => {
                 let message =
                     "Service Unavailable: the function has no process that answers; restart `make dev`";
                 (StatusCode::SERVICE_UNAVAILABLE, message.into(), Some("60"))

@@ -1,4 +1,4 @@
-//! Calling functions through cargo-lambda, which runs their processes.
+//! Calls functions through cargo-lambda, which runs their processes.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use tokio::{
 use super::{admission::Slot, fault::Fault};
 use crate::client::Client;
 
-/// Answers are read up to this size; Lambda's limit is lower and has its own answer.
+/// The largest payload that is read, in bytes. The limit of Lambda is lower, and is checked later.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// What an event is.
+/// The media type of an event.
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
-/// Nobody waits so long: an answer that comes late still gives its slot back.
+/// A call has no limit of its own: a late answer, too, frees its slot.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long functions may take.
+/// Time limits for functions.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     /// The gateway's limit for an answer.
     pub limit: Duration,
-    /// The `Timeout` of the functions: once a process has ended, a request without an answer for so long was its.
+    /// The `Timeout` of the functions in template.yaml. After a process has ended, a request that takes longer has no answer.
     pub function: Duration,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Functions {
     client: Client,
     cargo_lambda: String,
     times: Times,
-    /// How many processes have ended. Nobody says of which function: cargo-lambda does not.
+    /// The number of processes that have ended. cargo-lambda does not say of which functions.
     ended: watch::Sender<usize>,
 }
 
@@ -51,13 +51,13 @@ impl Functions {
         Self { client, cargo_lambda: cargo_lambda.to_owned(), times, ended: watch::Sender::new(0) }
     }
 
-    /// Takes note that a process has ended.
+    /// Counts a process that has ended.
     pub(super) fn process_ended(&self) {
         self.ended.send_modify(|count| *count += 1);
     }
 
-    /// The payload that the function answers. The call goes on when the caller goes away, as it does on Lambda: what a
-    /// function has begun it completes, and only then is there room for the next request.
+    /// Calls the function and returns its payload. As on Lambda, the call goes on when the caller goes away, and keeps its slot
+    /// until the function has answered.
     pub(super) async fn invoke(&self, function: &str, event: Vec<u8>, slot: Slot) -> Result<Bytes, Fault> {
         let url = format!("{}/2015-03-31/functions/{function}/invocations", self.cargo_lambda);
         let (client, mut ended, times) = (self.client.clone(), self.ended.subscribe(), self.times);
@@ -66,8 +66,8 @@ impl Functions {
         tokio::spawn(async move {
             let mut call = std::pin::pin!(client.send(Method::POST, &url, &JSON, event));
             let a_process_ended = async {
-                // The sender lives as long as the gateway.
-                let _ = ended.changed().await;
+                // Of any function, now or before. The sender lives as long as the gateway.
+                let _ = ended.wait_for(|count| *count > 0).await;
                 sleep(times.function).await;
             };
             let fault = tokio::select! {
@@ -84,7 +84,7 @@ impl Functions {
                 () = a_process_ended => Fault::Ended(function),
             };
             let lost = slot.lose();
-            // Nobody listens when the client has gone away.
+            // The client may have gone away.
             let _ = answered.send(Err(fault));
             let _ = call.await;
             drop(lost);

@@ -1,8 +1,7 @@
-//! A stand-in for API Gateway (HTTP API) in front of `cargo lambda watch`: it routes by the contract, keeps the
-//! gateway's limits, and gives cargo-lambda no more requests at a time than it can handle.
+//! A stand-in for API Gateway (HTTP API) in front of `cargo lambda watch`. It routes by the contract, has the limits of API
+//! Gateway, and limits the number of requests that cargo-lambda gets at a time.
 //!
-//! Preflights go to the function `fallback`, which answers them with the origins of the configuration; on AWS the gateway
-//! does.
+//! The function `fallback` answers preflights, with the origins of the configuration; on AWS, API Gateway does.
 
 mod admission;
 mod answer;
@@ -31,14 +30,14 @@ use admission::Admission;
 use fault::Fault;
 use functions::Functions;
 
-/// The most bytes of request line and headers.
+/// The largest request line and headers, in bytes.
 const MAX_HEADERS: usize = 10_240;
-/// The most bytes of a body.
+/// The largest body, in bytes.
 const MAX_BODY: usize = 10 * 1024 * 1024;
-/// The most bytes of an event, which is what Lambda takes.
+/// The largest event that Lambda accepts, in bytes.
 const MAX_EVENT: usize = 6 * 1024 * 1024;
 
-/// A local gateway. Clones share what they know.
+/// A local gateway. Clones share their state.
 #[derive(Clone)]
 pub struct Gateway(Arc<Shared>);
 
@@ -74,19 +73,19 @@ impl Gateway {
         }))
     }
 
-    /// Answers every request.
+    /// The routes of the gateway.
     pub fn router(&self) -> Router {
-        // Lambda's own path for calling a function, so that `cargo lambda invoke` works here as well.
+        // The path of Lambda's own API for calling a function, so that `cargo lambda invoke` works here as well.
         let invoke = "/2015-03-31/functions/{function}/invocations";
         Router::new().route(invoke, post(call)).fallback(answer).with_state(self.clone())
     }
 
-    /// Takes note that a function's process has ended: requests that stay without an answer were its.
+    /// Reports that a process of a function has ended. Its request gets the answer 502.
     pub fn process_ended(&self) {
         self.0.functions.process_ended();
     }
 
-    /// How many requests wait to be let in.
+    /// The number of requests that wait to be admitted.
     pub fn waiting(&self) -> usize {
         self.0.admission.waiting()
     }
@@ -101,14 +100,14 @@ impl Gateway {
         if event.len() > MAX_EVENT {
             return Err(Fault::LargeBody);
         }
-        let slot = self.0.admission.enter(&invocation.function).await.map_err(Fault::Refused)?;
+        let slot = self.0.admission.enter(&invocation.function).await.map_err(Fault::Rejected)?;
         let payload = self.0.functions.invoke(&invocation.function, event, slot).await?;
         answer::response(&payload).ok_or(Fault::Failed)
     }
 
     async fn call(&self, function: &str, event: Body) -> Result<Bytes, Fault> {
         let event = read(event).await?;
-        let slot = self.0.admission.enter(function).await.map_err(Fault::Refused)?;
+        let slot = self.0.admission.enter(function).await.map_err(Fault::Rejected)?;
         self.0.functions.invoke(function, event.into(), slot).await
     }
 
@@ -158,7 +157,7 @@ fn header_bytes(parts: &Parts) -> usize {
     line + headers.sum::<usize>()
 }
 
-/// The whole body. What is too large is read to its end as well, because a client that still sends would not see the answer.
+/// The whole body. A body that is too large is read to its end as well: a client that is still sending would miss the answer.
 async fn read(mut body: Body) -> Result<Bytes, Fault> {
     let (mut bytes, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {

@@ -26,7 +26,7 @@ paths:
     get: {operationId: health, x-permission: public}
 ";
 
-/// A stand-in for cargo-lambda. It keeps the events, and answers when it may.
+/// A stand-in for cargo-lambda. It keeps the events, and answers as often as a test allows.
 struct CargoLambda {
     server: Server,
     shared: Arc<Answers>,
@@ -36,7 +36,7 @@ struct Answers {
     events: Mutex<Vec<(String, Value)>>,
     payload: Mutex<Value>,
     status: Mutex<StatusCode>,
-    /// One permit for each answer that it may give.
+    /// One permit for each allowed answer.
     may_answer: Semaphore,
     answered: AtomicUsize,
 }
@@ -100,7 +100,7 @@ const LIMITS: Limits = Limits { per_function: 1, in_all: 2, queue: 2, patience: 
 const TIMES: Times = Times { limit: Duration::from_secs(30), function: Duration::from_secs(10) };
 
 impl Running {
-    /// With a cargo-lambda that may give so many answers.
+    /// Starts both, with this number of allowed answers.
     async fn start(answers: usize, times: Times) -> Self {
         let cargo_lambda = CargoLambda::start(answers).await;
         let contract = Contract::parse(CONTRACT).unwrap();
@@ -135,7 +135,7 @@ impl Running {
     }
 }
 
-/// Waits until it is so, which must be soon.
+/// Waits until the condition holds, which must be soon.
 async fn until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !is_so() {
@@ -179,7 +179,7 @@ async fn a_function_can_be_called_by_its_name_as_on_lambda() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_rejected_as_by_api_gateway() {
+async fn too_large_requests_are_rejected_as_by_api_gateway() {
     let running = Running::start(100, TIMES).await;
     let long = "x".repeat(MAX_HEADERS);
     let expected = (431, "Request Header Fields Too Large".to_owned());
@@ -191,13 +191,13 @@ async fn what_is_too_large_is_rejected_as_by_api_gateway() {
         assert_eq!(message(&running.send("POST", "/cases", &[], body).await), expected, "{length}");
     }
     assert!(running.cargo_lambda.events().is_empty());
-    // All that fits is passed on.
+    // Requests within the limits are passed on.
     let nearly = "x".repeat(MAX_HEADERS - 200);
     assert_eq!(running.send("POST", "/cases", &[("x-long", &nearly)], "x".repeat(5 << 20)).await.status, 200);
 }
 
 #[tokio::test]
-async fn what_a_function_does_not_answer_well_is_an_internal_server_error() {
+async fn an_invalid_answer_of_a_function_is_an_internal_server_error() {
     let running = Running::start(100, TIMES).await;
     let expected = (500, "Internal Server Error".to_owned());
     for change in [json!({"statusCode": 0}), json!({"statusCode": 200, "body": "x".repeat(7 << 20)})] {
@@ -210,10 +210,10 @@ async fn what_a_function_does_not_answer_well_is_an_internal_server_error() {
 }
 
 #[tokio::test]
-async fn a_full_queue_is_429_with_the_time_to_wait_and_nobody_in_it_is_forgotten() {
+async fn a_full_queue_is_429_with_retry_after_and_every_waiting_request_is_served() {
     let running = Running::start(0, TIMES).await;
     let first = running.spawn("/cases");
-    until("the first is let in", || running.cargo_lambda.events().len() == 1).await;
+    until("the first is admitted", || running.cargo_lambda.events().len() == 1).await;
     let waiting = [running.spawn("/cases"), running.spawn("/cases")];
     until("two wait", || running.gateway.waiting() == 2).await;
 
@@ -233,10 +233,10 @@ async fn a_full_queue_is_429_with_the_time_to_wait_and_nobody_in_it_is_forgotten
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_the_queue_but_what_has_begun_is_completed() {
+async fn a_client_that_goes_away_leaves_the_queue_but_a_running_call_is_completed() {
     let running = Running::start(0, TIMES).await;
     let begun = running.spawn("/cases");
-    until("it is let in", || running.cargo_lambda.events().len() == 1).await;
+    until("it is admitted", || running.cargo_lambda.events().len() == 1).await;
     let waiting = running.spawn("/cases");
     until("it waits", || running.gateway.waiting() == 1).await;
     for gone in [begun, waiting] {
@@ -247,19 +247,19 @@ async fn a_client_that_goes_away_leaves_the_queue_but_what_has_begun_is_complete
     until("the next waits", || running.gateway.waiting() == 1).await;
     running.cargo_lambda.shared.may_answer.add_permits(2);
     assert_eq!(next.await.unwrap().status, 200);
-    assert_eq!(running.cargo_lambda.events().len(), 2, "who had gone was not let in");
+    assert_eq!(running.cargo_lambda.events().len(), 2, "the client that had gone away was not admitted");
     assert_eq!(running.cargo_lambda.shared.answered.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
-async fn a_function_that_never_answers_is_503_and_takes_no_more_requests_until_it_does() {
+async fn a_function_that_does_not_answer_is_503_and_gets_no_more_requests_until_it_does() {
     let running = Running::start(0, Times { limit: Duration::from_millis(20), ..TIMES }).await;
     assert_eq!(message(&running.get("/cases").await), (503, "Service Unavailable".to_owned()));
     let at_once = running.get("/cases").await;
     assert_eq!(at_once.status, 503);
     assert!(message(&at_once).1.contains("no process"), "{:?}", at_once.json());
     assert_eq!(running.cargo_lambda.events().len(), 1, "the second was not passed on");
-    // Its late answer, and one for each that follows.
+    // Allows the late answer and all others.
     running.cargo_lambda.shared.may_answer.add_permits(2000);
     until("it answered late", || running.cargo_lambda.shared.answered.load(Ordering::Relaxed) == 1).await;
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -272,7 +272,7 @@ async fn a_function_that_never_answers_is_503_and_takes_no_more_requests_until_i
 async fn a_process_that_ends_before_it_answers_is_502() {
     let running = Running::start(0, Times { function: Duration::from_millis(20), ..TIMES }).await;
     let request = running.spawn("/cases");
-    until("it is let in", || running.cargo_lambda.events().len() == 1).await;
+    until("it is admitted", || running.cargo_lambda.events().len() == 1).await;
     running.gateway.process_ended();
     let (status, message) = message(&request.await.unwrap());
     assert_eq!(status, 502);
@@ -280,7 +280,7 @@ async fn a_process_that_ends_before_it_answers_is_502() {
 }
 
 #[tokio::test]
-async fn a_cargo_lambda_that_is_not_there_is_502() {
+async fn without_cargo_lambda_the_answer_is_502() {
     let Running { cargo_lambda, server, client, .. } = Running::start(0, TIMES).await;
     cargo_lambda.server.stop().await;
     let answer = client.get(&format!("{}/cases", server.url())).await.unwrap();

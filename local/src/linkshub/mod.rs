@@ -1,4 +1,4 @@
-//! A stand-in for LinksHub, which knows doctors, products, and which doctor works with which lab.
+//! A stand-in for LinksHub: doctors, products, and the relations between doctors and labs.
 
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
@@ -15,14 +15,14 @@ use serde_json::json;
 
 use crate::server::for_browsers;
 
-/// Everything that LinksHub knows. Plain data for tests to fill and to change.
+/// The data of LinksHub. Tests fill and change it.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     /// The doctors.
     pub doctors: Vec<Doctor>,
     /// The products.
     pub products: Vec<Product>,
-    /// Which doctor works with which lab.
+    /// The relations between doctors and labs.
     pub relations: Vec<Relation>,
 }
 
@@ -39,7 +39,7 @@ pub struct Doctor {
     pub license_number: String,
     pub specialty: String,
     pub address: Address,
-    /// The labs of the active relations. Written when the doctor is answered, whatever stands here.
+    /// The labs of the active relations. Computed for each answer; a value set here is ignored.
     pub lab_relations: Vec<String>,
     pub created_at: String,
     pub is_active: bool,
@@ -56,7 +56,7 @@ pub struct Address {
     pub country: String,
 }
 
-/// Something that a lab makes.
+/// A product of a lab.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs, reason = "the fields are those of the service's JSON")]
 pub struct Product {
@@ -65,19 +65,19 @@ pub struct Product {
     pub is_active: bool,
 }
 
-/// That a doctor works with a lab.
+/// A relation between a doctor and a lab.
 #[derive(Clone, Debug)]
 pub struct Relation {
     /// The doctor.
     pub doctor_id: String,
     /// The lab.
     pub lab_id: i64,
-    /// False once they have parted.
+    /// False after the relation has ended.
     pub is_active: bool,
 }
 
 impl Doctor {
-    /// An active doctor with made-up particulars.
+    /// An active doctor with invented details.
     pub fn new(doctor_id: &str, first_name: &str, last_name: &str, specialty: &str) -> Self {
         Self {
             doctor_id: doctor_id.into(),
@@ -116,17 +116,17 @@ impl Relation {
     }
 }
 
-/// The state of a stand-in: clones share it, so that a test can change what a running one knows.
+/// The state of a stand-in. Clones share it, so that a test can change the data of a running stand-in.
 #[derive(Clone, Debug)]
 pub struct LinksHub(Arc<RwLock<Catalogue>>);
 
 impl LinksHub {
-    /// A stand-in that knows `catalogue`.
+    /// A stand-in with the data of `catalogue`.
     pub fn new(catalogue: Catalogue) -> Self {
         Self(Arc::new(RwLock::new(catalogue)))
     }
 
-    /// Changes what it knows; the next request sees the change.
+    /// Changes the data; the next request sees the change.
     pub fn update<T>(&self, change: impl FnOnce(&mut Catalogue) -> T) -> T {
         change(&mut self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
@@ -136,8 +136,8 @@ impl LinksHub {
     }
 }
 
-/// The stand-in's routes: all but `/health` want a bearer token, which is not looked into. The two lists and `/health`
-/// are its own; nothing is known of them in the real service.
+/// The routes of the stand-in. All except `/health` need a bearer token, which is not verified. `/health` and the lists of
+/// doctors and products are additions of the stand-in; do not expect them of the real service.
 pub fn router(linkshub: LinksHub) -> Router {
     Router::new()
         .route("/api/v1/doctors", get(doctors))
@@ -152,13 +152,13 @@ pub fn router(linkshub: LinksHub) -> Router {
         .with_state(linkshub)
 }
 
-/// Which doctors to list: those of one lab, or all.
+/// The filter of the list of doctors.
 #[derive(Deserialize)]
 struct OfLab {
     lab_id: Option<String>,
 }
 
-/// All doctors, or those that work with `lab_id`. The stand-in's own.
+/// Lists all doctors, or those with an active relation to the lab `lab_id`.
 async fn doctors(State(linkshub): State<LinksHub>, Query(OfLab { lab_id }): Query<OfLab>) -> Response {
     let catalogue = linkshub.read();
     let mut doctors: Vec<Doctor> =
@@ -182,7 +182,7 @@ fn with_relations(catalogue: &Catalogue, doctor: &Doctor) -> Doctor {
     Doctor { lab_relations: active.map(|it| it.lab_id.to_string()).collect(), ..doctor.clone() }
 }
 
-/// All products. The stand-in's own.
+/// Lists all products.
 async fn products(State(linkshub): State<LinksHub>) -> Response {
     Json(json!({"products": linkshub.read().products})).into_response()
 }

@@ -17,7 +17,7 @@ async fn linkshub() -> (server::Server, LinksHub) {
 }
 
 #[tokio::test]
-async fn doctors_products_and_relations_answer_in_the_shape_of_the_contract() {
+async fn doctors_products_and_relations_have_the_shape_of_the_contract() {
     let (server, _) = linkshub().await;
     let get = async |path: &str| get_json(&format!("{}{path}", server.url()), Some("Bearer x")).await;
 
@@ -73,7 +73,7 @@ async fn a_token_is_required_except_for_health() {
 }
 
 #[tokio::test]
-async fn a_relation_that_ends_while_it_runs_is_seen_by_the_next_request() {
+async fn the_next_request_sees_that_a_relation_has_ended() {
     let (server, state) = linkshub().await;
     state.update(|catalogue| {
         for relation in &mut catalogue.relations {
@@ -108,7 +108,7 @@ async fn doctors_and_products_can_be_listed() {
 }
 
 #[tokio::test]
-async fn a_browser_may_ask_with_a_token() {
+async fn a_browser_may_send_a_token() {
     let (server, _) = linkshub().await;
     let url = format!("{}/api/v1/doctors/DOC001", server.url());
     let headers = [
@@ -121,10 +121,10 @@ async fn a_browser_may_ask_with_a_token() {
     assert_eq!(preflight.status, 200);
     assert_eq!(preflight.headers["access-control-allow-origin"], "*");
     assert_eq!(preflight.headers["access-control-allow-headers"], "authorization");
-    // A page has to see what is wrong as well.
-    let refused = client.send(axum::http::Method::GET, &url, &headers[..1], "").await.unwrap();
+    // A page can read error responses as well.
+    let rejected = client.send(axum::http::Method::GET, &url, &headers[..1], "").await.unwrap();
     assert_eq!(
-        (refused.status.as_u16(), &refused.headers["access-control-allow-origin"]),
+        (rejected.status.as_u16(), &rejected.headers["access-control-allow-origin"]),
         (401, &"*".parse().unwrap())
     );
 }

@@ -1,4 +1,4 @@
-//! What the stack tells the person at the terminal once everything answers: addresses, ids, and a first request.
+//! The greeting at the terminal: addresses, ids, and a first request that can be copied.
 
 use std::fmt::{Display, Write};
 
@@ -34,7 +34,7 @@ impl Lines {
     }
 }
 
-/// What to tell once everything answers.
+/// The text to print when everything answers.
 pub fn greeting(settings: &Settings, urls: &Urls) -> String {
     let (api, ums) = (local(&urls.api), local(&urls.ums));
     let mut lines = Lines::default();

@@ -1,5 +1,4 @@
-//! The whole stack: the parts, the functions under `cargo lambda watch`, the gateway in front of them, and what it tells
-//! the person who started it.
+//! The whole stack: the parts, the functions under `cargo lambda watch`, and the gateway in front of them.
 
 mod greeting;
 
@@ -36,24 +35,23 @@ use crate::{
     ums::{self, Ums},
 };
 
-/// How long cargo-lambda may take to listen, and a function to answer its first request.
+/// The time for cargo-lambda to listen, and for a function to answer its first request.
 const START: Duration = Duration::from_secs(60);
 
-/// What cargo-lambda logs when a function's process ends with an error. It never starts it again.
+/// Part of the line that cargo-lambda logs when a process of a function ends with an error. It does not restart the process.
 const FUNCTION_ENDED: &str = "command exited";
 
-/// The running stack. Whatever has been started by [`start`](Self::start), even if that was broken off, is ended by
-/// [`stop`](Self::stop).
+/// The running stack. [`stop`](Self::stop) ends everything that [`start`](Self::start) has started, even if it failed.
 #[derive(Debug, Default)]
 pub struct Stack {
     servers: Vec<Server>,
     api: Option<Api>,
     urls: Urls,
-    /// Held as long as the stack uses its data.
+    /// Locks the data as long as the stack runs.
     _lock: Option<File>,
 }
 
-/// The functions and what is in front of them.
+/// The functions, and the gateway in front of them.
 #[derive(Debug)]
 struct Api {
     functions: Supervised,
@@ -61,7 +59,7 @@ struct Api {
     gateway: Option<(Gateway, Server)>,
 }
 
-/// Where the parts listen, for example `http://127.0.0.1:5001`.
+/// The URLs of the parts, for example `http://127.0.0.1:5001`.
 #[derive(Clone, Debug, Default)]
 pub struct Urls {
     /// The API, whether or not the stack runs it.
@@ -78,14 +76,14 @@ impl Stack {
     /// Starts everything and returns when all of it answers.
     ///
     /// # Errors
-    /// When a port is in use, or a part does not start. What has been started then still wants to be stopped.
+    /// A port is in use, or a part does not start. Call [`stop`](Self::stop) after an error as well.
     pub async fn start(&mut self, settings: &Settings) -> Result<()> {
         let functions = settings.function_names()?;
         let definition = Definition::read(&settings.root.join("template.yaml"))?;
         let contract = Contract::read(&settings.root.join("openapi.yaml"));
         let contract = contract.map_err(|error| Error::new(error.to_string()))?;
 
-        // All ports first, so that a port in use is told before anything has begun.
+        // All ports first, so that a port in use is reported before anything has started.
         let ports = settings.ports;
         let api_listener = listen("the API", "API_PORT", ports.api).await?;
         let dynamodb_listener = listen("DynamoDB", "DYNAMODB_PORT", ports.dynamodb).await?;
@@ -129,17 +127,17 @@ impl Stack {
         listener: TcpListener,
         functions: &[String],
     ) -> Result<()> {
-        // cargo-lambda wants to be told its port. This one is free, and others ask for a free one as rarely as we do.
+        // cargo-lambda needs a port number. This port was free a moment ago, and nobody else is likely to take it meanwhile.
         let cargo_lambda = url_of(&listen("cargo-lambda", "API_PORT", 0).await?)?;
         let processes = start_functions(settings, &self.urls, &cargo_lambda)?;
-        let function_ended = processes.said();
+        let function_ended = processes.printed();
         let api = self.api.insert(Api { functions: processes, function_ended, gateway: None });
         tokio::select! {
             how = api.functions.ended() => {
                 return Err(Error::new(format!("cargo lambda watch {how}; see above")));
             }
             () = api.function_ended.notified() => {
-                return Err(Error::new("a function ended as it started; what it said stands above"));
+                return Err(Error::new("a function ended as it started; see its output above"));
             }
             awake = wake_functions(&cargo_lambda, functions) => awake?,
         }
@@ -156,7 +154,7 @@ impl Stack {
         healthy(&self.urls.api).await
     }
 
-    /// Where the parts listen.
+    /// The URLs of the parts.
     pub fn urls(&self) -> &Urls {
         &self.urls
     }
@@ -179,7 +177,7 @@ impl Stack {
         }
     }
 
-    /// Stops everything: the gateway and the functions first, so that none of them sees the others go.
+    /// Stops everything, the gateway and the functions first, because they use the other parts.
     pub async fn stop(mut self) {
         if let Some(Api { functions, gateway, .. }) = self.api.take() {
             if let Some((_, server)) = gateway {
@@ -200,8 +198,8 @@ impl Stack {
 }
 
 impl Api {
-    /// Resolves when cargo-lambda or the gateway has ended. That a function's process has ended is told, no more: the other
-    /// functions go on, and with `WATCH=1` the next change starts it again.
+    /// Resolves when cargo-lambda or the gateway has ended. A process of a function that has ended is only reported: the
+    /// other functions still work, and with `WATCH=1` the next change of a source file restarts it.
     async fn failed(&mut self) -> Error {
         let Some((gateway, server)) = &mut self.gateway else { return pending().await };
         let mut gateway_failed = std::pin::pin!(server.failed());
@@ -214,8 +212,8 @@ impl Api {
                 () = self.function_ended.notified() => {
                     gateway.process_ended();
                     eprintln!(
-                        "lhcms-local: a function's process ended; what it said stands above. cargo-lambda does not \
-                         start it again: stop with Ctrl-C and run `make dev` (with WATCH=1: save a source file)"
+                        "lhcms-local: a process of a function ended; see its output above. cargo-lambda does not \
+                         restart it: stop with Ctrl-C and run `make dev` (with WATCH=1: save a source file)"
                     );
                 }
             }
@@ -223,7 +221,7 @@ impl Api {
     }
 }
 
-/// Takes the data in this folder for this process. The lock ends with the process, however that ends.
+/// Locks the data in this folder. The lock ends with this process.
 fn lock(data: &Path) -> Result<File> {
     let failed = |why: &dyn std::fmt::Display| Error::new(format!("{}: {why}", data.display()));
     fs::create_dir_all(data).map_err(|error| failed(&error))?;
@@ -257,8 +255,8 @@ fn start_functions(settings: &Settings, urls: &Urls, cargo_lambda: &str) -> Resu
         return Err(Error::new(format!("{} is missing; `make dev` installs it", program.display())));
     }
     process::start(&program, settings.supervisor.as_deref(), FUNCTION_ENDED, |command| {
-        // No --timeout: it would also end the functions' own waiting for the next request, and with it each function
-        // that has nothing to do for that long (cargo-lambda 1.9.2).
+        // No --timeout: it also limits the time that a function waits for the next request, so it would end every function
+        // that gets no request for that long (cargo-lambda 1.9.2).
         command.args(["lambda", "watch", "--quiet", "--invoke-address", "127.0.0.1"]);
         command.args(["--invoke-port", port]);
         command.args(["--concurrency", &settings.concurrency.to_string()]);
@@ -276,8 +274,8 @@ fn start_functions(settings: &Settings, urls: &Urls, cargo_lambda: &str) -> Resu
     })
 }
 
-/// Waits for cargo-lambda and sends each function a first request, which starts it. One after the other: each start
-/// runs cargo, and several of them would only wait for each other's lock.
+/// Waits for cargo-lambda and sends a first request to each function, which starts it. One after the other: each start runs
+/// cargo, which can only run once at a time.
 async fn wake_functions(cargo_lambda: &str, functions: &[String]) -> Result<()> {
     let address = cargo_lambda.trim_start_matches("http://");
     let deadline = Instant::now() + START;
@@ -289,20 +287,20 @@ async fn wake_functions(cargo_lambda: &str, functions: &[String]) -> Result<()> 
     }
     let client = Client::new(START);
     for function in functions {
-        // This path of cargo-lambda goes to the function of that name. Without a token and on a path that no function
-        // has, it changes nothing; any answer of the function's own will do.
+        // cargo-lambda sends this path to the function of that name. Without a token, and on a path that no function has, the
+        // request changes nothing. Any answer of the function is fine.
         let answer = client.get(&format!("{cargo_lambda}/lambda-url/{function}/first-request")).await;
         let why = match answer {
             Ok(answer) if answer.status != StatusCode::INTERNAL_SERVER_ERROR => continue,
             Ok(answer) => format!("answers {}", answer.status),
             Err(_) => format!("did not answer its first request in {} s", START.as_secs()),
         };
-        return Err(Error::new(format!("the function {function} {why}; what it said stands above")));
+        return Err(Error::new(format!("the function {function} {why}; see its output above")));
     }
     Ok(())
 }
 
-/// Asks the API as everybody else will.
+/// Sends a request through the gateway, as clients do.
 async fn healthy(api: &str) -> Result<()> {
     let health = Client::new(START).get(&format!("{api}/health")).await?;
     match health.status {

@@ -20,7 +20,7 @@ fn settings(folder: &Path, variables: &[(&str, &str)]) -> Settings {
 }
 
 #[tokio::test]
-async fn the_parts_answer_without_the_api_and_are_gone_after_the_stop() {
+async fn the_parts_answer_without_the_api_and_stop_with_the_stack() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path(), &[]);
     let mut stack = Stack::default();
@@ -51,7 +51,7 @@ async fn a_port_in_use_is_named_with_the_variable_that_changes_it() {
     }
 }
 
-/// Starts the stack with a script in place of cargo-lambda, and gives the error that this must end in.
+/// Starts the stack with a script in place of cargo-lambda, and returns the error.
 async fn start_with_cargo_lambda(script: Option<&str>) -> String {
     use std::{fs, os::unix::fs::PermissionsExt};
     let folder = tempfile::tempdir().unwrap();
@@ -84,7 +84,7 @@ async fn a_function_that_ends_as_it_starts_is_reported_at_once() {
 }
 
 #[tokio::test]
-async fn data_that_another_stack_uses_is_left_alone() {
+async fn data_that_another_stack_uses_is_locked() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path(), &[]);
     let (mut first, mut second) = (Stack::default(), Stack::default());

@@ -31,7 +31,7 @@ pub enum Created {
     /// There was no such table; now there is one.
     New,
     /// The table was there, made from the same definition, and was kept with its items.
-    StoredCase,
+    Existing,
 }
 
 #[derive(Deserialize)]
@@ -99,26 +99,26 @@ impl Definition {
     }
 }
 
-/// Creates the table `name` at `endpoint`, or keeps it when it is there and was made from the same definition.
+/// Creates the table `name` at `endpoint`. An existing table with the same definition is kept.
 ///
 /// # Errors
-/// When DynamoDB refuses or does not answer, or when the existing table was made from another definition.
+/// DynamoDB rejects a request or does not answer, or the existing table has another definition.
 pub async fn create(endpoint: &str, name: &str, definition: &Definition) -> Result<Created> {
     let api = Api::new(endpoint);
     let mut request = definition.create.clone();
     request.insert("TableName".into(), name.into());
     let created = match api.call("CreateTable", &Value::Object(request)).await {
         Ok(_) => Created::New,
-        Err(Refusal { kind, .. }) if kind == "ResourceInUseException" => Created::StoredCase,
-        Err(refusal) => return Err(refusal.into_error("CreateTable", name)),
+        Err(CallError { kind, .. }) if kind == "ResourceInUseException" => Created::Existing,
+        Err(error) => return Err(error.into_error("CreateTable", name)),
     };
 
     let table = api.active(name).await?;
-    if created == Created::StoredCase {
+    if created == Created::Existing {
         let differences = differences(&definition.create, &table);
         if !differences.is_empty() {
             return Err(Error::new(format!(
-                "the table {name} exists but was made from another definition ({} differ); \
+                "the table {name} exists but has another definition ({} differ); \
                  delete its data (`make reset-data`) or go back to the template that it was made from",
                 differences.join(", ")
             )));
@@ -136,7 +136,7 @@ fn differences(wanted: &Map<String, Value>, table: &Value) -> Vec<&'static str> 
         .collect()
 }
 
-/// What of a list of keys, attributes or indexes was chosen by its author, in an order that does not depend on him.
+/// The parts of a list of keys, attributes or indexes that a template sets, sorted, so that two lists can be compared.
 fn shape(list: Option<&Value>) -> BTreeMap<String, Value> {
     let elements = list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     elements
@@ -155,21 +155,21 @@ fn shape(list: Option<&Value>) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// The little of DynamoDB's API that the stack and the tests call themselves, as JSON.
+/// The calls to DynamoDB that the stack and the tests make themselves, as JSON.
 #[derive(Debug)]
 pub struct Api<'a> {
     client: Client,
     endpoint: &'a str,
 }
 
-/// DynamoDB's own error, or that it could not be asked.
+/// An error of DynamoDB, or no answer.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct CallError {
     kind: String,
     message: String,
 }
 
-impl Refusal {
+impl CallError {
     fn into_error(self, operation: &str, table: &str) -> Error {
         Error::new(format!("{operation} of {table} failed: {} {}", self.kind, self.message))
     }
@@ -184,10 +184,10 @@ impl<'a> Api<'a> {
     /// Calls an operation such as `Query` with its request.
     ///
     /// # Errors
-    /// When DynamoDB refuses or does not answer.
-    pub async fn call(&self, operation: &str, request: &Value) -> std::result::Result<Value, Refusal> {
+    /// DynamoDB rejects the request or does not answer.
+    pub async fn call(&self, operation: &str, request: &Value) -> std::result::Result<Value, CallError> {
         let target = format!("DynamoDB_20120810.{operation}");
-        // An embedded DynamoDB wants to see a signature and does not verify it.
+        // The embedded DynamoDB needs a signature but does not verify it.
         let signature = "AWS4-HMAC-SHA256 Credential=local/20200101/us-east-1/dynamodb/aws4_request, \
                          SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
         let headers = [
@@ -200,22 +200,22 @@ impl<'a> Api<'a> {
             .client
             .send(Method::POST, self.endpoint, &headers, request.to_string())
             .await
-            .map_err(|error| Refusal { kind: "no answer:".into(), message: error.to_string() })?;
+            .map_err(|error| CallError { kind: "no answer:".into(), message: error.to_string() })?;
         let body = answer.json();
         if answer.status.is_success() {
             return Ok(body);
         }
         let kind = body["__type"].as_str().unwrap_or_default();
         let message = body["message"].as_str().or_else(|| body["Message"].as_str()).unwrap_or_default();
-        Err(Refusal { kind: kind.rsplit('#').next().unwrap_or_default().into(), message: message.into() })
+        Err(CallError { kind: kind.rsplit('#').next().unwrap_or_default().into(), message: message.into() })
     }
 
-    /// The description of the table, once it can be used.
+    /// The description of the table, as soon as the table can be used.
     async fn active(&self, name: &str) -> Result<Value> {
         let deadline = Instant::now() + LIMIT;
         loop {
             let answer = self.call("DescribeTable", &json!({"TableName": name})).await;
-            let table = answer.map_err(|refusal| refusal.into_error("DescribeTable", name))?["Table"].take();
+            let table = answer.map_err(|error| error.into_error("DescribeTable", name))?["Table"].take();
             if table["TableStatus"] == "ACTIVE" {
                 return Ok(table);
             }
@@ -226,10 +226,10 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// Switches expiry on, unless it is.
+    /// Switches the expiry of items on, if it is off.
     async fn expire(&self, name: &str, attribute: Option<&str>) -> Result<()> {
         let Some(attribute) = attribute else { return Ok(()) };
-        let failed = |refusal: Refusal| refusal.into_error("the expiry setting", name);
+        let failed = |error: CallError| error.into_error("the expiry setting", name);
         let answer = self.call("DescribeTimeToLive", &json!({"TableName": name})).await.map_err(failed)?;
         let now = &answer["TimeToLiveDescription"];
         if now["TimeToLiveStatus"] == "ENABLED" && now["AttributeName"] == attribute {

@@ -71,14 +71,14 @@ async fn the_table_has_the_keys_indexes_and_expiry_of_the_template_and_no_stream
 async fn an_existing_table_of_the_same_definition_is_kept() {
     let database = database().await;
     create(database.url(), TABLE, &definition()).await.unwrap();
-    assert_eq!(create(database.url(), TABLE, &definition()).await.unwrap(), Created::StoredCase);
+    assert_eq!(create(database.url(), TABLE, &definition()).await.unwrap(), Created::Existing);
     let reordered = TEMPLATE.replace("[status, due_date]", "[due_date, status]");
     let reordered = Definition::from_template(&reordered).unwrap();
-    assert_eq!(create(database.url(), TABLE, &reordered).await.unwrap(), Created::StoredCase);
+    assert_eq!(create(database.url(), TABLE, &reordered).await.unwrap(), Created::Existing);
 }
 
 #[tokio::test]
-async fn an_existing_table_of_another_definition_is_refused_with_what_differs() {
+async fn an_existing_table_of_another_definition_is_rejected_with_the_differences() {
     let database = database().await;
     create(database.url(), TABLE, &definition()).await.unwrap();
     let other = TEMPLATE.replace("[status, due_date]", "[status]");
@@ -92,7 +92,7 @@ async fn an_existing_table_of_another_definition_is_refused_with_what_differs() 
 async fn items_in_a_file_are_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let storage = dynamodb::Storage::File(folder.path().join("new/dynamodb.sqlite"));
-    for expected in [Created::New, Created::StoredCase] {
+    for expected in [Created::New, Created::Existing] {
         let listener = listen("DynamoDB", "DYNAMODB_PORT", 0).await.unwrap();
         let database = dynamodb::serve(listener, &storage).unwrap();
         assert_eq!(create(database.url(), TABLE, &definition()).await.unwrap(), expected);
@@ -101,7 +101,7 @@ async fn items_in_a_file_are_there_after_a_restart() {
 }
 
 #[test]
-fn a_template_without_the_table_is_refused() {
+fn a_template_without_the_table_is_rejected() {
     for (template, reason) in [
         ("Resources: {}", "able"),
         ("Resources: {Table: {Type: AWS::S3::Bucket, Properties: {}}}", "is a AWS::S3::Bucket"),

@@ -1,9 +1,9 @@
-//! What the stand-in UMS knows: labs, users and who belongs where. Plain data for tests to fill and to change.
+//! The data of the stand-in UMS: labs, users and memberships. Tests fill and change it.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// Everything that UMS knows, and how it answers.
+/// The data of UMS, and the variants of its answers.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     /// The laboratories.
@@ -61,30 +61,30 @@ pub struct User {
     pub locked_until: Option<String>,
     pub created_at: String,
     pub updated_at: String,
-    /// The real service shows the hashes of earlier passwords; here stands something that a leak is found by.
+    /// The real service returns the hashes of earlier passwords. This text makes a leak visible in tests.
     pub password_history: Vec<String>,
-    /// In the clear, since nothing real is behind a stand-in.
+    /// Plain text, because a stand-in protects nothing.
     #[serde(skip)]
     pub password: String,
-    /// Whether a login is refused because the password is too old.
+    /// Whether a login is rejected because the password is too old.
     #[serde(skip)]
     pub password_expired: bool,
 }
 
-/// That a user belongs to a lab.
+/// A membership of a user in a lab.
 #[derive(Clone, Debug)]
 pub struct Membership {
     /// Unique among the memberships.
     pub id: i64,
-    /// Whose membership it is.
+    /// The user.
     pub user_id: i64,
-    /// Of which lab.
+    /// The lab.
     pub lab_id: i64,
-    /// admin, member, viewer; others may come.
+    /// admin, member, viewer or another role.
     pub role: String,
     /// False once the user has left the lab.
     pub is_active: bool,
-    /// Since when.
+    /// The start of the membership.
     pub joined_at: String,
     /// The attributes in this lab; `None` stands for those of the role.
     pub attributes: Option<Vec<String>>,
@@ -107,7 +107,7 @@ impl Lab {
 }
 
 impl User {
-    /// An active account without any membership that is no system administrator.
+    /// An active account that is not a system administrator and has no membership.
     pub fn new(id: i64, username: &str, password: &str) -> Self {
         let since = "2026-11-02T08:30:00.185915".to_owned();
         Self {
@@ -130,7 +130,7 @@ impl User {
 }
 
 impl Membership {
-    /// An active membership. Its id is made from the two others, so that it is unique without counting.
+    /// An active membership. Its id is computed from the two other ids, so it is unique.
     pub fn new(user_id: i64, lab_id: i64, role: &str) -> Self {
         Self {
             id: user_id * 10_000 + lab_id,
@@ -181,7 +181,7 @@ impl Directory {
         self.labs.iter().filter(|lab| lab.is_active && (user.is_admin || member(lab))).collect()
     }
 
-    /// What the user may do in the lab. Whether the lab is active does not matter: a fault of the real service.
+    /// The attributes of the user in the lab. A deactivated lab has them as well: a defect of the real service.
     pub(super) fn attributes(&self, user: &User, lab_id: i64) -> Vec<String> {
         match self.membership(user.id, lab_id) {
             _ if user.is_admin => attributes_of("admin"),

@@ -1,4 +1,4 @@
-//! Who belongs to a lab. The stand-in's own, for whoever builds a page in which work is given to somebody.
+//! The members of a lab, which only the stand-in lists: for pages on which a user assigns a case to somebody.
 
 use axum::{
     Json,
@@ -7,19 +7,19 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{Refusal, Ums, caller};
+use super::{ErrorResponse, Ums, caller};
 
-/// The active members of a lab, for an active member of it or a system administrator.
+/// Lists the active members of a lab for its active members and for system administrators.
 pub(super) async fn members(
     State(ums): State<Ums>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ErrorResponse> {
     let directory = ums.read();
     let caller = caller(&directory, &ums.secret, &headers)?;
     let labs = directory.open_labs(caller);
     let lab = labs.iter().find(|lab| lab.id.to_string() == id);
-    let lab = lab.ok_or_else(|| Refusal::error(StatusCode::NOT_FOUND, "Lab not found"))?;
+    let lab = lab.ok_or_else(|| ErrorResponse::error(StatusCode::NOT_FOUND, "Lab not found"))?;
     let members: Vec<Value> = directory
         .memberships
         .iter()

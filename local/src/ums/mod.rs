@@ -1,4 +1,4 @@
-//! A stand-in for the User Management Service: it answers as the real one does, faults included.
+//! A stand-in for the User Management Service. It answers as the real service does, with the same defects.
 
 mod directory;
 mod members;
@@ -22,7 +22,7 @@ pub use token::{access_token, refresh_token};
 
 use crate::server::for_browsers;
 
-/// The state of a stand-in: clones share it, so that a test can change what a running one knows.
+/// The state of a stand-in. Clones share it, so that a test can change the data of a running stand-in.
 #[derive(Clone, Debug)]
 pub struct Ums {
     directory: Arc<RwLock<Directory>>,
@@ -30,23 +30,23 @@ pub struct Ums {
 }
 
 impl Ums {
-    /// A stand-in that knows `directory` and signs its tokens with `secret` (HS256).
+    /// A stand-in with the data of `directory` that signs its tokens with `secret` (HS256).
     pub fn new(directory: Directory, secret: &str) -> Self {
         Self { directory: Arc::new(RwLock::new(directory)), secret: secret.into() }
     }
 
-    /// Changes what it knows; the next request sees the change.
+    /// Changes the data; the next request sees the change.
     pub fn update<T>(&self, change: impl FnOnce(&mut Directory) -> T) -> T {
-        // A panic in another test's change leaves plain data behind, which is as good as any.
+        // After a panic in another change the data is still valid.
         change(&mut self.directory.write().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
-    /// The secret that it signs with.
+    /// The secret that signs the tokens.
     pub fn secret(&self) -> &str {
         &self.secret
     }
 
-    /// A good access token for this user.
+    /// A valid access token for this user.
     pub fn access_token(&self, user_id: i64) -> String {
         token::access_token(&self.secret, user_id)
     }
@@ -56,8 +56,8 @@ impl Ums {
     }
 }
 
-/// The stand-in's routes. `/health` and the members of a lab are its own; the real service does not have the one, and
-/// nothing is known of the other.
+/// The routes of the stand-in. `/health` and `/api/labs/{id}/members` are additions of the stand-in; do not expect them of
+/// the real service.
 pub fn router(ums: Ums) -> Router {
     Router::new()
         .route("/health", get(|| async { Json(json!({"status": "healthy", "service": "ums"})) }))
@@ -69,22 +69,22 @@ pub fn router(ums: Ums) -> Router {
         .route("/api/users/{id}/labs", get(user_labs))
         .route("/api/labs", get(labs))
         .route("/api/labs/{id}/members", get(members::members))
-        .fallback(|| async { Refusal::error(StatusCode::NOT_FOUND, "Not found") })
+        .fallback(|| async { ErrorResponse::error(StatusCode::NOT_FOUND, "Not found") })
         .layer(for_browsers())
         .with_state(ums)
 }
 
-/// An answer other than 200.
+/// An error response.
 #[derive(Debug)]
-struct Refusal(StatusCode, Value);
+struct ErrorResponse(StatusCode, Value);
 
-impl Refusal {
+impl ErrorResponse {
     fn error(status: StatusCode, error: &str) -> Self {
         Self(status, json!({"error": error}))
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         (self.0, Json(self.1)).into_response()
     }
@@ -109,22 +109,22 @@ struct MembershipBody<'a> {
     user: &'a User,
 }
 
-async fn login(State(ums): State<Ums>, body: Bytes) -> Result<Response, Refusal> {
+async fn login(State(ums): State<Ums>, body: Bytes) -> Result<Response, ErrorResponse> {
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let (Some(username), Some(password)) = (body["username"].as_str(), body["password"].as_str()) else {
-        return Err(Refusal::error(StatusCode::BAD_REQUEST, "Username and password are required"));
+        return Err(ErrorResponse::error(StatusCode::BAD_REQUEST, "Username and password are required"));
     };
     let directory = ums.read();
     let found = directory.users.iter().find(|user| user.username == username && user.password == password);
-    let user =
-        found.ok_or_else(|| Refusal::error(StatusCode::UNAUTHORIZED, "Invalid username or password"))?;
-    for (refused, error) in [
+    let user = found
+        .ok_or_else(|| ErrorResponse::error(StatusCode::UNAUTHORIZED, "Invalid username or password"))?;
+    for (rejected, error) in [
         (!user.is_active, "Account is inactive"),
         (is_locked(user), "Account is locked"),
         (user.password_expired, "Password has expired"),
     ] {
-        if refused {
-            return Err(Refusal::error(StatusCode::FORBIDDEN, error));
+        if rejected {
+            return Err(ErrorResponse::error(StatusCode::FORBIDDEN, error));
         }
     }
 
@@ -144,12 +144,12 @@ async fn login(State(ums): State<Ums>, body: Bytes) -> Result<Response, Refusal>
     Ok(Json(answer).into_response())
 }
 
-async fn refresh(State(ums): State<Ums>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
+async fn refresh(State(ums): State<Ums>, headers: HeaderMap) -> Result<Json<Value>, ErrorResponse> {
     let user_id = token::bearer(&headers, &ums.secret, "refresh")?;
     Ok(Json(json!({"access_token": token::access_token(&ums.secret, user_id)})))
 }
 
-async fn me(State(ums): State<Ums>, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn me(State(ums): State<Ums>, headers: HeaderMap) -> Result<Response, ErrorResponse> {
     let directory = ums.read();
     let user = caller(&directory, &ums.secret, &headers)?;
     let labs = directory.me_lists_labs.then(|| directory.lab_list(user.id));
@@ -160,12 +160,12 @@ async fn user_labs(
     State(ums): State<Ums>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let directory = ums.read();
     let caller = caller(&directory, &ums.secret, &headers)?;
-    let id: i64 = id.parse().map_err(|_| Refusal::error(StatusCode::NOT_FOUND, "Not found"))?;
+    let id: i64 = id.parse().map_err(|_| ErrorResponse::error(StatusCode::NOT_FOUND, "Not found"))?;
     if caller.id != id && !caller.is_admin {
-        return Err(Refusal::error(StatusCode::FORBIDDEN, "Access denied"));
+        return Err(ErrorResponse::error(StatusCode::FORBIDDEN, "Access denied"));
     }
     let user = directory.user(id).ok_or_else(user_not_found)?;
     let memberships: Vec<_> = directory
@@ -184,7 +184,7 @@ async fn user_labs(
         })
         .collect();
     if directory.memberships_route == MembershipsRoute::PublishedDefect && !memberships.is_empty() {
-        return Err(Refusal::error(
+        return Err(ErrorResponse::error(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Invalid fields for <UserSchema(many=False)>: {'lab_memberships'}.",
         ));
@@ -196,7 +196,7 @@ async fn user_labs(
     Ok(Json(Memberships { memberships }).into_response())
 }
 
-async fn labs(State(ums): State<Ums>, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn labs(State(ums): State<Ums>, headers: HeaderMap) -> Result<Response, ErrorResponse> {
     #[derive(Serialize)]
     struct Labs<'a> {
         labs: Vec<&'a Lab>,
@@ -210,7 +210,7 @@ async fn user_attributes(
     State(ums): State<Ums>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     #[derive(Serialize)]
     struct Attributes<'a> {
         user_id: i64,
@@ -236,7 +236,11 @@ async fn user_attributes(
     Ok(Json(answer).into_response())
 }
 
-async fn authorize(State(ums): State<Ums>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Refusal> {
+async fn authorize(
+    State(ums): State<Ums>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, ErrorResponse> {
     let directory = ums.read();
     let user = caller(&directory, &ums.secret, &headers)?;
     let body = parsed(&body);
@@ -245,7 +249,7 @@ async fn authorize(State(ums): State<Ums>, headers: HeaderMap, body: Bytes) -> R
     let required = body["required_attributes"].as_array().cloned().unwrap_or_default();
     let missing: Vec<&Value> =
         required.iter().filter(|it| !held.iter().any(|held| *it == held.as_str())).collect();
-    // Without required attributes nothing is missing: the real service says yes to anybody, too.
+    // Without required attributes nothing is missing: the real service, too, then answers yes for every user.
     Ok(Json(json!({
         "has_access": missing.is_empty(), "user_id": user.id, "lab_id": lab.id,
         "required_attributes": required, "missing_attributes": missing,
@@ -256,31 +260,36 @@ fn parsed(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_default()
 }
 
-/// The user that the request's access token is for. That it may be deactivated is no hindrance here.
-fn caller<'a>(directory: &'a Directory, secret: &str, headers: &HeaderMap) -> Result<&'a User, Refusal> {
+/// The user of the request's access token. As in the real service, it may be deactivated.
+fn caller<'a>(
+    directory: &'a Directory,
+    secret: &str,
+    headers: &HeaderMap,
+) -> Result<&'a User, ErrorResponse> {
     if let Some(key) = &directory.api_key
         && headers.get("x-api-key").is_none_or(|given| given != key.as_str())
     {
-        return Err(Refusal::error(StatusCode::UNAUTHORIZED, "Invalid API key"));
+        return Err(ErrorResponse::error(StatusCode::UNAUTHORIZED, "Invalid API key"));
     }
     let user_id = token::bearer(headers, secret, "access")?;
     directory.user(user_id).ok_or_else(user_not_found)
 }
 
-/// The lab that a body names, if its `user_id` is the caller's, as an integer. A deactivated lab is as good as any.
-fn named_lab<'a>(directory: &'a Directory, caller: &User, body: &Value) -> Result<&'a Lab, Refusal> {
+/// The lab that a body names. Its `user_id` must be the caller's id as an integer. As in the real service, the lab may be
+/// deactivated.
+fn named_lab<'a>(directory: &'a Directory, caller: &User, body: &Value) -> Result<&'a Lab, ErrorResponse> {
     if body["user_id"].as_i64() != Some(caller.id) {
-        return Err(Refusal::error(StatusCode::FORBIDDEN, "Access denied"));
+        return Err(ErrorResponse::error(StatusCode::FORBIDDEN, "Access denied"));
     }
     let lab = body["lab_id"].as_i64().and_then(|id| directory.lab(id));
-    lab.ok_or_else(|| Refusal::error(StatusCode::NOT_FOUND, "Lab not found"))
+    lab.ok_or_else(|| ErrorResponse::error(StatusCode::NOT_FOUND, "Lab not found"))
 }
 
-fn user_not_found() -> Refusal {
-    Refusal::error(StatusCode::NOT_FOUND, "User not found")
+fn user_not_found() -> ErrorResponse {
+    ErrorResponse::error(StatusCode::NOT_FOUND, "User not found")
 }
 
-/// Whether the account is locked. The stand-in takes any `locked_until` for the future; tests take it away again.
+/// Whether the account is locked. For the stand-in, any `locked_until` is in the future.
 fn is_locked(user: &User) -> bool {
     user.locked_until.is_some()
 }

@@ -52,7 +52,7 @@ impl Running {
 }
 
 #[tokio::test]
-async fn a_login_gives_tokens_that_me_and_refresh_take() {
+async fn a_login_returns_tokens_that_me_and_refresh_accept() {
     let ums = Running::start().await;
     let (status, body) = ums.login("admin", "admin123").await;
     assert_eq!(status, 200);
@@ -76,7 +76,7 @@ async fn a_login_gives_tokens_that_me_and_refresh_take() {
 }
 
 #[tokio::test]
-async fn a_login_is_refused_as_the_contract_says() {
+async fn a_login_is_rejected_as_the_contract_says() {
     let ums = Running::start().await;
     assert_eq!(ums.login("admin", "wrong").await.0, 401);
     assert_eq!(ums.login("nobody", "admin123").await.0, 401);
@@ -117,12 +117,12 @@ async fn bad_tokens_are_answered_with_the_messages_of_the_real_service() {
     let lower_case = [("authorization", &*format!("bearer {}", ums.ums.access_token(1)))];
     assert_eq!(ums.send(Method::GET, me, &lower_case, Value::Null).await.0, 401);
     let access = [("authorization", &*format!("Bearer {}", ums.ums.access_token(1)))];
-    let refused = ums.send(Method::POST, "/api/auth/refresh", &access, Value::Null).await;
-    assert_eq!(refused, (422, message("Only refresh tokens are allowed")));
+    let rejected = ums.send(Method::POST, "/api/auth/refresh", &access, Value::Null).await;
+    assert_eq!(rejected, (422, message("Only refresh tokens are allowed")));
 }
 
 #[tokio::test]
-async fn tokens_without_expiry_or_with_a_subject_in_text_are_taken() {
+async fn tokens_without_expiry_or_with_a_text_subject_are_accepted() {
     let ums = Running::start().await;
     let mut claims = token::access_claims(1);
     claims.retain(|name, _| name == "sub");
@@ -227,7 +227,7 @@ async fn authorize_says_yes_when_nothing_is_required() {
 }
 
 #[tokio::test]
-async fn an_api_key_is_asked_for_only_when_there_is_one() {
+async fn an_api_key_is_required_only_if_one_is_set() {
     let ums = Running::start().await;
     ums.ums.update(|directory| directory.api_key = Some("key".into()));
     assert_eq!(ums.get_as(1, "/api/labs").await.0, 401);
@@ -259,7 +259,7 @@ async fn members_of_a_lab_are_listed_for_its_members() {
         assert_eq!(ids, [(&json!(5), &json!("member")), (&json!(6), &json!("member"))]);
     }
     let (_, body) = ums.get_as(1, "/api/labs/123/members").await;
-    assert!(!body.to_string().contains("inactive"), "a deactivated user is no member to choose: {body}");
+    assert!(!body.to_string().contains("inactive"), "a deactivated user is listed: {body}");
 }
 
 #[tokio::test]

@@ -10,14 +10,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::Refusal;
+use super::ErrorResponse;
 
-/// Seconds that an access token is good for.
+/// The lifetime of an access token in seconds.
 pub const ACCESS_SECONDS: i64 = 3600;
-/// Seconds that a refresh token is good for.
+/// The lifetime of a refresh token in seconds.
 pub const REFRESH_SECONDS: i64 = 30 * 24 * 3600;
 
-/// What a token says: a JSON object, so that tests can change, add and take away any claim before [`sign`].
+/// The claims of a token: a JSON object, so that tests can add, change and remove any claim before [`sign`].
 pub type Claims = Map<String, Value>;
 
 /// The claims of a fresh access token for this user. `sub` is an integer, as the real service writes it.
@@ -30,12 +30,12 @@ pub fn refresh_claims(user_id: i64) -> Claims {
     claims(user_id, "refresh", REFRESH_SECONDS)
 }
 
-/// A good access token for this user, signed with `secret`.
+/// A valid access token for this user, signed with `secret`.
 pub fn access_token(secret: &str, user_id: i64) -> String {
     sign(secret, &access_claims(user_id))
 }
 
-/// A good refresh token for this user, signed with `secret`.
+/// A valid refresh token for this user, signed with `secret`.
 pub fn refresh_token(secret: &str, user_id: i64) -> String {
     sign(secret, &refresh_claims(user_id))
 }
@@ -43,7 +43,7 @@ pub fn refresh_token(secret: &str, user_id: i64) -> String {
 /// A token with exactly these claims: HS256 with `secret`.
 ///
 /// # Panics
-/// When the claims cannot be written as JSON.
+/// The claims cannot be written as JSON.
 pub fn sign(secret: &str, claims: &impl Serialize) -> String {
     encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret.as_bytes()))
         .expect("HS256 signs any JSON")
@@ -67,12 +67,12 @@ fn claims(user_id: i64, kind: &str, seconds: i64) -> Claims {
     }
 }
 
-/// Which user a request's bearer token is for. `kind` is `access` or `refresh`.
+/// The user of a request's bearer token. `kind` is `access` or `refresh`.
 ///
-/// The real service is lenient where LHCMS is not: a token without `exp` or `type` is taken.
-pub(super) fn bearer(headers: &HeaderMap, secret: &str, kind: &str) -> Result<i64, Refusal> {
-    let unauthorized = |msg: &str| Refusal(StatusCode::UNAUTHORIZED, json!({"msg": msg}));
-    let unprocessable = |msg: &str| Refusal(StatusCode::UNPROCESSABLE_ENTITY, json!({"msg": msg}));
+/// Unlike LHCMS, the real service accepts a token without `exp` or `type`.
+pub(super) fn bearer(headers: &HeaderMap, secret: &str, kind: &str) -> Result<i64, ErrorResponse> {
+    let unauthorized = |msg: &str| ErrorResponse(StatusCode::UNAUTHORIZED, json!({"msg": msg}));
+    let unprocessable = |msg: &str| ErrorResponse(StatusCode::UNPROCESSABLE_ENTITY, json!({"msg": msg}));
 
     let value = headers.get(AUTHORIZATION).ok_or_else(|| unauthorized("Missing Authorization Header"))?;
     let words: Vec<&str> = value.to_str().unwrap_or_default().split_whitespace().collect();

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_with_any_changed_character_is_refused() {
+    fn a_cursor_with_any_changed_character_is_rejected() {
         let key = CursorKey::new(&Secret::new("key"));
         let cursor = key.seal("123 cases", b"42");
         for at in 0..cursor.len() {

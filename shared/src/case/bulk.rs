@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Case, Cases, StatusUpdate, stored_response::StoredResponse, write::Shards};
+use super::{Case, Cases, StatusUpdate, write::Shards};
 use crate::{
     base::{
         CaseId,
@@ -118,8 +118,7 @@ impl Cases<'_> {
     /// Idempotency key reused; conflict.
     async fn claim(&self, key: &IdempotencyKey) -> Result<(), Error> {
         self.write(|| async {
-            let item = self.table().get(self.lab.lab_id(), &self.response_key(key)).await?;
-            if item.map(|item| StoredResponse::read(key, item)).transpose()?.flatten().is_some() {
+            if self.read_response(key).await?.is_some() {
                 return Ok(Attempt::Done(()));
             }
             Ok(Attempt::Commit(self.response_transaction(key, None, Timestamp::now())?, ()))

@@ -80,7 +80,7 @@ macro_rules! assert_without_debug {
 }
 
 #[test]
-fn what_holds_more_than_one_field_of_a_case_has_no_debug() {
+fn types_with_several_fields_of_a_case_have_no_debug() {
     use crate::case::{self, details};
     assert_without_debug!(
         case::CaseFields,

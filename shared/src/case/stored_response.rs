@@ -10,7 +10,7 @@ use crate::{
         time::Timestamp,
     },
     http::IdempotencyKey,
-    table::{Item, keys},
+    table::{Consistency, Item, keys},
 };
 
 /// How long a response is replayed.
@@ -75,9 +75,17 @@ impl Cases<'_> {
         if self.lab.linkshub().is_none() || references.is_empty() {
             return Ok(None);
         }
-        let item = self.table().get(self.lab.lab_id(), &self.response_key(key)).await?;
-        let stored = item.map(|item| StoredResponse::read(key, item)).transpose()?.flatten();
-        Ok(stored.and_then(StoredResponse::into_case))
+        Ok(self.read_response(key).await?.and_then(StoredResponse::into_case))
+    }
+
+    /// What is stored for a key.
+    ///
+    /// # Errors
+    /// Idempotency key reused.
+    pub(super) async fn read_response(&self, key: &IdempotencyKey) -> Result<Option<StoredResponse>, Error> {
+        let sks = [self.response_key(key)];
+        let items = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
+        items.into_values().next().map_or(Ok(None), |item| StoredResponse::read(key, item))
     }
 
     /// Gives the response to an earlier request once more. No event says that, so it is recorded by itself.

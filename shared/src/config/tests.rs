@@ -35,7 +35,7 @@ fn a_full_environment_is_read_with_defaults() {
 }
 
 #[test]
-fn all_faults_are_listed_at_once() {
+fn all_configuration_errors_are_reported_at_once() {
     let error = read(&[
         ("TABLE_NAME", ""),
         ("JWT_SECRET_KEY", "short"),

@@ -18,7 +18,8 @@ pub(super) struct Row {
 pub(super) fn row(operation: &Operation) -> Row {
     let (body, status) = match operation.id() {
         "createCase" => (Some(json!({"procedure_type": "Crown"})), 201),
-        "updateCase" | "patchCase" => (Some(json!({"notes": "by its owner"})), 200),
+        "updateCase" => (Some(json!({"notes": "by its owner"})), 200),
+        "patchCase" => (Some(json!({"notes": "by its owner"})), 200),
         "updateCaseStatus" => (Some(json!({"status": "in_progress"})), 200),
         "bulkUpdateStatus" => (Some(json!({"ids": [OWN_CASE], "status": "in_progress"})), 200),
         "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
@@ -70,13 +71,15 @@ impl TestRequest {
         }
         match self.body {
             Some(body) => {
-                let media_types = operation.value["requestBody"]["content"].as_object().unwrap();
-                call.header("content-type", media_types.keys().next().unwrap())
-                    .bytes(body.to_string())
-                    .send()
-                    .await
+                call.header("content-type", media_type(operation)).bytes(body.to_string()).send().await
             }
             None => call.send().await,
         }
     }
+}
+
+/// The media type of the operation's request body.
+fn media_type(operation: &Operation) -> &'static str {
+    let content = operation.value["requestBody"]["content"].as_object();
+    content.and_then(|content| content.keys().next()).map_or("application/json", String::as_str)
 }

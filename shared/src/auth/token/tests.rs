@@ -73,14 +73,14 @@ fn a_subject_written_as_text_is_the_same_user() {
 }
 
 #[test]
-fn a_subject_that_is_no_user_id_is_refused() {
+fn a_subject_that_is_not_a_user_id_is_rejected() {
     for subject in [json!("7/../8"), json!(""), json!("07"), json!(-7), json!(7.5), json!([7]), json!(null)] {
         assert!(refused(verify(&with(json!({"sub": subject.clone()})))), "{subject}");
     }
 }
 
 #[test]
-fn a_token_without_a_required_claim_is_refused() {
+fn a_token_without_a_required_claim_is_rejected() {
     for claim in ["exp", "sub", "type"] {
         assert!(refused(verify(&with(json!({claim: null})))), "{claim}");
     }
@@ -107,7 +107,7 @@ fn a_time_that_is_no_number_of_seconds_is_refused() {
 }
 
 #[test]
-fn what_says_that_it_is_no_access_token_is_refused() {
+fn a_token_of_another_type_is_rejected() {
     for kind in [json!("refresh"), json!("id"), json!("Access"), json!(""), json!(7)] {
         assert!(refused(verify(&with(json!({"type": kind.clone()})))), "{kind}");
     }
@@ -125,7 +125,7 @@ fn what_says_that_it_is_no_access_token_is_refused() {
 }
 
 #[test]
-fn a_token_in_the_url_is_refused_also_beside_a_good_header() {
+fn a_token_in_the_url_is_rejected_also_beside_a_good_header() {
     let token = sign(&claims());
     let request = |name: &str, authorization: bool| {
         let mut builder = http::Request::builder();
@@ -155,7 +155,7 @@ fn issuer_and_audience_are_required_when_configured() {
 }
 
 #[test]
-fn a_wrong_signature_or_algorithm_is_refused() {
+fn a_wrong_signature_or_algorithm_is_rejected() {
     let token = sign(&claims());
     let (signed, _) = token.rsplit_once('.').unwrap();
     let (_, payload) = signed.split_once('.').unwrap();
@@ -191,7 +191,7 @@ fn a_wrong_signature_or_algorithm_is_refused() {
 }
 
 #[test]
-fn claims_that_are_not_utf8_are_refused() {
+fn claims_that_are_not_utf8_are_rejected() {
     let signed = |claims: &[u8]| {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#);
         let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
@@ -209,7 +209,7 @@ fn claims_that_are_not_utf8_are_refused() {
 }
 
 #[test]
-fn a_header_that_brings_its_own_key_or_rules_is_refused() {
+fn a_header_with_its_own_key_or_rules_is_rejected() {
     for (member, value) in [
         ("crit", json!(["exp"])),
         ("jku", json!("https://evil.example.com/jwks")),
@@ -242,7 +242,7 @@ fn the_scheme_is_bearer_in_any_case_and_nothing_else() {
 }
 
 #[test]
-fn two_authorization_headers_are_refused() {
+fn two_authorization_headers_are_rejected() {
     let header = format!("Bearer {}", sign(&claims()));
     assert!(refused(verify_header(&config(), &[&header, &header])));
 }
