@@ -31,7 +31,7 @@ async fn the_docs_page_shows_every_operation_filters_them_and_sends_requests_aft
         .iter()
         .map(|operation| {
             let permission = operation.value["x-permission"].as_str().unwrap();
-            format!("{} {} {permission}", operation.method.to_uppercase(), operation.path)
+            format!("{} {} {permission}", operation.method, operation.path)
         })
         .collect();
     shown.sort();

@@ -77,7 +77,7 @@ pub(crate) fn faults(
             faults.push(format!("the header {name} is missing"));
         }
     }
-    if operation.method.eq_ignore_ascii_case("head") {
+    if operation.method == "HEAD" {
         // The headers of the GET, its Content-Type among them, and no content.
         if !body.is_empty() {
             faults.push("the response to HEAD has a body".into());

@@ -28,9 +28,7 @@ pub(super) fn row(operation: &Operation) -> Row {
         | "getCaseAccess" | "listAccess" | "caseStats" | "caseChanges" | "exportCases" | "getDoctor" => {
             (None, 200)
         }
-        "listCaseTypes" | "listShades" | "listMaterials" | "getHealth" | "getApiHealth" | "getDocs"
-        | "getDocsAsset" | "getSpecJson" | "getSpecYaml" | "headHealth" | "headApiHealth" | "headDocs"
-        | "headDocsAsset" | "headSpecJson" | "headSpecYaml" => (None, 200),
+        _ if operation.is_public() => (None, 200),
         new => panic!("{new} has no row in the isolation matrix"),
     };
     Row { body, status }
@@ -64,7 +62,7 @@ impl TestRequest {
             .replace("{id}", &self.case.to_string())
             .replace("{doctor_id}", self.doctor)
             .replace("{asset}", "swagger-ui.css");
-        let mut call = service.request(&operation.method.to_uppercase(), &format!("{path}{}", self.query));
+        let mut call = service.request(operation.method, &format!("{path}{}", self.query));
         if let Some(token) = &self.token {
             call = call.token(token);
         }

@@ -39,7 +39,7 @@ pub struct Operation {
     pub method: String,
     /// The path with its parameters, as in `/api/v1/cases/{id}`.
     pub path: String,
-    /// The function that serves it: the name of its crate and its folder.
+    /// The function that serves it, which is its crate and its folder: `x-function`, or the id with hyphens.
     pub function: String,
     /// `x-permission`: what the caller must be permitted, or `public`.
     pub permission: String,
@@ -161,7 +161,7 @@ fn operation_of(method: &str, path: &str, operation: &Value) -> Result<Operation
     let text = |name: &str| operation[name].as_str().map(str::to_owned);
     let needed = |name: &str| text(name).ok_or_else(|| Error(format!("{method} {path} has no {name}")));
     let id = needed("operationId")?;
-    let function = text("x-function").or_else(|| integration(operation)).unwrap_or_else(|| kebab(&id));
+    let function = text("x-function").unwrap_or_else(|| kebab(&id));
     Ok(Operation {
         function,
         method: method.to_uppercase(),
@@ -171,13 +171,6 @@ fn operation_of(method: &str, path: &str, operation: &Value) -> Result<Operation
         summary: text("summary").unwrap_or_default(),
         id,
     })
-}
-
-/// The function that an integration of the gateway names: `…${CreateCaseFunction.Arn}…` is `create-case`.
-fn integration(operation: &Value) -> Option<String> {
-    let uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].as_str()?;
-    let (_, rest) = uri.split_once("functions/${")?;
-    rest.split_once("Function.Arn}").map(|(name, _)| kebab(name))
 }
 
 #[cfg(test)]

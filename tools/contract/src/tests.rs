@@ -13,11 +13,7 @@ paths:
   /z/all/{kind}: {get: {operationId: listAll, x-permission: read}}
   /z/stats: {get: {operationId: zStats, x-permission: read}}
   /a: {head: {operationId: headA, x-permission: public, x-function: get-a}}
-  /b:
-    get:
-      operationId: getB
-      x-permission: public
-      x-amazon-apigateway-integration: {uri: {'Fn::Sub': 'arn:x/functions/${GetAFunction.Arn}/invocations'}}
+  /b: {get: {operationId: getB, x-permission: public, x-function: get-a}}
   /$default: {x-amazon-apigateway-any-method: {isDefaultRoute: true}}
 ";
 

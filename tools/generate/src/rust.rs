@@ -103,7 +103,7 @@ pub(crate) fn handler(name: &str, kind: &Kind<'_>, operations: &[&Operation]) ->
 //! {}: {summary}.
 
 use shared::{{
-    error::Error,
+    base::error::Error,
     http::{{self, Request}},{uses}
 }};
 
