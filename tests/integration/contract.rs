@@ -6,7 +6,7 @@ use std::{
     fs,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::{
     audit::Outcome,
     auth,
