@@ -1,4 +1,4 @@
-//! Reading the audit records: by time, and of those by user, case, action and outcome.
+//! Reads the audit records by time, filtered by user, case, action and outcome.
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use crate::{
     table::{self, Filter, Item, Order, Query, keys, number, text},
 };
 
-/// How many megabytes of records are read for one page. Behind that a page may be shorter than asked for.
+/// How many megabytes of records one page may read. A page that reaches this limit may be shorter than requested.
 const MAX_CALLS: usize = 10;
 
 /// The audit records of one lab.
@@ -35,7 +35,7 @@ pub struct AuditPage {
     pagination: Pagination,
 }
 
-/// Which records are wanted.
+/// The requested records.
 struct Search {
     from: String,
     to: String,
@@ -45,12 +45,12 @@ struct Search {
 }
 
 impl<'a> AuditLog<'a> {
-    /// The records of the lab that a scope opened.
+    /// The audit records of the scope's lab.
     pub fn of(lab: &'a LabScope) -> Self {
         Self { lab }
     }
 
-    /// A page of the records that the request asks for; of one case only, if there is one.
+    /// Reads a page of the requested records; only those of `case`, if there is one.
     ///
     /// # Errors
     /// Invalid parameter; invalid cursor.
@@ -61,7 +61,7 @@ impl<'a> AuditLog<'a> {
         Ok(AuditPage { records, pagination: Pagination::new(&search.page, next, None) })
     }
 
-    /// The same as CSV.
+    /// Reads the same as CSV.
     ///
     /// # Errors
     /// Invalid parameter; invalid cursor.
@@ -87,7 +87,7 @@ impl<'a> AuditLog<'a> {
             filter.equals("user_id", text(user));
         }
         if case.is_none() {
-            // The handler has read it, to choose between page and export.
+            // The handler has read `format`, to choose between page and export.
             query.text("format");
         }
         let case = match case {
@@ -96,7 +96,7 @@ impl<'a> AuditLog<'a> {
             case => case,
         };
         if let Some(case) = case {
-            filter.holds("case_ids", number(case));
+            filter.list_contains("case_ids", number(case));
         }
         if let Some(action) = query.checked("action", one_of::<Operation>) {
             filter.equals("action", text(action.as_str()));
@@ -114,7 +114,7 @@ impl<'a> AuditLog<'a> {
         Ok(Search { from, to, filter, page, list })
     }
 
-    /// The records, and the key of the last that was looked at if there may be more.
+    /// Reads the records. Also returns the sort key where the next page starts, if there may be more.
     async fn read(&self, search: &Search) -> Result<(Vec<AuditRecord>, Option<String>), Error> {
         let lab = self.lab.lab_id();
         let size = search.page.per_page as usize;
@@ -126,7 +126,7 @@ impl<'a> AuditLog<'a> {
         }
         let mut records: Vec<(String, AuditRecord)> = Vec::new();
         for _ in 0..MAX_CALLS {
-            let range = Query::of_table(keys::access(&search.from), keys::access(&search.to));
+            let range = Query::of_table(keys::audit_record(&search.from), keys::audit_record(&search.to));
             let limit = search.filter.is_empty().then(|| search.page.read_limit());
             let query = Query {
                 order: Order::Descending,
@@ -157,17 +157,17 @@ impl<'a> AuditLog<'a> {
     }
 }
 
-/// The first `size` records, and where the rest begins: behind the last of them, or, when all that was read is shown,
-/// where reading stopped.
+/// Cuts the records to `size`. Also returns the sort key after which the rest begins: the last record's, or `stopped_at`
+/// when nothing was cut off.
 fn cut(
     mut records: Vec<(String, AuditRecord)>,
     size: usize,
     stopped_at: Option<String>,
 ) -> (Vec<AuditRecord>, Option<String>) {
-    let whole = records.len() <= size;
+    let is_complete = records.len() <= size;
     records.truncate(size);
     let last = records.last().map(|(sk, _)| sk.clone());
-    let next = if whole { stopped_at } else { last };
+    let next = if is_complete { stopped_at } else { last };
     (records.into_iter().map(|(_, record)| record).collect(), next)
 }
 
@@ -176,7 +176,7 @@ fn sort_key(item: &Item) -> Result<String, Error> {
     sk.ok_or_else(|| Error::internal("an item without a sort key"))
 }
 
-/// A date or a moment, as the sort keys write it: a part of one is before all that it begins.
+/// Reads a date or a time in the format of the sort keys. In text order, a date comes before all times of its day.
 fn moment(value: &serde_json::Value) -> Checked<String> {
     if let Ok(date) = date(value) {
         return Ok(date.to_string());

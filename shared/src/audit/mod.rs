@@ -1,7 +1,8 @@
-//! Audit records: who saw which patients' data, when, from where, and who was refused it.
+//! Audit records: which user got or was denied which patients' data, when and from where.
 //!
-//! They are written before the data leaves, and if they cannot be written, it does not leave. The record of a change is
-//! written in the transaction of the change; that of many changes before them, and again with how they ended.
+//! A function writes the record before it returns data. If it cannot write the record, it returns no data. The record of a
+//! change is part of the change's transaction. A bulk update writes its record before its changes, and writes it again with
+//! their results.
 
 mod record;
 mod recorder;

@@ -1,4 +1,4 @@
-//! What is kept of one access.
+//! The audit record of one access.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,32 +9,32 @@ use crate::{
 };
 
 wire_enum! {
-    /// How an attempt ended.
+    /// Whether the request got the data.
     Outcome { Granted = "granted", Refused = "refused" }
 }
 
-/// One request that was given patients' data of a lab, or was refused it.
+/// The record of one request that got patients' data of a lab, or was denied it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
-    /// When the lab was opened for the request.
+    /// When the request was allowed to enter the lab.
     pub at: Timestamp,
     /// The caller.
     pub user_id: String,
-    /// The caller's role in the lab; none where UMS names only attributes.
+    /// The caller's role in the lab; `None` if UMS names only attributes.
     pub role: Option<String>,
-    /// The operation; none in records of earlier releases that ended before it was known.
+    /// The operation; `None` in some records of earlier releases.
     pub action: Option<Operation>,
-    /// Whether data was given out.
+    /// Whether the request got the data.
     pub outcome: Outcome,
-    /// The code of the problem, when it was refused.
+    /// The code of the problem, when the request was denied.
     pub code: Option<String>,
-    /// The cases whose data was given out, or that was asked for.
+    /// The returned or requested cases.
     pub case_ids: Vec<CaseId>,
     /// Method and path of the operation.
     pub route: Option<String>,
-    /// The request; the log has the same id.
+    /// The request's id, which the log has as well.
     pub request_id: String,
-    /// The address that the gateway saw.
+    /// The client's address, from the gateway.
     pub source_ip: Option<String>,
     /// The client's `User-Agent`.
     pub user_agent: Option<String>,
@@ -59,7 +59,7 @@ impl AuditRecord {
         "break_glass",
     ];
 
-    /// Its cells, in the order of the columns.
+    /// The cells of its row in CSV, in the order of the columns.
     pub(crate) fn cells(&self) -> [String; 12] {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let ids: Vec<String> = self.case_ids.iter().map(ToString::to_string).collect();

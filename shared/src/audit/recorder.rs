@@ -13,12 +13,12 @@ use crate::{
     table::{self, Item, Table, keys},
 };
 
-/// How long a record is kept: six years (45 CFR 164.316(b)(2)(i)), with their leap days.
+/// How long a record is kept: six years (45 CFR 164.316(b)(2)(i)), including their leap days.
 const KEPT_DAYS: u32 = 2192;
 /// The role of a system administrator who is not a member of the lab.
 const SYSTEM_ADMINISTRATOR: &str = "system_administrator";
 
-/// Writes the record of one request in one lab: there is one, whose last state counts.
+/// Writes the audit record of one request in one lab. A later write replaces an earlier one.
 pub struct AuditRecorder {
     table: Table,
     context: Arc<RequestContext>,
@@ -38,7 +38,7 @@ impl AuditRecorder {
             Grant::Unknown => None,
         };
         let is_break_glass = matches!(grant, Grant::BreakGlass);
-        Self { table, context, lab_id, role, is_break_glass, at, sk: keys::new_access(at) }
+        Self { table, context, lab_id, role, is_break_glass, at, sk: keys::new_audit_record(at) }
     }
 
     /// Whether the caller is a system administrator who is not a member of the lab.
@@ -46,39 +46,40 @@ impl AuditRecorder {
         self.is_break_glass
     }
 
-    /// Records that the data of these cases is given out.
+    /// Records that the request gets the data of these cases.
     ///
     /// # Errors
-    /// Unavailable, when it cannot be written: then the data must stay.
+    /// Unavailable, when the record cannot be written. Then the data must not be returned.
     pub(crate) async fn record_granted(&self, case_ids: Vec<CaseId>) -> Result<(), Error> {
         self.table.put(self.granted_item(case_ids)?).await
     }
 
-    /// The same as an item, for the transaction that changes the cases.
+    /// Makes the same record as an item, for the transaction that changes the cases.
     pub(crate) fn granted_item(&self, case_ids: Vec<CaseId>) -> Result<Item, Error> {
         self.item(&self.sk, Outcome::Granted, None, case_ids)
     }
 
-    /// Records that the lab does not have these cases, if there are any, beside what else the request was given.
+    /// Writes a second record for the requested cases that the lab does not have, if there are any.
     ///
     /// # Errors
-    /// Unavailable, when it cannot be written.
+    /// Unavailable, when the record cannot be written.
     pub(crate) async fn record_not_found(&self, case_ids: Vec<CaseId>) -> Result<(), Error> {
         if case_ids.is_empty() {
             return Ok(());
         }
-        let sk = keys::new_access(self.at);
+        let sk = keys::new_audit_record(self.at);
         let item = self.item(&sk, Outcome::Refused, Some(ErrorCode::CaseNotFound), case_ids)?;
         self.table.put(item).await
     }
 
-    /// Records a refusal, if that is what the error is: of a permission, or of a case that the lab does not have.
+    /// Records that the request was denied, if the error says so: a missing permission, or a case that the lab does not
+    /// have.
     ///
     /// # Errors
-    /// Unavailable, when it cannot be written.
-    pub(crate) async fn record_refused(&self, error: &Error) -> Result<(), Error> {
-        let is_refusal = matches!(error.code(), ErrorCode::Forbidden | ErrorCode::CaseNotFound);
-        if !is_refusal || !(self.context.operation.is_about_patients() || self.is_break_glass) {
+    /// Unavailable, when the record cannot be written.
+    pub(crate) async fn record_denied(&self, error: &Error) -> Result<(), Error> {
+        let is_denial = matches!(error.code(), ErrorCode::Forbidden | ErrorCode::CaseNotFound);
+        if !is_denial || !(self.context.operation.has_patient_data() || self.is_break_glass) {
             return Ok(());
         }
         let case_ids = self.context.case_id.into_iter().collect();

@@ -1,4 +1,4 @@
-//! Who calls, and what they may do: tokens, the User Management Service, rate limits, operations and their permissions.
+//! Authentication and authorization: tokens, the User Management Service, rate limits, operations and their permissions.
 
 mod operation;
 mod permission;
@@ -18,7 +18,7 @@ pub(crate) use ums::{Caller, Grant, Membership, Ums, within_budget};
 
 use crate::config::Config;
 
-/// What finds out who calls.
+/// Everything that identifies the caller of a request.
 pub(crate) struct Authenticator {
     pub verifier: Verifier,
     pub ums: Ums,
@@ -26,7 +26,7 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    /// With the keys, the UMS and the limits of the configuration; nothing is sent yet.
+    /// Uses the keys, the UMS and the limits of the configuration. Sends nothing yet.
     pub(crate) fn new(config: &Config, client: &Client) -> Self {
         Self {
             verifier: Verifier::new(&config.token, client.clone()),

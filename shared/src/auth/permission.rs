@@ -1,11 +1,10 @@
-//! Who may do what in a lab: by role, or, where UMS names no role, by UMS's attributes.
+//! The permissions of a caller in a lab. They follow from the role, or from UMS's attributes if UMS names no role.
 
 use crate::wire_enum;
 
 wire_enum! {
-    /// What an operation needs, as `x-permission` in `openapi.yaml` names it: to see cases; to add them; to change their
-    /// fields; to move them through the workflow; to delete them; to see deleted ones and bring them back; to see who
-    /// accessed what.
+    /// The permission that an operation needs (`x-permission` in `openapi.yaml`): read cases, create cases, change their
+    /// fields, change their status, delete cases, read and restore deleted cases, read the audit records.
     Permission {
         Read = "read", Create = "create", Update = "update", UpdateStatus = "update_status", Delete = "delete",
         Restore = "restore", Audit = "audit",
@@ -14,7 +13,7 @@ wire_enum! {
 
 use Permission as P;
 
-/// What each role may do. A role that is not listed may do nothing.
+/// The permissions of each role. Any other role has none.
 pub const ROLES: &[(&str, &[Permission])] = &[
     ("viewer", &[P::Read]),
     ("technician", &[P::Read, P::UpdateStatus]),
@@ -23,7 +22,7 @@ pub const ROLES: &[(&str, &[Permission])] = &[
     ("admin", &[P::Read, P::Create, P::Update, P::UpdateStatus, P::Delete, P::Restore, P::Audit]),
 ];
 
-/// What each attribute of UMS allows, where UMS names no role. Those that are not listed are about other services.
+/// The permissions of each UMS attribute, for members without a role. Other attributes belong to other services.
 pub const ATTRIBUTES: &[(&str, &[Permission])] = &[
     ("lab.patient.read", &[P::Read]),
     ("lab.patient.write", &[P::Create, P::Update, P::UpdateStatus]),
@@ -31,7 +30,8 @@ pub const ATTRIBUTES: &[(&str, &[Permission])] = &[
     ("lab.audit.view", &[P::Audit]),
 ];
 
-/// What a system administrator may do in a lab of which they are not a member, with a reason that is recorded.
+/// The permissions of a system administrator in a lab of which they are not a member. They must give a reason, which is
+/// recorded.
 pub const BREAK_GLASS: &[Permission] = &[P::Read];
 
 /// The permissions of one caller in one lab.
@@ -39,12 +39,13 @@ pub const BREAK_GLASS: &[Permission] = &[P::Read];
 pub struct Permissions(Vec<Permission>);
 
 impl Permissions {
-    /// What a role may do.
+    /// The permissions of a role.
     pub fn of_role(role: &str) -> Self {
         Self(granted(ROLES, role).to_vec())
     }
 
-    /// What UMS attributes allow. A user who may not see cases may not change them either: the response would show them.
+    /// The permissions of UMS attributes. A user who may not read cases may not change them either, because the response
+    /// would show them.
     pub fn of_attributes<'a>(attributes: impl IntoIterator<Item = &'a str>) -> Self {
         let granted = attributes.into_iter().flat_map(|attribute| granted(ATTRIBUTES, attribute));
         let mut permissions = Self(granted.copied().collect());
@@ -54,7 +55,7 @@ impl Permissions {
         permissions
     }
 
-    /// What a system administrator may do in a lab of which they are not a member.
+    /// The permissions of a system administrator in a lab of which they are not a member.
     pub fn of_break_glass() -> Self {
         Self(BREAK_GLASS.to_vec())
     }
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_role_may_do_nothing() {
+    fn an_unknown_role_has_no_permission() {
         assert_eq!(Permissions::of_role("Admin"), Permissions::default());
         assert_eq!(Permissions::of_role(""), Permissions::default());
     }
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_permission_to_read_nothing_can_be_changed() {
+    fn a_caller_without_the_permission_to_read_cannot_change_anything() {
         let granted =
             Permissions::of_attributes(["lab.patient.write", "lab.patient.delete", "lab.audit.view"]);
         assert_eq!(granted, Permissions(vec![P::Audit]));

@@ -1,8 +1,8 @@
-//! How many requests a user, and a lab, may send in a minute.
+//! Rate limits: how many requests a user and a lab may send in a minute.
 //!
-//! Each instance of a function counts for itself, in memory: that costs no round trip, and an instance serves one request
-//! at a time, so that a client that sends one after the other meets the same count. ADR 14 says what this can and cannot
-//! limit.
+//! Each instance of a function counts for itself in memory, which costs no round trip. An instance serves one request at a
+//! time, so a client that waits for each response usually reaches the same instance and the same count. ADR 14 says what
+//! this can and cannot limit.
 
 use std::{hash::Hash, num::NonZeroU32, time::Duration};
 
@@ -23,19 +23,19 @@ use crate::{
     telemetry::LogContext,
 };
 
-/// Counts above this are looked through for those that are full again.
+/// Above this number of counts, the limiter removes the counts of clients that have their full limit again.
 const MAX_COUNTS: usize = 4096;
 
-/// The limits of one instance; one that is not set allows everything.
+/// The limits of one instance. A limit that is not set allows everything.
 ///
-/// The clock is the wall clock: a monotonic one may stand still while Lambda has an instance frozen between requests.
+/// The clock is the wall clock, because a monotonic clock may stop while Lambda freezes an instance between requests.
 pub(crate) struct RateLimits<C: Clock = SystemClock> {
     users: Option<Limiter<Subject, C>>,
     labs: Option<Limiter<LabId, C>>,
 }
 
 impl RateLimits {
-    /// The limits that are configured.
+    /// Makes the configured limits.
     pub(crate) fn new(config: &RateConfig) -> Self {
         Self::with_clock(config, &SystemClock)
     }
@@ -49,7 +49,7 @@ impl<C: Clock + Clone> RateLimits<C> {
         }
     }
 
-    /// Counts a request of a user, and notes how much of the limit is left.
+    /// Counts a request of a user, and notes in `log` how many requests are left.
     ///
     /// # Errors
     /// Too many requests.
@@ -57,7 +57,7 @@ impl<C: Clock + Clone> RateLimits<C> {
         self.users.as_ref().map_or(Ok(()), |limiter| limiter.count(user, log))
     }
 
-    /// Counts a request in a lab in the same way.
+    /// Counts a request in a lab, in the same way.
     ///
     /// # Errors
     /// Too many requests.
@@ -66,19 +66,20 @@ impl<C: Clock + Clone> RateLimits<C> {
     }
 }
 
-/// Counts by key. It lets a minute's requests through at once, and then as many as come back over time (GCRA).
+/// Counts requests by key. It allows the requests of a minute at once; after that they become available again one by one
+/// (GCRA).
 struct Limiter<K: Hash + Eq + Clone, C: Clock> {
-    who: &'static str,
+    subject: &'static str,
     limit: NonZeroU32,
     clock: C,
     counts: RateLimiter<K, HashMapStateStore<K>, C, StateInformationMiddleware>,
 }
 
 impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
-    fn new(who: &'static str, limit: NonZeroU32, clock: C) -> Self {
+    fn new(subject: &'static str, limit: NonZeroU32, clock: C) -> Self {
         let counts =
             RateLimiter::hashmap_with_clock(Quota::per_minute(limit), clock.clone()).with_middleware();
-        Self { who, limit, clock, counts }
+        Self { subject, limit, clock, counts }
     }
 
     fn count(&self, key: &K, log: &LogContext) -> Result<(), Error> {
@@ -92,8 +93,9 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
     }
 
     fn rejection(&self, wait: Duration) -> Error {
+        let (subject, limit) = (self.subject, self.limit);
         let detail =
-            format!("{} more than {} requests in a minute. Wait before the next one.", self.who, self.limit);
+            format!("{subject} more than {limit} requests in a minute. Wait before the next one.");
         let seconds = u16::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u16::MAX).max(1);
         Error::new(ErrorCode::TooManyRequests, detail).retry_after(seconds)
     }
@@ -115,7 +117,7 @@ mod tests {
         serde_json::from_value(id.into()).unwrap()
     }
 
-    /// How many requests of the user are left after one more, or why it was rejected.
+    /// Counts one request of the user. Returns how many are left, or why it was rejected.
     fn user_remaining(
         limits: &RateLimits<FakeRelativeClock>,
         user: &Subject,
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_users_requests_are_counted_apart_from_others_and_come_back_over_a_minute() {
+    fn each_user_has_an_own_count_that_recovers_within_a_minute() {
         let (limits, clock) = limits(3, 0);
         let (first, second) = (user(1), user(2));
         for left in [2, 1, 0] {
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_are_full_again_are_forgotten() {
+    fn counts_with_their_full_limit_are_removed() {
         let (limits, clock) = limits(1, 0);
         let users = limits.users.as_ref().unwrap();
         for id in 0..=MAX_COUNTS {

@@ -1,4 +1,4 @@
-//! One request of a verified caller, with what the audit records say of it.
+//! One request of a verified caller, with the values for its audit records.
 
 use std::{sync::Arc, time::Instant};
 
@@ -17,9 +17,9 @@ use crate::{
 
 /// The header in which a system administrator gives the reason for reading a lab's data.
 const BREAK_GLASS: HeaderName = HeaderName::from_static("x-break-glass");
-/// The longest reason.
+/// The longest accepted reason.
 const MAX_REASON_BYTES: usize = 200;
-/// How much of the client's `User-Agent` is kept.
+/// How much of the client's `User-Agent` an audit record holds.
 const MAX_USER_AGENT_BYTES: usize = 256;
 
 /// A request whose token is verified.
@@ -28,7 +28,7 @@ pub(crate) struct RequestContext {
     pub operation: Operation,
     pub request_id: String,
     pub started: Instant,
-    /// The case that the path names.
+    /// The case in the path.
     pub case_id: Option<CaseId>,
     pub source_ip: Option<String>,
     pub user_agent: Option<String>,
@@ -37,10 +37,10 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    /// Verifies the caller's token, and counts the request before anything else is done for it.
+    /// Verifies the caller's token and counts the request, before any other work.
     ///
     /// # Errors
-    /// Unauthorized; too many requests; invalid parameter, for a bad break-glass reason.
+    /// Unauthorized; too many requests; invalid parameter, for a break-glass reason that is not accepted.
     pub(crate) async fn begin(
         auth: &Authenticator,
         operation: Operation,
@@ -67,7 +67,7 @@ impl RequestContext {
         }))
     }
 
-    /// Who the caller is to UMS.
+    /// Gets the user and their memberships from UMS.
     pub(crate) async fn caller(&self, auth: &Authenticator) -> Result<Caller, Error> {
         auth.ums.caller(&self.token).await
     }
@@ -92,7 +92,7 @@ fn break_glass(request: &Request) -> Result<Option<String>, Error> {
     if values.next().is_some() {
         return Err(Error::parameter(POINTER, Invalid::given_more_than_once()));
     }
-    // A header's text may have tabs, which are not visible characters.
+    // `to_str` allows tabs, which are not visible characters.
     let reason = value.to_str().ok().filter(|text| !text.contains('\t')).unwrap_or_default().trim();
     if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
         let detail = format!("must be a reason of 1 to {MAX_REASON_BYTES} visible ASCII characters");

@@ -1,4 +1,4 @@
-//! The labs that a request reads from: one, or with `lab_id=all` every lab of the caller's.
+//! The labs of a request: one lab, or with `lab_id=all` all of the caller's labs.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ use crate::{
     telemetry::LogContext,
 };
 
-/// One lab or several, opened for one verified caller. Each is read through its own [`LabScope`].
+/// One or several labs that a verified caller may read. Each lab has its own [`LabScope`].
 pub struct Labs {
     scopes: Vec<LabScope>,
     extent: Extent,
 }
 
-/// Which labs the request asked for.
+/// The requested labs.
 enum Extent {
-    /// One.
+    /// One lab.
     One,
-    /// All of the caller's.
+    /// All of the caller's labs.
     All,
 }
 
 impl Labs {
-    /// Opens the lab that the request means, or those of the caller's labs in which the caller may do the operation.
+    /// Opens the requested lab, or with `lab_id=all` those labs of the caller in which the caller has the permission.
     ///
     /// # Errors
-    /// Those of opening one [`LabScope`].
+    /// The errors of [`LabScope::open`].
     pub(crate) async fn open(
         services: Arc<Services>,
         operation: Operation,
@@ -41,8 +41,8 @@ impl Labs {
         log: &LogContext,
     ) -> Result<Self, Error> {
         if !is_for_all_labs(request) {
-            let only = LabScope::open(services, operation, request, log).await?;
-            return Ok(Self { scopes: vec![only], extent: Extent::One });
+            let scope = LabScope::open(services, operation, request, log).await?;
+            return Ok(Self { scopes: vec![scope], extent: Extent::One });
         }
         let scopes: Vec<LabScope> = within_budget(async {
             let context = RequestContext::begin(&services.auth, operation, request, log).await?;
@@ -52,7 +52,7 @@ impl Labs {
             }
             let caller = context.caller(&services.auth).await?;
             let enter = |membership| LabScope::enter(services.clone(), context.clone(), membership, log);
-            // All are awaited to the end: dropping a call to UMS because another lab failed would count as an outage.
+            // Waits for all of them, because a cancelled call to UMS would count as an outage.
             let entered = join_all(caller.memberships.into_iter().map(enter)).await.into_iter();
             entered
                 .filter(|lab| !lab.as_ref().is_err_and(|error| error.code() == ErrorCode::LabForbidden))
@@ -65,31 +65,31 @@ impl Labs {
         Ok(Self { scopes: permitted(scopes).await?, extent: Extent::All })
     }
 
-    /// Each lab, at least one, by id.
+    /// All labs, at least one, ordered by id.
     pub(crate) fn scopes(&self) -> &[LabScope] {
         &self.scopes
     }
 
-    /// Any of them, for what is the same in all: the caller and the services.
+    /// The first lab, for values that are the same in all labs: the caller and the services.
     pub(crate) fn first(&self) -> &LabScope {
         &self.scopes[0]
     }
 
-    /// Whether the request asked for all labs.
+    /// Whether the request is for all labs.
     pub(crate) fn is_all(&self) -> bool {
         matches!(self.extent, Extent::All)
     }
 }
 
-/// The labs in which the caller may do the operation that the function serves.
+/// Selects the labs in which the caller has the operation's permission.
 ///
 /// # Errors
-/// Forbidden, when there is none.
+/// Forbidden, when no lab is left.
 async fn permitted(scopes: Vec<LabScope>) -> Result<Vec<LabScope>, Error> {
-    let (permitted, refused): (Vec<_>, Vec<_>) = scopes.into_iter().partition(|lab| lab.permit().is_ok());
-    if let (Some(Err(forbidden)), true) = (refused.first().map(LabScope::permit), permitted.is_empty()) {
-        for lab in &refused {
-            lab.recorder().record_refused(&forbidden).await?;
+    let (permitted, denied): (Vec<_>, Vec<_>) = scopes.into_iter().partition(|lab| lab.permit().is_ok());
+    if let (Some(Err(forbidden)), true) = (denied.first().map(LabScope::permit), permitted.is_empty()) {
+        for lab in &denied {
+            lab.recorder().record_denied(&forbidden).await?;
         }
         return Err(forbidden);
     }

@@ -1,4 +1,4 @@
-//! LinksHub: the doctors and products that labs work for and with.
+//! LinksHub, the service with the doctors and products of labs.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use crate::{
 /// The name of LinksHub in problem details.
 const NAME: &str = "LinksHub";
 
-/// Everything but the characters that a path segment may hold as they are (RFC 3986, unreserved).
+/// The characters that must be encoded in a path segment: all except the unreserved ones of RFC 3986.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A doctor as LinksHub knows them.
+/// A doctor in LinksHub.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Doctor {
     /// LinksHub's id.
@@ -49,8 +49,8 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    /// Whether new work may be for them; LinksHub need not say.
-    fn takes_part(&self) -> bool {
+    /// Whether the doctor may order new work. A doctor without `is_active` may.
+    fn may_order(&self) -> bool {
         self.is_active != Some(false)
     }
 }
@@ -70,7 +70,7 @@ pub struct Address {
     pub country: Option<String>,
 }
 
-/// What matters of a product.
+/// The fields of a product that this service needs.
 #[derive(Deserialize)]
 struct Product {
     product_id: String,
@@ -83,33 +83,34 @@ struct Relation {
     is_active: bool,
 }
 
-/// What LinksHub was asked, and for which lab: no lab is served what was found out for another.
-type Question = (LabId, String);
+/// The lab and the id of a doctor or product. A lab never gets an answer that was cached for another lab.
+type Key = (LabId, String);
 
-/// The client, with the good answers of the last minute. Bad ones are not kept: who enters a new doctor in LinksHub
-/// wants to use them at once.
+/// The client of LinksHub, which caches good answers for a minute. It does not cache others, so that a doctor who was just
+/// added to LinksHub can be used at once.
 pub(crate) struct LinksHub {
     client: Client,
     base_url: String,
     circuit: CircuitBreaker,
     /// Doctors with an active relation to the lab.
-    doctors: Cache<Question, Doctor>,
+    doctors: Cache<Key, Doctor>,
     /// Active products.
-    products: Cache<Question, ()>,
+    products: Cache<Key, ()>,
 }
 
 impl LinksHub {
-    /// A client that shares the pool of `client`, and leaves LinksHub alone for `pause` when it keeps failing;
-    /// `base_url` has no trailing slash.
+    /// Makes a client with the connections of `client` and a circuit breaker that opens for `pause`. `base_url` has no
+    /// trailing slash.
     pub(crate) fn new(client: Client, base_url: String, pause: Duration) -> Self {
         let circuit = CircuitBreaker::new(NAME, pause);
         Self { client, base_url, circuit, doctors: Cache::default(), products: Cache::default() }
     }
 
-    /// A doctor who has an active relation to the lab; `None` for any other, whether they exist or not.
+    /// Returns a doctor with an active relation to the lab. Returns `None` for any other id, so that a lab cannot find out
+    /// which doctors exist.
     ///
     /// # Errors
-    /// Unavailable when LinksHub does not answer properly within 2 s.
+    /// Unavailable, when LinksHub does not answer within 2 s or its answer is invalid.
     pub(crate) async fn doctor(
         &self,
         token: &AccessToken,
@@ -118,15 +119,15 @@ impl LinksHub {
     ) -> Result<Option<Doctor>, Error> {
         match self.doctors.get(&(lab, doctor_id.to_owned())) {
             Some(doctor) => Ok(Some(doctor)),
-            None => self.ask(self.look_up_doctor(token, lab, doctor_id)).await,
+            None => self.call(self.look_up_doctor(token, lab, doctor_id)).await,
         }
     }
 
-    /// What is wrong with the ids that a case names: a doctor who is unknown, not active or without an active
-    /// relation to the lab, an unknown or discontinued product. All are looked up together.
+    /// Checks the doctor and the product of a case, both at the same time. Returns an error for a doctor who is unknown,
+    /// inactive or without an active relation to the lab, and for a product that is unknown or inactive.
     ///
     /// # Errors
-    /// Unavailable when LinksHub does not answer properly within 2 s.
+    /// Unavailable, when LinksHub does not answer within 2 s or its answer is invalid.
     pub(crate) async fn check_references(
         &self,
         token: &AccessToken,
@@ -134,9 +135,9 @@ impl LinksHub {
         doctor_id: Option<&str>,
         product_id: Option<&str>,
     ) -> Result<Vec<FieldError>, Error> {
-        // What is known to be good is not asked for.
-        let known = |id: &str| self.doctors.get(&(lab, id.to_owned()));
-        let doctor = doctor_id.filter(|id| !known(id).is_some_and(|doctor| doctor.takes_part()));
+        // Good answers in the cache need no call.
+        let cached = |id: &str| self.doctors.get(&(lab, id.to_owned()));
+        let doctor = doctor_id.filter(|id| !cached(id).is_some_and(|doctor| doctor.may_order()));
         let product = product_id.filter(|id| self.products.get(&(lab, (*id).to_owned())).is_none());
         if doctor.is_none() && product.is_none() {
             return Ok(Vec::new());
@@ -144,13 +145,13 @@ impl LinksHub {
         let doctor = async {
             let Some(id) = doctor else { return Ok(true) };
             let found = self.look_up_doctor(token, lab, id).await?;
-            Ok(found.is_some_and(|doctor| doctor.takes_part()))
+            Ok(found.is_some_and(|doctor| doctor.may_order()))
         };
         let product = async {
             let Some(id) = product else { return Ok(true) };
             self.is_active_product(token, lab, id).await
         };
-        let (doctor, product) = self.ask(async { tokio::try_join!(doctor, product) }).await?;
+        let (doctor, product) = self.call(async { tokio::try_join!(doctor, product) }).await?;
         let mut errors = Vec::new();
         if !doctor {
             let detail = "is not an active doctor with an active relation to this lab";
@@ -163,7 +164,7 @@ impl LinksHub {
         Ok(errors)
     }
 
-    /// The doctor and their relation to the lab, asked for at the same time.
+    /// Gets the doctor and their relation to the lab, at the same time.
     async fn look_up_doctor(
         &self,
         token: &AccessToken,
@@ -177,7 +178,7 @@ impl LinksHub {
             self.find::<Relation>(token, &relation_path),
         )?;
         let doctor =
-            is_what_was_asked_for(doctor, |doctor| doctor.doctor_id.eq_ignore_ascii_case(doctor_id))?;
+            check_identity(doctor, |doctor| doctor.doctor_id.eq_ignore_ascii_case(doctor_id))?;
         let doctor = doctor.filter(|_| relation.is_some_and(|relation| relation.is_active));
         if let Some(doctor) = &doctor {
             self.doctors.put((lab, doctor_id.to_owned()), doctor.clone(), LIFETIME);
@@ -193,7 +194,7 @@ impl LinksHub {
     ) -> Result<bool, Error> {
         let found = self.find::<Product>(token, &format!("/products/{}", segment(product_id))).await?;
         let found =
-            is_what_was_asked_for(found, |product| product.product_id.eq_ignore_ascii_case(product_id))?;
+            check_identity(found, |product| product.product_id.eq_ignore_ascii_case(product_id))?;
         let is_active = found.is_some_and(|product| product.is_active);
         if is_active {
             self.products.put((lab, product_id.to_owned()), (), LIFETIME);
@@ -213,21 +214,21 @@ impl LinksHub {
         }
     }
 
-    /// Asks all that one request wants to know, within 2 s, unless LinksHub is being left alone.
-    async fn ask<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Makes all calls of one request within 2 s, unless the circuit breaker is open.
+    async fn call<T>(&self, calls: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let in_time = async {
             let late = |_| Err(Error::outage(NAME, "no answer within 2 s"));
-            tokio::time::timeout(UPSTREAM_BUDGET, work).await.unwrap_or_else(late)
+            tokio::time::timeout(UPSTREAM_BUDGET, calls).await.unwrap_or_else(late)
         };
-        self.circuit.ask(in_time).await
+        self.circuit.call(in_time).await
     }
 }
 
-/// Refuses an answer about something else: nobody is shown a doctor whom they did not ask for. (Whether LinksHub tells `a`
-/// from `A` in ids is its own affair.)
-fn is_what_was_asked_for<T>(found: Option<T>, is_it: impl Fn(&T) -> bool) -> Result<Option<T>, Error> {
+/// Rejects an answer with another id than the requested one, so that nobody gets another doctor's data. Callers compare ids
+/// without case, because LinksHub may ignore it.
+fn check_identity<T>(found: Option<T>, has_id: impl Fn(&T) -> bool) -> Result<Option<T>, Error> {
     match found {
-        Some(found) if !is_it(&found) => Err(unavailable("it answered about something else")),
+        Some(found) if !has_id(&found) => Err(unavailable("it answered with another id")),
         found => Ok(found),
     }
 }

@@ -1,4 +1,4 @@
-//! By which membership, or by what other right, a caller enters a lab.
+//! Chooses the membership of a request, or checks the break-glass access of a system administrator.
 
 use serde_json::json;
 
@@ -11,18 +11,21 @@ use crate::{
     },
 };
 
-/// The membership by which the caller works in the wanted lab, or in their only one.
-pub(super) fn choose(memberships: &[Membership], wanted: Option<LabId>) -> Result<&Membership, Error> {
-    match (wanted, memberships) {
-        (Some(wanted), _) => {
-            memberships.iter().find(|membership| membership.lab_id == wanted).ok_or_else(|| {
+/// Returns the caller's membership in the requested lab, or their only membership.
+///
+/// # Errors
+/// Lab forbidden, without an active membership; lab required, when the request must name one of several labs.
+pub(super) fn choose(memberships: &[Membership], requested: Option<LabId>) -> Result<&Membership, Error> {
+    match (requested, memberships) {
+        (Some(requested), _) => {
+            memberships.iter().find(|membership| membership.lab_id == requested).ok_or_else(|| {
                 Error::new(
                     ErrorCode::LabForbidden,
                     "You have no active membership in the lab that the request names.",
                 )
             })
         }
-        (None, [only]) => Ok(only),
+        (None, [membership]) => Ok(membership),
         (None, []) => Err(Error::new(ErrorCode::LabForbidden, "You have no active membership in any lab.")),
         (None, several) => {
             let labs: Vec<_> =
@@ -36,15 +39,16 @@ pub(super) fn choose(memberships: &[Membership], wanted: Option<LabId>) -> Resul
     }
 }
 
-/// The way into a lab for a system administrator, who is not a member by being one: any active lab, with a reason that is
+/// Gives a system administrator access to any active lab, although they are not a member. They must give a reason, which is
 /// recorded.
 ///
 /// # Errors
-/// Break-glass required, without a reason; lab required, without a lab; lab forbidden, for one that is not active.
+/// Break-glass required, without a reason; lab required, when the request names no lab; lab forbidden, for a lab that is
+/// not active.
 pub(super) async fn break_glass(
     services: &Services,
     context: &RequestContext,
-    wanted: Option<LabId>,
+    requested: Option<LabId>,
 ) -> Result<Membership, Error> {
     if context.break_glass.is_none() {
         return Err(Error::new(
@@ -52,11 +56,11 @@ pub(super) async fn break_glass(
             "Being a system administrator does not make you a member of a lab. To read a lab's data, give the reason with the header X-Break-Glass.",
         ));
     }
-    let Some(wanted) = wanted else {
+    let Some(requested) = requested else {
         return Err(Error::new(ErrorCode::LabRequired, "Name the lab with the header X-Lab-Id."));
     };
     let labs = services.auth.ums.labs_of_administrator(&context.token).await?;
-    let lab = labs.into_iter().find(|lab| lab.lab_id == wanted);
+    let lab = labs.into_iter().find(|lab| lab.lab_id == requested);
     lab.map(|lab| Membership { grant: Grant::BreakGlass, ..lab }).ok_or_else(|| {
         Error::new(ErrorCode::LabForbidden, "There is no active lab with the id that the request names.")
     })
@@ -77,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lab_that_is_not_the_callers_is_forbidden() {
+    fn a_lab_without_membership_is_forbidden() {
         let labs = [membership(1), membership(2)];
         assert_eq!(choose(&labs, LabId::new(2)).ok().map(|m| m.lab_id.get()), Some(2));
         assert_eq!(
@@ -88,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn several_labs_without_a_choice_are_listed() {
+    fn a_caller_with_several_labs_gets_a_list_and_must_name_one() {
         let error = choose(&[membership(1), membership(2)], None).err().unwrap();
         let body = problem(&error, "r");
         assert_eq!(body["code"], "lab_required");

@@ -1,4 +1,4 @@
-//! Tenancy: the proof that a request works in a lab, and the only way to the lab's data.
+//! Tenancy: the proof that a request may work in a lab, and the only access to the lab's data.
 
 mod labs;
 mod linkshub;

@@ -1,4 +1,4 @@
-//! The proof that a request may work in a lab, and the only way to the lab's data.
+//! The proof that a request may work in a lab, and the only access to the lab's data.
 
 use std::sync::Arc;
 
@@ -22,14 +22,14 @@ use crate::{
     telemetry::{self, LogContext},
 };
 
-/// One lab, opened for one verified caller with an active membership in it.
+/// One lab that a verified caller may work in: with an active membership, or with break-glass access.
 ///
-/// There is no way to make one but [`LabScope::open`], and no way to case data but through one: it writes the
-/// partition key of every request itself.
+/// Only [`LabScope::open`] makes one after it has verified the caller, and all access to case data needs one. The scope
+/// supplies the partition key of every call to the table.
 ///
 /// ```compile_fail
 /// use shared::{base::LabId, lab::LabScope};
-/// // Private fields and no other constructor: naming a lab is not enough to open it.
+/// // The fields are private and there is no other constructor, so code cannot open a lab just by its id.
 /// let forged = LabScope { lab_id: LabId::new(456).unwrap() };
 /// ```
 pub struct LabScope {
@@ -43,14 +43,14 @@ pub struct LabScope {
 }
 
 impl LabScope {
-    /// Verifies the caller, opens the lab that the request means (the one that `X-Lab-Id` or `lab_id` names, else the
-    /// caller's only one), and checks that the caller may do the operation there.
+    /// Verifies the caller, opens the requested lab (the one in `X-Lab-Id` or `lab_id`, or the caller's only one), and
+    /// checks that the caller has the operation's permission there.
     ///
     /// # Errors
-    /// Unauthorized for a bad token or a user who may not sign in; lab forbidden without an active membership; lab
-    /// required when it is not clear which lab is meant; break-glass required for a system administrator who gives no
-    /// reason; forbidden without the operation's permission; too many requests; unavailable when UMS cannot answer, or
-    /// when the audit record cannot be written.
+    /// Unauthorized, for an invalid token or a user who may not sign in; lab forbidden, without an active membership; lab
+    /// required, when the request must name a lab; break-glass required, for a system administrator who gives no reason;
+    /// forbidden, without the operation's permission; too many requests; unavailable, when UMS does not answer or the
+    /// audit record cannot be written.
     pub(crate) async fn open(
         services: Arc<Services>,
         operation: Operation,
@@ -59,12 +59,12 @@ impl LabScope {
     ) -> Result<Self, Error> {
         let lab = within_budget(async {
             let context = RequestContext::begin(&services.auth, operation, request, log).await?;
-            let wanted = requested_lab(request)?;
+            let requested = requested_lab(request)?;
             let caller = context.caller(&services.auth).await?;
-            let membership = match choose(&caller.memberships, wanted) {
+            let membership = match choose(&caller.memberships, requested) {
                 Ok(membership) => membership.clone(),
                 Err(error) if caller.is_admin && error.code() == ErrorCode::LabForbidden => {
-                    break_glass(&services, &context, wanted).await?
+                    break_glass(&services, &context, requested).await?
                 }
                 Err(error) => return Err(error),
             };
@@ -77,13 +77,13 @@ impl LabScope {
             lab.recorder.record_granted(Vec::new()).await?;
         }
         if let Err(forbidden) = lab.permit() {
-            lab.recorder.record_refused(&forbidden).await?;
+            lab.recorder.record_denied(&forbidden).await?;
             return Err(forbidden);
         }
         Ok(lab)
     }
 
-    /// Opens the lab of one of the caller's memberships.
+    /// Opens the lab of one membership of the caller.
     pub(super) async fn enter(
         services: Arc<Services>,
         context: Arc<RequestContext>,
@@ -105,7 +105,7 @@ impl LabScope {
         Ok(Self { services, context, recorder, lab_id, lab_code, permissions, table })
     }
 
-    /// Checks that the caller may do the operation that the function serves.
+    /// Checks that the caller has the operation's permission.
     ///
     /// # Errors
     /// Forbidden.
@@ -118,7 +118,7 @@ impl LabScope {
         self.permissions.allow(permission)
     }
 
-    /// Rejects a caller who lacks a permission that only some requests of an operation need.
+    /// Checks a permission that only some requests of an operation need.
     ///
     /// # Errors
     /// Forbidden.
@@ -131,16 +131,16 @@ impl LabScope {
         Err(Error::new(ErrorCode::Forbidden, detail))
     }
 
-    /// Records what the request was given or refused.
+    /// Writes the audit record of the request in this lab.
     pub(crate) fn recorder(&self) -> &Arc<AuditRecorder> {
         &self.recorder
     }
 
-    /// A doctor whom the lab works with.
+    /// Gets a doctor who has an active relation to the lab.
     ///
     /// # Errors
-    /// Doctor not found, also when LinksHub is off or knows the doctor only in other labs; unavailable when LinksHub
-    /// does not answer.
+    /// Doctor not found, also when the LinksHub integration is off or the doctor has relations only to other labs;
+    /// unavailable, when LinksHub does not answer.
     pub async fn doctor(&self, doctor_id: &str) -> Result<Doctor, Error> {
         let doctor = match self.linkshub() {
             Some(linkshub) => linkshub.doctor(&self.context.token, self.lab_id, doctor_id).await?,
@@ -149,7 +149,7 @@ impl LabScope {
         doctor.ok_or_else(|| Error::new(ErrorCode::DoctorNotFound, "The lab does not work with this doctor."))
     }
 
-    /// LinksHub, asked on behalf of the caller; `None` when the integration is off.
+    /// The client of LinksHub; `None` when the integration is off.
     pub(crate) fn linkshub(&self) -> Option<&LinksHub> {
         self.services.linkshub.as_ref()
     }
@@ -159,7 +159,7 @@ impl LabScope {
         self.lab_id
     }
 
-    /// The lab's short code, as case numbers begin.
+    /// The lab's short code, the first part of its case numbers.
     pub fn lab_code(&self) -> &str {
         &self.lab_code
     }
@@ -174,12 +174,12 @@ impl LabScope {
         &self.context.token
     }
 
-    /// The request that the scope was opened for.
+    /// The id of the request.
     pub fn request_id(&self) -> &str {
         &self.context.request_id
     }
 
-    /// The time that the request has for trying a write again.
+    /// The retries that the request has time for.
     pub(crate) fn retry(&self) -> Retry {
         Retry::since(self.context.started, self.services.retry_budget)
     }
@@ -189,12 +189,12 @@ impl LabScope {
         self.context.started.elapsed() < self.services.retry_budget
     }
 
-    /// The table, with an identity that opens this lab's partitions and, if the deployment has a role for that, no others.
+    /// The table. If the deployment has a role for labs, its identity has access to this lab's partitions only.
     pub(crate) fn table(&self) -> &Table {
         &self.table
     }
 
-    /// What everything is read and written with.
+    /// The clients and keys of the deployment.
     pub(crate) fn services(&self) -> &Arc<Services> {
         &self.services
     }

@@ -1,4 +1,4 @@
-//! What a function behind a login needs, made once when it starts.
+//! The clients and keys of a function that needs an access token. The function makes them once, at its start.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     upstream,
 };
 
-/// The clients and keys of one deployment. Only [`LabScope`](super::LabScope) reaches the table through it.
+/// The clients and keys of one deployment. Only [`LabScope`](super::LabScope) has access to the table in it.
 pub struct Services {
     pub(super) auth: Authenticator,
     pub(super) linkshub: Option<LinksHub>,
@@ -25,10 +25,10 @@ pub struct Services {
 }
 
 impl Services {
-    /// Makes all of them; nothing is sent yet.
+    /// Makes all of them. Sends nothing yet.
     ///
     /// # Errors
-    /// The text says what could not be set up.
+    /// The text says which client could not be made.
     pub fn new(config: &Config) -> Result<Self, String> {
         let client = upstream::client()?;
         Ok(Self {

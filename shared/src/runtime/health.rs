@@ -1,4 +1,4 @@
-//! Whether the service can do its work: the table answers a read, and UMS answers at all.
+//! The health check: the service works when the table answers a read and UMS answers any call.
 
 use lambda_http::http::{StatusCode, header};
 use serde::Serialize;
@@ -12,13 +12,13 @@ use crate::{
     upstream,
 };
 
-/// What the health check asks.
+/// The clients of the health check.
 pub struct Probe {
     table: Table,
     ums: Ums,
 }
 
-/// What it found.
+/// The result of the health check.
 #[derive(Serialize)]
 pub struct Health {
     status: &'static str,
@@ -33,7 +33,7 @@ struct Checks {
     ums: &'static str,
 }
 
-/// The part of the configuration that the health check needs: no secrets.
+/// The configuration of the health check. It has no keys for tokens and cursors.
 #[derive(Clone, Debug)]
 pub struct ProbeConfig {
     /// The concern of every function.
@@ -45,7 +45,7 @@ pub struct ProbeConfig {
 }
 
 impl ProbeConfig {
-    /// Reads all of it; the error lists every fault.
+    /// Reads all of it. The error lists all errors.
     pub fn read(mut env: Env) -> Result<Self, ConfigError> {
         let common = Common::read(&mut env);
         let stage = common.stage;
@@ -56,16 +56,16 @@ impl ProbeConfig {
 }
 
 impl Probe {
-    /// Makes the clients; nothing is sent yet.
+    /// Makes the clients. Sends nothing yet.
     ///
     /// # Errors
-    /// The text says what could not be set up.
+    /// The text says which client could not be made.
     pub fn new(config: &ProbeConfig) -> Result<Self, String> {
         let ums = Ums::new(upstream::client()?, config.ums.clone(), OUTAGE_PAUSE);
         Ok(Self { table: Table::new(&config.table)?, ums })
     }
 
-    /// Asks both at once; takes 2 s at most.
+    /// Calls both at the same time. This takes 2 s at most.
     pub async fn check(&self) -> Health {
         let (table, ums) = tokio::join!(self.table.is_up(), self.ums.is_up());
         let word = |up| if up { "up" } else { "down" };
@@ -79,7 +79,7 @@ impl Probe {
 }
 
 impl Health {
-    /// 200 when everything answered, else 503.
+    /// 200 when both answered, otherwise 503.
     ///
     /// # Errors
     /// Internal, when the body does not serialize.

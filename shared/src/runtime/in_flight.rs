@@ -1,5 +1,5 @@
-//! What every request gets, whatever its function does: an id, a log line, errors as problem details, and the headers of
-//! all responses.
+//! The common handling of all requests: the id, the log line, errors as problem details, and the headers of all
+//! responses.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::{
     telemetry::{self, Failure, LogContext},
 };
 
-/// A request that is being handled.
+/// A request whose handler is running.
 pub(super) struct InFlightRequest<'a> {
     common: &'a Common,
     log: LogContext,
@@ -31,12 +31,12 @@ impl<'a> InFlightRequest<'a> {
         Self { common, log, origin, method: request.method().clone(), started: Instant::now() }
     }
 
-    /// Where the handling notes what its log line and its headers need.
+    /// The context to which the handling adds values for the log line and the headers.
     pub(super) fn log_context(&self) -> &LogContext {
         &self.log
     }
 
-    /// The response, complete, and the log line.
+    /// Completes the response and writes the log line.
     pub(super) fn finish(self, outcome: http::Result) -> Response {
         let request_id = &self.log.request_id;
         let (mut response, failure) = match outcome {
@@ -59,7 +59,7 @@ impl<'a> InFlightRequest<'a> {
     }
 }
 
-/// The request's method, if the contract knows it: a client can make up others.
+/// The request's method for the log, or "other": a client can send any text as a method.
 fn method(request: &Request) -> &str {
     match request.method().as_str() {
         known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
@@ -67,7 +67,7 @@ fn method(request: &Request) -> &str {
     }
 }
 
-/// The gateway's request id, else Lambda's.
+/// The gateway's request id, or Lambda's.
 fn request_id(request: &Request) -> String {
     let of_gateway = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),

@@ -1,5 +1,5 @@
-//! Starts a function: configuration, clients, logging, and around every request the one wrapper that opens the lab for the
-//! function's operation and turns errors into responses. Nothing else is repeated in the functions.
+//! Starts a function: configuration, clients, logging. It also wraps every request: it opens the lab for the function's
+//! operation and turns errors into responses. So the code of a function has only its handler.
 
 pub mod health;
 mod in_flight;
@@ -22,9 +22,9 @@ use crate::{
 use health::{Probe, ProbeConfig};
 use in_flight::InFlightRequest;
 
-/// What a handler behind a login gets: the proof of what its request may reach.
+/// The first parameter of a handler that needs an access token: the proof of access to one or several labs.
 pub trait Scope: Sized + Send + Sync + 'static {
-    /// Verifies the caller, opens what the request means, and checks the permission that the operation needs.
+    /// Verifies the caller, opens the requested lab or labs, and checks the operation's permission.
     fn open(
         services: Arc<Services>,
         operation: Operation,
@@ -32,7 +32,7 @@ pub trait Scope: Sized + Send + Sync + 'static {
         log: &LogContext,
     ) -> impl Future<Output = Result<Self, Error>> + Send;
 
-    /// Where refusals are recorded, for each lab.
+    /// The recorders of all labs, for a request that is denied.
     fn recorders(&self) -> Vec<Arc<AuditRecorder>>;
 }
 
@@ -66,8 +66,8 @@ impl Scope for Labs {
     }
 }
 
-/// Runs the function of one operation in a lab: the caller is verified, and permitted the operation, before the handler
-/// sees the request.
+/// Runs the function of an operation in a lab. The handler gets a request only after the caller was verified and has the
+/// operation's permission.
 pub fn run<S, H, F>(operation: Operation, handler: H) -> ExitCode
 where
     S: Scope,
@@ -81,7 +81,7 @@ where
     })
 }
 
-/// Runs a function that anybody may call.
+/// Runs a function that needs no access token.
 pub fn run_public<H, F>(handler: H) -> ExitCode
 where
     H: Fn(Request) -> F + Clone + Send + Sync + 'static,
@@ -111,11 +111,11 @@ where
 
 /// A function that can be called, in Lambda or in a test.
 pub trait Function: Send + Sync + 'static {
-    /// Answers a request; every failure is a response.
+    /// Handles a request. Every failure becomes a response.
     fn call(&self, request: Request) -> impl Future<Output = Response> + Send;
 }
 
-/// A handler behind a login.
+/// The function of a handler that needs an access token.
 pub struct LabFunction<S, H> {
     common: Common,
     services: Arc<Services>,
@@ -125,7 +125,7 @@ pub struct LabFunction<S, H> {
 }
 
 impl<S, H> LabFunction<S, H> {
-    /// The function of `operation`, which runs `handler` over `services`.
+    /// Makes the function of `operation`, which runs `handler` with `services`.
     pub fn new(common: Common, services: Arc<Services>, operation: Operation, handler: H) -> Self {
         Self { common, services, operation, handler, scope: PhantomData }
     }
@@ -146,7 +146,7 @@ where
             let outcome = (self.handler)(scope, request).await;
             if let Err(error) = &outcome {
                 for recorder in recorders {
-                    recorder.record_refused(error).await?;
+                    recorder.record_denied(error).await?;
                 }
             }
             outcome
@@ -156,14 +156,14 @@ where
     }
 }
 
-/// A handler that anybody may call.
+/// The function of a handler that needs no access token.
 pub struct PublicFunction<H> {
     common: Common,
     handler: H,
 }
 
 impl<H> PublicFunction<H> {
-    /// The function that runs `handler`.
+    /// Makes the function that runs `handler`.
     pub fn new(common: Common, handler: H) -> Self {
         Self { common, handler }
     }
@@ -181,7 +181,7 @@ where
     }
 }
 
-/// Turns a panic into an error: the client gets problem details, and the function lives on.
+/// Turns a panic into an error. The client gets problem details, and the function continues to work.
 async fn catch_panics(work: impl Future<Output = http::Result>) -> http::Result {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(Error::internal("panic")))
 }

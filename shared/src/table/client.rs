@@ -1,5 +1,5 @@
-//! The AWS SDK's client: credentials, region, trust and time-outs from the configuration, and nothing looked up at a
-//! metadata service.
+//! The AWS SDK's client. It gets credentials, region, certificates and time-outs from the configuration and makes no calls
+//! to a metadata service.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use aws_smithy_http_client::tls;
 
 use crate::config::TableConfig;
 
-/// The certificate authorities of AWS (Amazon Trust Services). Parsing these five instead of the system's bundle is
-/// the largest saving at a cold start.
+/// The certificate authorities of AWS (Amazon Trust Services). To parse these five instead of the system's bundle saves
+/// more time at a cold start than anything else.
 const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
-/// All attempts of one operation together; with it a request answers 503 in time when DynamoDB does not.
+/// The time for all attempts of one operation together. It allows a 503 in time when DynamoDB does not answer.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(2);
-/// Throttling, broken connections and 500s are tried again this often, with random pauses that double from 25 ms;
-/// [`OPERATION_TIMEOUT`] usually ends it sooner.
+/// The most attempts after throttling, broken connections and 500s, with random pauses that double from 25 ms.
+/// [`OPERATION_TIMEOUT`] usually ends them sooner.
 const ATTEMPTS: u32 = 8;
 
 /// The function's own identity.
@@ -49,7 +49,7 @@ pub(super) fn config(config: &TableConfig) -> Result<Config, String> {
                 .with_initial_backoff(Duration::from_millis(25)),
         );
     sdk = match &config.endpoint {
-        // An emulator next door: plain HTTP, so no TLS is set up at all.
+        // A local emulator with plain HTTP needs no TLS.
         Some(endpoint) if endpoint.starts_with("http://") => {
             sdk.endpoint_url(endpoint).http_client(aws_smithy_http_client::Builder::new().build_http())
         }

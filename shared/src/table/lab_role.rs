@@ -1,5 +1,5 @@
-//! The second wall around each lab's data: a role that opens the partitions of the one lab that its session is tagged
-//! with, so that a defect that got past [`LabScope`](crate::lab::LabScope) would be refused by DynamoDB. ADR 15.
+//! The second protection of each lab's data: a role whose session has a lab as its tag and gives access to the partitions
+//! of this lab only. If a defect bypassed [`LabScope`](crate::lab::LabScope), DynamoDB would reject the call. See ADR 15.
 
 use std::{
     collections::HashMap,
@@ -20,16 +20,16 @@ use crate::{
     config::{LabRoleConfig, TableConfig},
 };
 
-/// The session's tag; the policy of the role in `template.yaml` compares `dynamodb:LeadingKeys` with it.
+/// The name of the session's tag. The role's policy in `template.yaml` compares `dynamodb:LeadingKeys` with it.
 const TAG: &str = "lab";
-/// As long as AWS lets a role assume another.
+/// The longest session that AWS allows when one role assumes another.
 const SESSION_SECONDS: i32 = 3600;
-/// Labs whose clients are kept; an instance rarely serves so many.
+/// The most clients that an instance keeps. It rarely serves so many labs.
 const MAX_CLIENTS: usize = 256;
 
-/// The table, for each lab with the identity that may reach it.
+/// The table, with a separate identity for each lab.
 pub(crate) struct LabTables {
-    /// With the function's own identity, which opens every partition unless there is a role for labs.
+    /// The table with the function's own identity. It has access to every partition, unless there is a role for labs.
     table: Table,
     role: Option<Role>,
 }
@@ -42,7 +42,7 @@ struct Role {
 }
 
 impl LabTables {
-    /// The table that the configuration names; nothing is sent yet.
+    /// Makes the clients of the configured table. Sends nothing yet.
     pub(crate) fn new(config: &TableConfig, role: Option<&LabRoleConfig>) -> Result<Self, String> {
         let sdk = client::config(config)?;
         Ok(Self {
@@ -51,7 +51,7 @@ impl LabTables {
         })
     }
 
-    /// The table for one lab; nothing is sent yet.
+    /// Returns the table for one lab. Sends nothing yet.
     pub(crate) fn of(&self, lab: LabId) -> Table {
         match &self.role {
             None => self.table.clone(),
@@ -62,7 +62,7 @@ impl LabTables {
 
 impl Role {
     fn new(config: &LabRoleConfig, table: &TableConfig, sdk: Config) -> Self {
-        // As quick to give up as DynamoDB's client: both have to answer within the time of one operation.
+        // Shorter than the time for one operation, because the session and the operation share it.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_millis(500))
             .operation_timeout(Duration::from_millis(1500))
@@ -83,7 +83,7 @@ impl Role {
         }
     }
 
-    /// The client of a lab. It asks for a session with its first call and keeps it until shortly before it ends.
+    /// Returns the client of a lab. Its first call starts a session, which it renews shortly before the session ends.
     fn client(&self, lab: LabId) -> Client {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= MAX_CLIENTS && !clients.contains_key(&lab) {
@@ -97,7 +97,7 @@ impl Role {
     }
 }
 
-/// Asks for the sessions of one lab.
+/// Starts the sessions of one lab.
 #[derive(Debug)]
 struct Session {
     sts: aws_sdk_sts::Client,
@@ -109,16 +109,17 @@ impl Session {
     async fn begin(&self) -> provider::Result {
         let lab = self.lab.to_string();
         let tag = Tag::builder().key(TAG).value(&lab).build().map_err(CredentialsError::unhandled)?;
-        let asked = self.sts.assume_role().role_arn(&self.arn).role_session_name(format!("lab-{lab}"));
-        let answer = asked.duration_seconds(SESSION_SECONDS).tags(tag).send().await;
-        // The error goes no further than to the SDK, which says that there are no credentials.
-        let given = answer.map_err(CredentialsError::provider_error)?.credentials;
-        let given = given.ok_or_else(|| CredentialsError::unhandled("a session without credentials"))?;
-        let end = SystemTime::try_from(given.expiration).map_err(CredentialsError::unhandled)?;
+        let call = self.sts.assume_role().role_arn(&self.arn).role_session_name(format!("lab-{lab}"));
+        let answer = call.duration_seconds(SESSION_SECONDS).tags(tag).send().await;
+        // Only the SDK sees this error. It reports that there are no credentials.
+        let credentials = answer.map_err(CredentialsError::provider_error)?.credentials;
+        let credentials =
+            credentials.ok_or_else(|| CredentialsError::unhandled("a session without credentials"))?;
+        let end = SystemTime::try_from(credentials.expiration).map_err(CredentialsError::unhandled)?;
         Ok(Credentials::new(
-            given.access_key_id,
-            given.secret_access_key,
-            Some(given.session_token),
+            credentials.access_key_id,
+            credentials.secret_access_key,
+            Some(credentials.session_token),
             Some(end),
             "lab role",
         ))

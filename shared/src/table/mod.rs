@@ -1,5 +1,5 @@
-//! The only module that talks to DynamoDB: keyed reads and writes, transactions with retries, errors that say
-//! nothing of the inside.
+//! The only module that calls DynamoDB: reads and writes by key, transactions with retries, and errors without internal
+//! details.
 
 mod client;
 pub(crate) mod keys;
@@ -31,18 +31,18 @@ use crate::{
     config::{RETRY_BUDGET, TableConfig},
 };
 
-/// An item as DynamoDB has it.
+/// An item of the table.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// DynamoDB's limit on the keys of one BatchGetItem.
+/// DynamoDB's limit of keys in one BatchGetItem.
 const BATCH: usize = 100;
 
-/// Whether a read sees what was just written.
+/// Whether a read returns the newest writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Consistency {
-    /// It may take a moment, at half the price.
+    /// The read may return an older state, at half the price.
     Eventual,
-    /// It does.
+    /// The read returns the newest state.
     Strong,
 }
 
@@ -54,12 +54,12 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// The table that the configuration names, with the function's own identity; nothing is sent yet.
+    /// Makes a client of the configured table with the function's own identity. Sends nothing yet.
     pub(crate) fn new(config: &TableConfig) -> Result<Self, String> {
         Ok(Self { client: Client::from_conf(client::config(config)?), name: config.name.clone() })
     }
 
-    /// One item, strongly consistent: what was just written is seen.
+    /// Reads one item, strongly consistent.
     pub(crate) async fn get(&self, lab: LabId, sk: &str) -> Result<Option<Item>, Error> {
         let answer = self
             .client
@@ -73,7 +73,7 @@ impl Table {
         Ok(answer.item)
     }
 
-    /// The items with these sort keys, as far as they exist, by key.
+    /// Reads the items with these sort keys. The result has the existing ones by sort key.
     pub(crate) async fn get_many(
         &self,
         lab: LabId,
@@ -91,14 +91,14 @@ impl Table {
         consistency: Consistency,
     ) -> Result<Vec<(String, Item)>, Error> {
         let mut found = Vec::with_capacity(sks.len());
-        let mut wanted = KeysAndAttributes::builder().consistent_read(consistency == Consistency::Strong);
+        let mut requested = KeysAndAttributes::builder().consistent_read(consistency == Consistency::Strong);
         for sk in sks {
-            wanted = wanted.keys(key(lab, sk));
+            requested = requested.keys(key(lab, sk));
         }
-        let mut wanted = Some(wanted.build().map_err(unbuilt)?);
-        // DynamoDB leaves keys out when it is throttled or the answer would be larger than 16 MB.
+        let mut requested = Some(requested.build().map_err(build_error)?);
+        // DynamoDB returns keys unprocessed when it throttles or when the answer would be larger than 16 MB.
         let mut retry = Retry::since(Instant::now(), RETRY_BUDGET);
-        while let Some(keys) = wanted.take() {
+        while let Some(keys) = requested.take() {
             let answer = self
                 .client
                 .batch_get_item()
@@ -112,21 +112,21 @@ impl Table {
                 let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
                 found.push((sk.ok_or_else(|| Error::internal("an item without a sort key"))?, item));
             }
-            wanted = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name));
-            if wanted.is_some() && !got_some && !retry.pause().await {
+            requested = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name));
+            if requested.is_some() && !got_some && !retry.pause().await {
                 return Err(Error::unavailable("The database", "BatchGetItem: throttled"));
             }
         }
         Ok(found)
     }
 
-    /// Writes an item, in place of an earlier one with the same key.
+    /// Writes an item. It replaces an item with the same key.
     pub(crate) async fn put(&self, item: Item) -> Result<(), Error> {
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await;
         put.map(|_| ()).map_err(|error| failed("PutItem", &error))
     }
 
-    /// The next case id of a lab. An id whose case is then not created stays unused.
+    /// Returns the next case id of a lab. An id stays unused when the creation of its case fails.
     pub(crate) async fn next_case_id(&self, lab: LabId) -> Result<CaseId, Error> {
         let answer = self
             .client
@@ -156,17 +156,17 @@ impl Table {
     }
 }
 
-/// A value as an item; what is unset takes no room.
+/// Makes an item of a value. Unset fields are left out.
 pub(crate) fn to_item(value: &impl Serialize) -> Result<Item, Error> {
     let mut item: Item =
-        serde_dynamo::to_item(value).map_err(|_| Error::internal("a value makes no item"))?;
+        serde_dynamo::to_item(value).map_err(|_| Error::internal("a value does not serialize to an item"))?;
     item.retain(|_, value| !value.is_null());
     Ok(item)
 }
 
-/// The value that an item was made of.
+/// Reads the value from an item.
 pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
-    serde_dynamo::from_item(item).map_err(|_| Error::internal("an item does not have the shape of its kind"))
+    serde_dynamo::from_item(item).map_err(|_| Error::internal("an item does not have the expected fields"))
 }
 
 /// The primary key of an item.
@@ -179,7 +179,7 @@ pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-/// A truth value.
+/// A boolean attribute.
 pub(crate) fn boolean(value: bool) -> AttributeValue {
     AttributeValue::Bool(value)
 }
@@ -189,25 +189,26 @@ pub(crate) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A request that lacks what DynamoDB requires.
-fn unbuilt(error: aws_sdk_dynamodb::error::BuildError) -> Error {
+/// The error of a request without a required part.
+fn build_error(error: aws_sdk_dynamodb::error::BuildError) -> Error {
     Error::internal(format!("a request does not build: {error}"))
 }
 
-/// Whether it can be the code of an error as AWS writes them. A bad answer could have anything there.
+/// Whether the text looks like an error code of AWS. An invalid answer could have any text there.
 fn is_name(code: &str) -> bool {
     code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// The same for the id of a request.
+/// Whether the text looks like a request id of AWS.
 fn is_id(id: &str) -> bool {
     id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Everything that DynamoDB can fail with here is either its own trouble or a wrong deployment: 503, and the log knows
-/// more. The SDK's own texts are not logged: they can hold the raw answer, and with it items.
+/// The error of a failed call to DynamoDB: the client gets 503, and the log gets the kind of failure. The reason is either
+/// a failure of DynamoDB or a wrong deployment. The SDK's own texts are not logged, because they can hold the raw answer
+/// and its items.
 fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Error {
-    let what = match error {
+    let kind = match error {
         SdkError::ConstructionFailure(_) => "the request does not build",
         SdkError::TimeoutError(_) => "time-out",
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "time-out of the connection",
@@ -216,5 +217,5 @@ fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Erro
         _ => error.code().filter(|code| is_name(code)).unwrap_or("an error without a code"),
     };
     let request = error.request_id().filter(|id| is_id(id)).unwrap_or("unknown");
-    Error::unavailable("The database", format!("{operation}: {what} (DynamoDB request {request})"))
+    Error::unavailable("The database", format!("{operation}: {kind} (DynamoDB request {request})"))
 }

@@ -1,4 +1,4 @@
-//! Ranges of items: of a lab's partition, or of an index.
+//! Queries: ranges of items in a lab's partition or in an index.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{Consistency, Item, Table, failed, keys, text};
 use crate::base::{LabId, error::Error, wire_enum::WireEnum};
 
-/// Where a query looks, within one lab.
+/// The table or an index, within one lab.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Index {
     /// The table itself, by sort key.
@@ -16,7 +16,7 @@ pub(crate) enum Index {
     ByCase,
     /// Live cases by the time of their last change.
     ByUpdate,
-    /// Live cases of one status, named as the table names it, by due date.
+    /// Live cases of one status (its name in the table), by due date.
     ByStatus(&'static str),
 }
 
@@ -40,12 +40,12 @@ impl Index {
         }
     }
 
-    /// The attribute that orders it.
+    /// The name of its sort key.
     pub(crate) const fn sort_key(self) -> &'static str {
         self.key_names().1
     }
 
-    /// Every partition begins with the lab, so that no query can leave it.
+    /// The partition key. It always begins with the lab, so no query can read another lab's items.
     fn partition(self, lab: LabId) -> String {
         match self {
             Index::ByStatus(status) => keys::status(lab, status),
@@ -68,14 +68,14 @@ pub(crate) struct Query<'a> {
     pub from: AttributeValue,
     pub to: AttributeValue,
     pub order: Order,
-    /// Which items of the range are given out; all are paid for.
+    /// Selects items of the range. DynamoDB charges for all items of the range.
     pub filter: Option<&'a Filter>,
-    /// How many items are read at most; DynamoDB stops at a megabyte in any case.
+    /// The most items to read. DynamoDB stops at a megabyte in any case.
     pub limit: Option<u32>,
-    /// Indexes can only be read eventually consistent.
+    /// Must be `Eventual` for an index.
     pub consistency: Consistency,
-    /// The only attributes that are given out; all of them, if none are named.
-    pub only: &'static [&'static str],
+    /// The attributes to return; empty for all.
+    pub attributes: &'static [&'static str],
     /// Where an earlier call of the same query stopped.
     pub start: Option<Item>,
 }
@@ -91,25 +91,25 @@ impl<'a> Query<'a> {
             filter: None,
             limit: None,
             consistency: Consistency::Eventual,
-            only: &[],
+            attributes: &[],
             start: None,
         }
     }
 
-    /// The same, of what was just written as well.
+    /// The same query, strongly consistent.
     pub(crate) fn consistent(self) -> Self {
         Self { consistency: Consistency::Strong, ..self }
     }
 }
 
-/// What one query read.
+/// The result of one call of a query.
 pub(crate) struct Page {
     pub items: Vec<Item>,
-    /// The key that the call stopped at, when there may be more.
+    /// The key at which the call stopped, when there may be more items.
     pub stopped_at: Option<Item>,
 }
 
-/// A condition on attributes beyond the key.
+/// A condition on attributes outside the key.
 #[derive(Clone, Default)]
 pub(crate) struct Filter {
     terms: Vec<String>,
@@ -135,26 +135,26 @@ impl Filter {
         self.terms.push(format!("{name} IN ({})", values.join(", ")));
     }
 
-    /// The attribute is there and lies between these values, both included.
+    /// The attribute exists and lies between these values, both included.
     pub(crate) fn between(&mut self, name: &'static str, from: AttributeValue, to: AttributeValue) {
         let (name, from, to) = (self.name(name), self.value(from), self.value(to));
         self.terms.push(format!("{name} BETWEEN {from} AND {to}"));
     }
 
-    /// The attribute is a list with this value in it.
-    pub(crate) fn holds(&mut self, name: &'static str, value: AttributeValue) {
+    /// The attribute is a list that contains this value.
+    pub(crate) fn list_contains(&mut self, name: &'static str, value: AttributeValue) {
         let (name, value) = (self.name(name), self.value(value));
         self.terms.push(format!("contains({name}, {value})"));
     }
 
-    /// The attribute is there.
+    /// The attribute exists.
     pub(crate) fn exists(&mut self, name: &'static str) {
         let name = self.name(name);
         self.terms.push(format!("attribute_exists({name})"));
     }
 
-    /// The attribute contains this text.
-    pub(crate) fn contains(&mut self, name: &'static str, part: &str) {
+    /// The attribute is a text that contains this part.
+    pub(crate) fn text_contains(&mut self, name: &'static str, part: &str) {
         let (name, part) = (self.name(name), self.value(text(part)));
         self.terms.push(format!("contains({name}, {part})"));
     }
@@ -173,17 +173,17 @@ impl Filter {
 }
 
 impl Table {
-    /// What a range holds, as much as one call reads.
+    /// Reads the items of a range with one call.
     pub(crate) async fn query(&self, lab: LabId, query: Query<'_>) -> Result<Page, Error> {
         if is_empty(&query.from, &query.to) {
-            // DynamoDB refuses to look at such a range.
+            // DynamoDB rejects such a range.
             return Ok(Page { items: Vec::new(), stopped_at: None });
         }
         let (partition, sort) = query.index.key_names();
         let filter = query.filter.filter(|filter| !filter.is_empty());
         let mut names = filter.map(|filter| filter.names.clone()).unwrap_or_default();
-        names.extend(query.only.iter().map(|name| (format!("#{name}"), (*name).to_owned())));
-        let only = query.only.iter().map(|name| format!("#{name}")).collect::<Vec<_>>().join(", ");
+        names.extend(query.attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())));
+        let attributes = query.attributes.iter().map(|name| format!("#{name}")).collect::<Vec<_>>().join(", ");
         let mut values = filter.map(|filter| filter.values.clone()).unwrap_or_default();
         values.insert(":partition".into(), text(query.index.partition(lab)));
         values.insert(":from".into(), query.from);
@@ -195,7 +195,7 @@ impl Table {
             .set_index_name(query.index.name().map(str::to_owned))
             .key_condition_expression(format!("{partition} = :partition AND {sort} BETWEEN :from AND :to"))
             .set_filter_expression(filter.map(|filter| filter.terms.join(" AND ")))
-            .set_projection_expression(Some(only).filter(|only| !only.is_empty()))
+            .set_projection_expression(Some(attributes).filter(|attributes| !attributes.is_empty()))
             .set_expression_attribute_names(Some(names).filter(|names| !names.is_empty()))
             .set_expression_attribute_values(Some(values))
             .scan_index_forward(query.order == Order::Ascending)
@@ -208,7 +208,7 @@ impl Table {
         Ok(Page { items: answer.items.unwrap_or_default(), stopped_at: answer.last_evaluated_key })
     }
 
-    /// Everything that a range holds, in as many calls as it takes.
+    /// Reads all items of a range, with as many calls as it needs.
     pub(crate) async fn query_all(&self, lab: LabId, mut query: Query<'_>) -> Result<Vec<Item>, Error> {
         let mut items = Vec::new();
         loop {

@@ -1,23 +1,23 @@
-//! Trying again, with pauses, for as long as the request may take.
+//! Retries with pauses, within the time of the request.
 
 use std::time::{Duration, Instant};
 
-/// The ceilings of the first pause and of all later ones, in milliseconds.
+/// The longest first pause, and the longest pause of all, in milliseconds.
 const PAUSES: (u64, u64) = (10, 160);
 
-/// The time that a request has for trying again, and how often it did.
+/// The time of a request for retries, and the number of its retries so far.
 pub(crate) struct Retry {
     until: Instant,
     attempt: u32,
 }
 
 impl Retry {
-    /// For a request that began at `started` and may take `budget`.
+    /// Allows retries until `budget` after `started`.
     pub(crate) fn since(started: Instant, budget: Duration) -> Self {
         Self { until: started + budget, attempt: 0 }
     }
 
-    /// Waits a random time with a growing ceiling, or returns false at once when the time is used up.
+    /// Waits a random time whose maximum doubles with each retry. Returns `false` at once when the time is over.
     pub(crate) async fn pause(&mut self) -> bool {
         let now = Instant::now();
         if now >= self.until {

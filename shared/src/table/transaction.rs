@@ -1,4 +1,4 @@
-//! Transactions: several writes to one lab's partition, all of them or none.
+//! Transactions: several writes to one lab's partition. DynamoDB writes all of them or nothing.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, Delete, Put, TransactWriteItem, Update as UpdateItem, builders::PutBuilder},
 };
 
-use super::{Item, Retry, Table, failed, key, number, unbuilt};
+use super::{Item, Retry, Table, failed, key, number, build_error};
 use crate::base::{LabId, error::Error, time::Timestamp};
 
 /// How a transaction ended.
@@ -18,11 +18,12 @@ use crate::base::{LabId, error::Error, time::Timestamp};
 pub(super) enum Outcome {
     /// Everything is written.
     Committed,
-    /// Another writer was faster, or is writing the same items: nothing is written, and what it was made from is stale.
+    /// Nothing is written, because another request changed or is changing the same items. The data that the transaction
+    /// was made from is stale.
     LostRace,
 }
 
-/// A transaction that is being put together.
+/// A transaction under construction.
 pub(crate) struct Transaction {
     table_name: String,
     lab: LabId,
@@ -39,18 +40,18 @@ pub(crate) struct Update {
 }
 
 impl Transaction {
-    /// An empty one in the lab's partition.
+    /// Makes an empty transaction for the lab's partition.
     pub(crate) fn new(table: &Table, lab: LabId) -> Self {
         Self { table_name: table.name.clone(), lab, actions: Vec::new() }
     }
 
-    /// Writes an item that must not be there yet.
+    /// Writes an item that must not exist yet.
     pub(crate) fn insert(&mut self, sk: &str, item: Item) -> Result<(), Error> {
         let put = self.put_builder(sk, item).condition_expression("attribute_not_exists(sk)");
         self.add_put(put)
     }
 
-    /// Writes an item that must not be there yet, unless it has expired.
+    /// Writes an item that must not exist yet, or whose old version has expired.
     pub(crate) fn insert_or_replace_expired(
         &mut self,
         sk: &str,
@@ -64,7 +65,7 @@ impl Transaction {
         self.add_put(put)
     }
 
-    /// Writes an item in place of one that has this version.
+    /// Replaces an item that must have this version.
     pub(crate) fn replace(&mut self, sk: &str, item: Item, version: u32) -> Result<(), Error> {
         let put = self
             .put_builder(sk, item)
@@ -73,13 +74,13 @@ impl Transaction {
         self.add_put(put)
     }
 
-    /// Writes an item, in place of an earlier one with the same key. The item has its key.
+    /// Writes an item, which must contain its key. It replaces an item with the same key.
     pub(crate) fn put(&mut self, item: Item) -> Result<(), Error> {
         let put = Put::builder().table_name(&self.table_name).set_item(Some(item));
         self.add_put(put)
     }
 
-    /// Deletes an item that has this version.
+    /// Deletes an item that must have this version.
     pub(crate) fn delete(&mut self, sk: &str, version: u32) -> Result<(), Error> {
         let delete = Delete::builder()
             .table_name(&self.table_name)
@@ -87,12 +88,12 @@ impl Transaction {
             .condition_expression("version = :version")
             .expression_attribute_values(":version", number(version))
             .build()
-            .map_err(unbuilt)?;
+            .map_err(build_error)?;
         self.actions.push(TransactWriteItem::builder().delete(delete).build());
         Ok(())
     }
 
-    /// Changes attributes of an item, which is made if it is not there.
+    /// Changes attributes of an item, or creates the item.
     pub(crate) fn update(&mut self, sk: &str, update: Update) -> Result<(), Error> {
         let names = Some(update.names.into_iter().collect())
             .filter(|names: &std::collections::HashMap<_, _>| !names.is_empty());
@@ -104,7 +105,7 @@ impl Transaction {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(Some(update.values.into_iter().collect()))
             .build()
-            .map_err(unbuilt)?;
+            .map_err(build_error)?;
         self.actions.push(TransactWriteItem::builder().update(update).build());
         Ok(())
     }
@@ -115,19 +116,19 @@ impl Transaction {
     }
 
     fn add_put(&mut self, put: PutBuilder) -> Result<(), Error> {
-        let put = put.build().map_err(unbuilt)?;
+        let put = put.build().map_err(build_error)?;
         self.actions.push(TransactWriteItem::builder().put(put).build());
         Ok(())
     }
 }
 
 impl Table {
-    /// Writes everything or nothing. While DynamoDB throttles, still works on the same transaction, or does not answer, it
-    /// is sent again. One token goes with all sends, so that a transaction whose answer was lost is not done twice.
+    /// Writes everything or nothing. It sends the transaction again while DynamoDB throttles, still works on the same
+    /// transaction, or does not answer. All sends have the same token, so DynamoDB never executes the transaction twice.
     pub(super) async fn commit(&self, transaction: Transaction) -> Result<Outcome, Error> {
         let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(36).collect();
         let mut retry = Retry::since(Instant::now(), RESEND_BUDGET);
-        // Without the SDK's own retries: it matters here how each send ended.
+        // No retries of the SDK, because this loop must know how each send ended.
         let sends = Config::builder().retry_config(RetryConfig::disabled());
         let mut answer_was_lost = false;
         loop {
@@ -143,7 +144,8 @@ impl Table {
             let Err(error) = sent else { return Ok(Outcome::Committed) };
             let reasons = cancellation_reasons(&error);
             let is = |known: &[&str]| reasons.iter().any(|reason| known.contains(&reason.as_str()));
-            // After a lost answer a conflict does not say whether the transaction was done; only its token does.
+            // After a lost answer, a conflict does not show whether the transaction was executed. Sending the token again
+            // does.
             if is(&[FAILED_CONDITION]) || is(&[CONFLICT]) && !answer_was_lost {
                 return Ok(Outcome::LostRace);
             }
@@ -156,12 +158,12 @@ impl Table {
     }
 }
 
-/// A condition of the transaction did not hold: another writer was faster.
+/// A condition of the transaction failed: another request changed an item first.
 const FAILED_CONDITION: &str = "ConditionalCheckFailed";
-/// The transaction met another one on the same item. Sent again it would nearly always fail its conditions, because the
-/// other one has changed the item by then.
+/// Another transaction is writing the same item. To send this one again is useless: nearly always its conditions would
+/// fail, because the other one has changed the item by then.
 const CONFLICT: &str = "TransactionConflict";
-/// Reasons that pass by themselves: of cancelled transactions, and the codes of whole requests.
+/// Temporary reasons: of cancelled transactions (the first two), and error codes of whole calls.
 const RETRYABLE: [&str; 5] = [
     "ThrottlingError",
     "ProvisionedThroughputExceeded",
@@ -170,10 +172,10 @@ const RETRYABLE: [&str; 5] = [
     "ProvisionedThroughputExceededException",
 ];
 
-/// How long a transaction is sent again: as long as all sends of another operation may take.
+/// How long a transaction is sent again. It equals the time for all attempts of any other operation.
 const RESEND_BUDGET: Duration = Duration::from_secs(2);
 
-/// Whether the transaction may have been done although this came back.
+/// Whether DynamoDB may have executed the transaction in spite of this error.
 fn is_answer_lost(error: &SdkError<TransactWriteItemsError>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
@@ -182,7 +184,7 @@ fn is_answer_lost(error: &SdkError<TransactWriteItemsError>) -> bool {
     }
 }
 
-/// Why DynamoDB rejected a transaction: the reasons of each action, or else the error's code.
+/// Why DynamoDB rejected a transaction: the reason of each action, or the code of the whole error.
 fn cancellation_reasons(error: &SdkError<TransactWriteItemsError>) -> Vec<String> {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => canceled

@@ -1,14 +1,14 @@
-//! The one optimistic-write loop: read, work out the transaction, commit; when another writer was faster, do it again
-//! from what is there by then.
+//! The loop of all optimistic writes: read, make the transaction, commit. When another request changed the data first, the
+//! loop starts again with the new data.
 
 use super::{Retry, Table, Transaction, transaction::Outcome};
 use crate::base::error::Error;
 
-/// What one attempt of a write came to.
+/// The result of one attempt to write.
 pub(crate) enum Attempt<T> {
-    /// Nothing is to be written.
+    /// There is nothing to write.
     Done(T),
-    /// This is to be written; the value is returned once it is.
+    /// The transaction must be committed. After that the caller gets the value.
     Commit(Transaction, T),
 }
 
@@ -23,11 +23,11 @@ impl<T> Attempt<T> {
 }
 
 impl Table {
-    /// Makes attempts until one is committed. Each reads what it depends on anew.
+    /// Runs `attempt` until one is committed. Each attempt must read its data again.
     ///
     /// # Errors
-    /// Those of `attempt`; conflict with `Retry-After`, when other writers win for as long as the request may take;
-    /// unavailable when the database fails.
+    /// The errors of `attempt`; conflict with `Retry-After`, when other requests changed the data first until the time is
+    /// over; unavailable, when the database fails.
     pub(crate) async fn write<T, F>(&self, mut retry: Retry, attempt: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<Attempt<T>, Error>>,

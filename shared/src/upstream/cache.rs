@@ -1,4 +1,4 @@
-//! What services next to this one told, for a short while.
+//! Caches answers of other services for a short time.
 
 use std::{
     collections::HashMap,
@@ -7,27 +7,29 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// How long good answers are kept: so long can someone who was deactivated still get in, at most.
+/// How long the cache keeps a good answer. A deactivated user keeps their access this long at most.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(60);
-/// A warm function serves few users; beyond this many the one that ends first is forgotten.
+/// The most entries. An instance serves few users. A full cache removes the entry that expires first.
 const CAPACITY: usize = 512;
 
-/// The clock is the wall clock: a monotonic one may stand still while Lambda has an instance frozen between requests, and
-/// with it the minute after which a deactivated user is out.
+/// A cache whose entries expire.
+///
+/// The clock is the wall clock. A monotonic clock may stop while Lambda freezes an instance between requests, and then a
+/// deactivated user would keep their access for longer.
 pub(crate) struct Cache<K, V> {
     entries: Mutex<HashMap<K, Entry<V>>>,
 }
 
 struct Entry<V> {
     value: V,
-    kept_at: SystemTime,
+    stored_at: SystemTime,
     fresh_until: SystemTime,
 }
 
 impl<V> Entry<V> {
-    /// Whether it still counts; not if the clock was set back behind the moment at which it was kept.
+    /// Whether the entry is still valid. It is not when the clock was set back to before the entry was stored.
     fn is_fresh(&self, now: SystemTime) -> bool {
-        self.kept_at <= now && now < self.fresh_until
+        self.stored_at <= now && now < self.fresh_until
     }
 }
 
@@ -46,11 +48,11 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     pub(crate) fn put(&self, key: K, value: V, lifetime: Duration) {
         let mut entries = self.entries();
         if entries.len() >= CAPACITY && !entries.contains_key(&key) {
-            let first = entries.iter().min_by_key(|(_, entry)| entry.fresh_until).map(|(key, _)| key.clone());
-            first.and_then(|key| entries.remove(&key));
+            let oldest = entries.iter().min_by_key(|(_, entry)| entry.fresh_until).map(|(key, _)| key.clone());
+            oldest.and_then(|key| entries.remove(&key));
         }
-        let kept_at = SystemTime::now();
-        entries.insert(key, Entry { value, kept_at, fresh_until: kept_at + lifetime });
+        let stored_at = SystemTime::now();
+        entries.insert(key, Entry { value, stored_at, fresh_until: stored_at + lifetime });
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<K, Entry<V>>> {
@@ -71,16 +73,16 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_counts_from_when_it_was_kept_to_its_end_by_the_wall_clock() {
-        let kept_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_512_600);
-        let entry = Entry { value: (), kept_at, fresh_until: kept_at + LIFETIME };
+    fn a_cached_answer_is_valid_for_its_lifetime_by_the_wall_clock() {
+        let stored_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_512_600);
+        let entry = Entry { value: (), stored_at, fresh_until: stored_at + LIFETIME };
         let second = Duration::from_secs(1);
-        assert!(entry.is_fresh(kept_at) && entry.is_fresh(kept_at + LIFETIME - second));
-        assert!(!entry.is_fresh(kept_at + LIFETIME) && !entry.is_fresh(kept_at - second));
+        assert!(entry.is_fresh(stored_at) && entry.is_fresh(stored_at + LIFETIME - second));
+        assert!(!entry.is_fresh(stored_at + LIFETIME) && !entry.is_fresh(stored_at - second));
     }
 
     #[test]
-    fn a_full_cache_forgets_what_ends_first() {
+    fn a_full_cache_removes_the_entry_that_expires_first() {
         let cache = Cache::default();
         cache.put(0, (), LIFETIME / 2);
         for key in 1..=CAPACITY {
@@ -89,6 +91,6 @@ mod tests {
         assert_eq!(cache.entries().len(), CAPACITY);
         assert_eq!((cache.get(&0), cache.get(&1), cache.get(&CAPACITY)), (None, Some(()), Some(())));
         cache.put(1, (), LIFETIME);
-        assert_eq!(cache.entries().len(), CAPACITY, "renewing an entry costs no other");
+        assert_eq!(cache.entries().len(), CAPACITY, "renewing an entry removes no other");
     }
 }

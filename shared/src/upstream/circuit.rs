@@ -1,4 +1,4 @@
-//! Leaves a service alone that keeps failing, so that asking for it in vain costs nothing.
+//! A circuit breaker: it blocks calls to a service that keeps failing, so that requests do not wait for it in vain.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -7,11 +7,13 @@ use std::{
 
 use crate::base::error::Error;
 
-/// Outages in a row after which it is left alone. One or two may be a lost connection.
+/// The number of outages in a row that opens the circuit. One or two may be a lost connection.
 const OUTAGES: u32 = 3;
 
-/// A circuit breaker. It is closed while the service answers, open for a while after repeated outages, and then lets
-/// one question through at a time until one is answered.
+/// A circuit breaker.
+///
+/// It is closed while the service answers: all calls are allowed. Repeated outages open it, and for a while it blocks all
+/// calls. After that it allows one call at a time, the probe, until a probe gets an answer.
 pub(crate) struct CircuitBreaker {
     service: &'static str,
     pause: Duration,
@@ -29,31 +31,51 @@ struct Open {
     probing: bool,
 }
 
-/// A question that may be asked. Unless it was answered, dropping it counts as an outage: whoever asked ran out of time.
-struct Question<'a> {
+/// The kind of an allowed call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CallKind {
+    /// A call while the circuit is closed.
+    Normal,
+    /// The one call that tests the service while the circuit is open.
+    Probe,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CallResult {
+    /// The service answered, even if with an error.
+    Answered,
+    /// The service did not answer.
+    Outage,
+}
+
+/// A call that is running. A call that is cancelled because the request ran out of time counts as an outage.
+struct RunningCall<'a> {
     breaker: &'a CircuitBreaker,
-    is_probe: bool,
-    answered: bool,
+    kind: CallKind,
+    result: CallResult,
 }
 
 impl CircuitBreaker {
-    /// A closed one. `service` is the name that clients see.
+    /// Makes a closed circuit breaker. `service` is the name that clients see.
     pub(crate) fn new(service: &'static str, pause: Duration) -> Self {
         Self { service, pause, state: Mutex::default() }
     }
 
-    /// Asks, unless the service is being left alone. What counts as an outage is said by the error.
+    /// Makes the call, unless the circuit is open. [`Error::is_outage`] says which errors count as outages.
     ///
     /// # Errors
-    /// Unavailable while the circuit is open; else those of `asking`.
-    pub(crate) async fn ask<T>(&self, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Unavailable while the circuit is open; otherwise the errors of `call`.
+    pub(crate) async fn call<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let allowed = self.state().enter(Instant::now());
-        let Some(is_probe) = allowed else {
+        let Some(kind) = allowed else {
             return Err(Error::unavailable(self.service, "circuit open"));
         };
-        let mut question = Question { breaker: self, is_probe, answered: false };
-        let answer = asking.await;
-        question.answered = !answer.as_ref().is_err_and(Error::is_outage);
+        let mut running = RunningCall { breaker: self, kind, result: CallResult::Outage };
+        let answer = call.await;
+        if !answer.as_ref().is_err_and(Error::is_outage) {
+            running.result = CallResult::Answered;
+        }
         answer
     }
 
@@ -62,32 +84,33 @@ impl CircuitBreaker {
     }
 }
 
-impl Drop for Question<'_> {
+impl Drop for RunningCall<'_> {
     fn drop(&mut self) {
         let until = Instant::now() + self.breaker.pause;
-        self.breaker.state().settle(self.is_probe, self.answered, until);
+        self.breaker.state().settle(self.kind, self.result, until);
     }
 }
 
 impl State {
-    /// Whether a question may be asked now, and if so, whether it is the probe.
-    fn enter(&mut self, now: Instant) -> Option<bool> {
+    /// Returns the kind of a call that starts now, or `None` if the call is not allowed.
+    fn enter(&mut self, now: Instant) -> Option<CallKind> {
         match &mut self.open {
-            None => Some(false),
+            None => Some(CallKind::Normal),
             Some(open) if open.probing || now < open.until => None,
             Some(open) => {
                 open.probing = true;
-                Some(true)
+                Some(CallKind::Probe)
             }
         }
     }
 
-    /// Learns how a question went. While the circuit is open only the probe counts: the others were asked before.
-    fn settle(&mut self, is_probe: bool, answered: bool, until: Instant) {
-        if self.open.is_some() && !is_probe {
+    /// Counts the result of a call. While the circuit is open only the probe counts, because the other calls started
+    /// earlier.
+    fn settle(&mut self, kind: CallKind, result: CallResult, until: Instant) {
+        if self.open.is_some() && kind == CallKind::Normal {
             return;
         }
-        if answered {
+        if result == CallResult::Answered {
             *self = Self::default();
             return;
         }
@@ -109,108 +132,108 @@ mod tests {
         Error::outage("UMS", "no connection")
     }
 
-    /// What became of one question: whether it was asked, and its code if it failed.
-    async fn ask(breaker: &CircuitBreaker, answer: Result<(), Error>) -> (bool, Option<ErrorCode>) {
-        let mut asked = false;
+    /// Makes one call. Returns whether the breaker allowed it, and the error code if it failed.
+    async fn call(breaker: &CircuitBreaker, answer: Result<(), Error>) -> (bool, Option<ErrorCode>) {
+        let mut allowed = false;
         let outcome = breaker
-            .ask(async {
-                asked = true;
+            .call(async {
+                allowed = true;
                 answer
             })
             .await;
-        (asked, outcome.err().map(|error| error.code()))
+        (allowed, outcome.err().map(|error| error.code()))
     }
 
     async fn open(pause: Duration) -> CircuitBreaker {
         let breaker = CircuitBreaker::new("UMS", pause);
         for _ in 0..OUTAGES {
-            assert_eq!(ask(&breaker, Err(outage())).await, (true, Some(ErrorCode::ServiceUnavailable)));
+            assert_eq!(call(&breaker, Err(outage())).await, (true, Some(ErrorCode::ServiceUnavailable)));
         }
         breaker
     }
 
     #[tokio::test]
-    async fn after_three_outages_in_a_row_nothing_is_asked() {
+    async fn three_outages_in_a_row_open_the_circuit() {
         let breaker = open(LONG).await;
-        assert_eq!(ask(&breaker, Ok(())).await, (false, Some(ErrorCode::ServiceUnavailable)));
-        let error = breaker.ask(async { Ok(()) }).await.unwrap_err();
+        assert_eq!(call(&breaker, Ok(())).await, (false, Some(ErrorCode::ServiceUnavailable)));
+        let error = breaker.call(async { Ok(()) }).await.unwrap_err();
         assert_eq!(error.cause(), Some("circuit open"));
     }
 
     #[tokio::test]
-    async fn an_answer_in_between_starts_the_count_anew() {
+    async fn an_answer_resets_the_count_of_outages() {
         let breaker = CircuitBreaker::new("UMS", LONG);
         for _ in 0..OUTAGES {
             for answer in [Err(outage()), Err(outage()), Ok(())] {
-                assert!(ask(&breaker, answer).await.0);
+                assert!(call(&breaker, answer).await.0);
             }
         }
     }
 
     #[tokio::test]
-    async fn refusals_and_odd_answers_are_no_outages() {
+    async fn rejections_and_unexpected_answers_are_not_outages() {
         let breaker = CircuitBreaker::new("UMS", LONG);
         for _ in 0..10 {
-            assert!(ask(&breaker, Err(Error::unauthorized("no"))).await.0);
-            assert!(ask(&breaker, Err(Error::unavailable("UMS", "it answered 418"))).await.0);
+            assert!(call(&breaker, Err(Error::unauthorized("no"))).await.0);
+            assert!(call(&breaker, Err(Error::unavailable("UMS", "it answered 418"))).await.0);
         }
     }
 
     #[tokio::test]
-    async fn a_probe_that_is_answered_closes_the_circuit() {
+    async fn an_answered_probe_closes_the_circuit() {
         let breaker = open(Duration::ZERO).await;
-        assert_eq!(ask(&breaker, Ok(())).await, (true, None));
-        assert_eq!(ask(&breaker, Err(outage())).await, (true, Some(ErrorCode::ServiceUnavailable)));
-        assert_eq!(ask(&breaker, Ok(())).await, (true, None));
+        assert_eq!(call(&breaker, Ok(())).await, (true, None));
+        assert_eq!(call(&breaker, Err(outage())).await, (true, Some(ErrorCode::ServiceUnavailable)));
+        assert_eq!(call(&breaker, Ok(())).await, (true, None));
     }
 
     #[tokio::test]
-    async fn there_is_one_probe_at_a_time_and_one_that_is_given_up_makes_way() {
+    async fn one_probe_runs_at_a_time_and_a_cancelled_one_allows_the_next() {
         let breaker = open(Duration::ZERO).await;
         for _ in 0..3 {
-            let mut probe = Box::pin(breaker.ask(std::future::pending::<Result<(), Error>>()));
+            let mut probe = Box::pin(breaker.call(std::future::pending::<Result<(), Error>>()));
             assert!(futures_util::poll!(&mut probe).is_pending());
-            assert!(!ask(&breaker, Ok(())).await.0);
+            assert!(!call(&breaker, Ok(())).await.0);
             drop(probe);
         }
-        assert_eq!(ask(&breaker, Ok(())).await, (true, None));
+        assert_eq!(call(&breaker, Ok(())).await, (true, None));
     }
 
     #[tokio::test]
-    async fn a_question_that_is_given_up_is_an_outage() {
+    async fn a_cancelled_call_is_an_outage() {
         let breaker = CircuitBreaker::new("UMS", LONG);
         for _ in 0..OUTAGES {
-            let mut question = Box::pin(breaker.ask(std::future::pending::<Result<(), Error>>()));
-            assert!(futures_util::poll!(&mut question).is_pending());
+            let mut pending = Box::pin(breaker.call(std::future::pending::<Result<(), Error>>()));
+            assert!(futures_util::poll!(&mut pending).is_pending());
         }
-        assert!(!ask(&breaker, Ok(())).await.0);
+        assert!(!call(&breaker, Ok(())).await.0);
     }
 
     #[test]
-    fn the_circuit_is_open_until_the_pause_is_over_and_again_after_a_failed_probe() {
+    fn the_circuit_opens_for_the_pause_and_again_after_a_failed_probe() {
         let (start, later) = (Instant::now(), Duration::from_secs(1));
         let mut state = State::default();
         for _ in 0..OUTAGES {
-            assert_eq!(state.enter(start), Some(false));
+            assert_eq!(state.enter(start), Some(CallKind::Normal));
         }
         for _ in 0..OUTAGES {
-            state.settle(false, false, start + later);
+            state.settle(CallKind::Normal, CallResult::Outage, start + later);
         }
         assert_eq!(state.enter(start), None);
-        assert_eq!(state.enter(start + later), Some(true));
-        state.settle(true, false, start + later * 2);
+        assert_eq!(state.enter(start + later), Some(CallKind::Probe));
+        state.settle(CallKind::Probe, CallResult::Outage, start + later * 2);
         assert_eq!(state.enter(start + later), None);
-        assert_eq!(state.enter(start + later * 2), Some(true));
+        assert_eq!(state.enter(start + later * 2), Some(CallKind::Probe));
     }
 
     #[test]
-    fn what_was_asked_before_the_circuit_opened_does_not_close_it() {
+    fn a_call_from_before_the_circuit_opened_does_not_close_it() {
         let start = Instant::now();
         let mut state = State::default();
         for _ in 0..OUTAGES {
-            state.settle(false, false, start + LONG);
+            state.settle(CallKind::Normal, CallResult::Outage, start + LONG);
         }
-        state.settle(false, true, start);
+        state.settle(CallKind::Normal, CallResult::Answered, start);
         assert_eq!(state.enter(start), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Calls to the services next to this one: one pooled HTTPS client, a time budget, bounded answers.
+//! Calls to other services: one pooled HTTPS client, a time budget, answers of limited size.
 
 mod cache;
 mod circuit;
@@ -15,12 +15,13 @@ pub(crate) use cache::{Cache, LIFETIME};
 pub(crate) use circuit::CircuitBreaker;
 pub(crate) use single_flight::SingleFlight;
 
-/// The most of an answer that is read; what UMS and LinksHub send is a few kilobytes.
+/// The largest accepted answer. UMS and LinksHub send a few kilobytes.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
-/// A client that trusts the web's certificate authorities and follows no redirects.
+/// Makes a client that trusts the web's certificate authorities and follows no redirects.
 ///
-/// The authorities are compiled in: reading the system's bundle costs more than everything else at a cold start.
+/// The authorities are compiled in, because reading the system's bundle costs more time at a cold start than anything
+/// else.
 pub(crate) fn client() -> Result<Client, String> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -32,7 +33,7 @@ pub(crate) fn client() -> Result<Client, String> {
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(1))
-        // Shorter than the idle timeout of the load balancers that such services stand behind (60 s).
+        // Shorter than the usual idle time-out of load balancers (60 s).
         .pool_idle_timeout(Duration::from_secs(50))
         .user_agent(concat!("lhcms/", env!("CARGO_PKG_VERSION")))
         .no_proxy()
@@ -40,14 +41,14 @@ pub(crate) fn client() -> Result<Client, String> {
         .map_err(|error| format!("no HTTP client: {error}"))
 }
 
-/// What a service answered: the status and the bounded body.
+/// The answer of a service: the status and the body.
 pub(crate) struct Answer {
     pub status: StatusCode,
     body: Vec<u8>,
 }
 
 impl Answer {
-    /// The body as JSON of the expected shape. The error holds a position, never content.
+    /// Reads the body as JSON. The error text has a position, never content.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_slice(&self.body).map_err(|error| {
             format!(
@@ -60,13 +61,13 @@ impl Answer {
     }
 }
 
-/// A request to send.
+/// A call to a service.
 pub(crate) struct Call<'a> {
     pub method: Method,
     pub url: &'a str,
-    /// Goes along as bearer token.
+    /// Sent as bearer token.
     pub token: Option<&'a Secret>,
-    /// Goes along as `X-API-Key`.
+    /// Sent as `X-API-Key`.
     pub api_key: Option<&'a Secret>,
     pub body: Option<&'a serde_json::Value>,
 }
@@ -78,9 +79,10 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Sends a request and reads the answer.
+/// Makes a call and reads the answer. It tries a failed connection once more.
 ///
-/// A connection that could not be made is tried once more. The error text is for the log and names no content.
+/// # Errors
+/// The text is for the log and repeats no content.
 pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, String> {
     let api_key = call.api_key.map(sensitive).transpose()?;
     let attempt = || async {
@@ -112,14 +114,14 @@ pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, Stri
     Ok(Answer { status, body })
 }
 
-/// A secret as a header that the HTTP client's `Debug` does not show; it does the same with bearer tokens.
+/// Makes a header value that the HTTP client's `Debug` does not show. The client does the same for bearer tokens.
 fn sensitive(secret: &Secret) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| "the API key is no header value")?;
+    let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| "the API key is not a header value")?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// What kind of failure it was, without the URL: its path holds ids.
+/// Describes a failure without the URL, because its path holds ids.
 fn describe(error: reqwest::Error) -> String {
     let kind = if error.is_connect() {
         "no connection"

@@ -1,4 +1,4 @@
-//! Lets those who want the same thing at the same time go one after the other, so that only the first has to ask.
+//! Runs requests with the same key one after the other, so that only the first one has to make a call.
 
 use std::{
     collections::HashMap,
@@ -6,10 +6,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-/// One queue for each key that somebody wants.
-pub(crate) struct SingleFlight<K>(Mutex<HashMap<K, Weak<Turn<()>>>>);
+/// One lock for each key in use.
+pub(crate) struct SingleFlight<K>(Mutex<HashMap<K, Weak<AsyncMutex<()>>>>);
 
 impl<K> Default for SingleFlight<K> {
     fn default() -> Self {
@@ -18,19 +18,19 @@ impl<K> Default for SingleFlight<K> {
 }
 
 impl<K: Eq + Hash> SingleFlight<K> {
-    /// Waits for the turn. It ends when the guard is dropped, also when the one who had it was cancelled.
+    /// Waits for the lock of a key. Dropping the guard releases the lock, also when the request was cancelled.
     pub(crate) async fn wait(&self, key: K) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let running = queues.get(&key).and_then(Weak::upgrade);
-            running.unwrap_or_else(|| {
-                queues.retain(|_, turn| turn.strong_count() > 0);
-                let turn = Arc::default();
-                queues.insert(key, Arc::downgrade(&turn));
-                turn
+        let lock = {
+            let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let existing = locks.get(&key).and_then(Weak::upgrade);
+            existing.unwrap_or_else(|| {
+                locks.retain(|_, lock| lock.strong_count() > 0);
+                let lock = Arc::default();
+                locks.insert(key, Arc::downgrade(&lock));
+                lock
             })
         };
-        turn.lock_owned().await
+        lock.lock_owned().await
     }
 }
 
@@ -41,22 +41,22 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_same_key_is_one_at_a_time_and_others_do_not_wait() {
-        let turns = SingleFlight::default();
-        let first = turns.wait(1).await;
-        let mut second = Box::pin(turns.wait(1));
+    async fn one_request_per_key_runs_and_other_keys_do_not_wait() {
+        let flights = SingleFlight::default();
+        let first = flights.wait(1).await;
+        let mut second = Box::pin(flights.wait(1));
         assert!(poll!(&mut second).is_pending());
-        turns.wait(2).await;
+        flights.wait(2).await;
         drop(first);
         second.await;
     }
 
     #[tokio::test]
-    async fn who_gives_up_lets_the_next_one_in() {
-        let turns = SingleFlight::default();
-        let first = turns.wait(1).await;
-        let mut second = Box::pin(turns.wait(1));
-        let mut third = Box::pin(turns.wait(1));
+    async fn a_cancelled_request_does_not_block_the_next_one() {
+        let flights = SingleFlight::default();
+        let first = flights.wait(1).await;
+        let mut second = Box::pin(flights.wait(1));
+        let mut third = Box::pin(flights.wait(1));
         assert!(poll!(&mut second).is_pending());
         assert!(poll!(&mut third).is_pending());
         drop(second);
@@ -65,11 +65,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn queues_that_nobody_stands_in_are_forgotten() {
-        let turns = SingleFlight::default();
+    async fn unused_locks_are_removed() {
+        let flights = SingleFlight::default();
         for key in 0..1000 {
-            turns.wait(key).await;
+            flights.wait(key).await;
         }
-        assert_eq!(turns.0.lock().unwrap().len(), 1);
+        assert_eq!(flights.0.lock().unwrap().len(), 1);
     }
 }

@@ -11,7 +11,7 @@ const REGISTRY: &str = "tests/harness/registry.rs";
 
 const GENERATED: &str = "Generated from openapi.yaml by `make generate`; do not edit.";
 
-/// The operations behind a login, each with what the code needs to know of it.
+/// The operations that need an access token, with the values of the contract that the code needs.
 pub(crate) fn operations(contract: &Contract) -> Output {
     let operations: Vec<&Operation> =
         contract.operations().iter().filter(|operation| !operation.is_public()).collect();
@@ -24,11 +24,11 @@ pub(crate) fn operations(contract: &Contract) -> Output {
     };
     let permissions = arms(&|of| format!("Permission::{}", pascal(&of.permission)));
     let routes = arms(&|of| format!("{:?}", format!("{} {}", of.method, of.path)));
-    let about_patients = arms(&|of| of.patient_data.to_string());
+    let patient_data = arms(&|of| of.patient_data.to_string());
     let content = format!(
         "\
-//! The operations behind a login, each with the permission that it needs: with the roles' permissions, the whole of who
-//! may do what. {GENERATED}
+//! The operations that need an access token, each with its permission. Together with the permissions of the roles, this is
+//! the complete access control. {GENERATED}
 
 use super::Permission;
 use crate::wire_enum;
@@ -40,22 +40,23 @@ wire_enum! {{
 }}
 
 impl Operation {{
-    /// What a caller must be permitted: `x-permission` in the contract.
+    /// The permission that a caller needs: `x-permission` in the contract.
     pub const fn permission(self) -> Permission {{
         match self {{
 {permissions}        }}
     }}
 
-    /// Its method and path, as access records tell them: as the contract has them, without anything of the request.
+    /// Its method and path for audit records. They are those of the contract and contain nothing from the request.
     pub const fn route(self) -> &'static str {{
         match self {{
 {routes}        }}
     }}
 
-    /// Whether it is about patients, so that a refused attempt goes on record as well: `x-patient-data` in the contract.
-    pub const fn is_about_patients(self) -> bool {{
+    /// Whether it reads or changes patient data, so that a rejected attempt needs an audit record as well:
+    /// `x-patient-data` in the contract.
+    pub const fn has_patient_data(self) -> bool {{
         match self {{
-{about_patients}        }}
+{patient_data}        }}
     }}
 }}
 "

@@ -1,19 +1,22 @@
-//! Where a request carries its token, and where it must not.
+//! Gets the token from a request, and rejects a token in the URL.
 
 use lambda_http::{RequestExt, http::header};
 
 use crate::{base::error::Error, http::Request};
 
-/// The longest token that is looked at; the gateway allows 10,240 bytes for the request line and all headers.
+/// The longest accepted token. The gateway allows 10,240 bytes for the request line and all headers.
 pub(super) const MAX_TOKEN_BYTES: usize = 8 * 1024;
-/// Query parameters that clients put tokens into. URLs end up in logs, histories and `Referer` headers.
-const IN_THE_URL: [&str; 3] = ["access_token", "token", "jwt"];
+/// Query parameters that clients use for tokens. URLs appear in logs, browser histories and `Referer` headers.
+const TOKEN_PARAMETERS: [&str; 3] = ["access_token", "token", "jwt"];
 
-/// The credentials of the `Bearer` scheme (RFC 6750), whose name is case-insensitive (RFC 9110, 11.1). The URL is
-/// no place for them (RFC 6750, 2.3), not even beside a good header.
+/// Returns the token of the `Bearer` scheme (RFC 6750). The scheme's name is case-insensitive (RFC 9110, 11.1).
+///
+/// # Errors
+/// Unauthorized, without a token of a possible length, and with a token in the URL (RFC 6750, 2.3), even when the header
+/// is good.
 pub(super) fn token(request: &Request) -> Result<&str, Error> {
     let query = request.query_string_parameters_ref();
-    if query.is_some_and(|query| IN_THE_URL.iter().any(|name| query.first(name).is_some())) {
+    if query.is_some_and(|query| TOKEN_PARAMETERS.iter().any(|name| query.first(name).is_some())) {
         return Err(Error::unauthorized(
             "A token in the URL is not accepted: send it as Authorization header.",
         ));

@@ -1,4 +1,4 @@
-//! The keys that tokens are verified with: one secret, or what a URL publishes.
+//! The keys for verifying tokens: one secret, or the keys published at a URL.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,12 +15,12 @@ use crate::{
     upstream::{self, Call},
 };
 
-/// Half of what a request has for UMS, so that time is left when older keys have to do.
+/// Half of a request's time for UMS, so that time is left to use the older keys when a fetch fails.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(1);
-/// What published keys may be for.
+/// The algorithms that published keys may have.
 const PUBLISHED: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 
-/// Where keys come from.
+/// The source of the keys.
 pub(super) enum Keys {
     Secret(Arc<Key>),
     Published(Published),
@@ -34,10 +34,10 @@ impl Keys {
         }
     }
 
-    /// The key that a token with this header must be signed with.
+    /// Returns the key that must have signed a token with this header.
     ///
     /// # Errors
-    /// Unauthorized when there is none; unavailable when no keys could be fetched yet.
+    /// Unauthorized when there is no such key; unavailable when no keys could be fetched yet.
     pub(super) async fn find(&self, header: &Header) -> Result<Arc<Key>, Error> {
         match self {
             Self::Secret(key) if header.alg == key.algorithm => Ok(key.clone()),
@@ -49,20 +49,22 @@ impl Keys {
     }
 }
 
-/// Keys behind a URL. They are fetched when the first token has to be verified: a function starts because a request
-/// came, so fetching earlier would save nothing, and a function that starts while the URL fails works once it does not.
+/// Keys published at a URL.
+///
+/// The first token causes the first fetch. An earlier fetch would save nothing, because a request starts the function. A
+/// function that starts while the URL fails works as soon as the URL works.
 pub(super) struct Published {
     client: Client,
     config: JwksConfig,
-    held: Mutex<Held>,
-    /// Held by whoever fetches. Others who want to wait for it and find the keys.
-    turn: tokio::sync::Mutex<()>,
+    cached: Mutex<Cached>,
+    /// A request holds this lock while it fetches. Other requests wait for the lock and then find the keys.
+    fetch_lock: tokio::sync::Mutex<()>,
 }
 
-/// The last keys that were fetched, also when a later fetch failed. Times are of the wall clock: a monotonic one may stand
-/// still while Lambda has an instance frozen.
+/// The keys of the last successful fetch. The times are of the wall clock, because a monotonic clock may stop while Lambda
+/// freezes an instance.
 #[derive(Clone, Default)]
-struct Held {
+struct Cached {
     keys: Option<Arc<KeySet>>,
     fetched: Option<SystemTime>,
     tried: Option<SystemTime>,
@@ -70,39 +72,39 @@ struct Held {
 
 impl Published {
     fn new(config: JwksConfig, client: Client) -> Self {
-        Self { client, config, held: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        Self { client, config, cached: Mutex::default(), fetch_lock: tokio::sync::Mutex::default() }
     }
 
     async fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Arc<Key>, Error> {
-        let held = self.held();
-        if is_within(held.fetched, self.config.max_age)
-            && let Some(key) = held.keys.and_then(|keys| keys.find(id, algorithm))
+        let cached = self.cached();
+        if is_within(cached.fetched, self.config.max_age)
+            && let Some(key) = cached.keys.and_then(|keys| keys.find(id, algorithm))
         {
             return Ok(key);
         }
-        let _turn = self.turn.lock().await;
+        let _guard = self.fetch_lock.lock().await;
         let failure = self.fetch_unless_just_tried().await.err();
-        let Some(keys) = self.held().keys else {
-            return Err(unavailable(failure.unwrap_or_else(|| "the last try has just failed".to_owned())));
+        let Some(keys) = self.cached().keys else {
+            return Err(unavailable(failure.unwrap_or_else(|| "the last fetch has just failed".to_owned())));
         };
         if let Some(cause) = failure {
-            tracing::warn!(error.cause = cause, "token keys not fetched, the older ones are kept");
+            tracing::warn!(error.cause = cause, "token keys not fetched, older keys stay in use");
         }
         keys.find(id, algorithm)
             .ok_or_else(|| Error::unauthorized("The token is not signed with a key that is accepted."))
     }
 
     async fn fetch_unless_just_tried(&self) -> Result<(), String> {
-        if is_within(self.held().tried, self.config.pause) {
+        if is_within(self.cached().tried, self.config.pause) {
             return Ok(());
         }
-        // Noted before the answer is there, so that a request that gives up meanwhile counts as a try.
-        self.change(|held| held.tried = Some(SystemTime::now()));
+        // Set before the answer arrives, so that a fetch that is cancelled counts as a try.
+        self.change(|cached| cached.tried = Some(SystemTime::now()));
         let fetched = tokio::time::timeout(FETCH_TIMEOUT, self.fetch()).await;
         let keys = fetched.unwrap_or_else(|_| Err(format!("no answer within {FETCH_TIMEOUT:?}")))?;
-        self.change(|held| {
-            held.keys = Some(Arc::new(keys));
-            held.fetched = held.tried;
+        self.change(|cached| {
+            cached.keys = Some(Arc::new(keys));
+            cached.fetched = cached.tried;
         });
         Ok(())
     }
@@ -115,16 +117,16 @@ impl Published {
         }
     }
 
-    fn held(&self) -> Held {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn cached(&self) -> Cached {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Held)) {
-        change(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner));
+    fn change(&self, change: impl FnOnce(&mut Cached)) {
+        change(&mut self.cached.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-/// A moment in the future, by a clock that was set back, is not within any time.
+/// Whether the moment is less than `time` ago. A moment in the future, from a clock that was set back, never is.
 fn is_within(moment: Option<SystemTime>, time: Duration) -> bool {
     moment.and_then(|moment| moment.elapsed().ok()).is_some_and(|elapsed| elapsed < time)
 }

@@ -1,4 +1,4 @@
-//! Public keys as a provider publishes them (RFC 7517), each bound to the one algorithm that it is for.
+//! Public keys from a provider (RFC 7517), each bound to its one algorithm.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ impl Key {
         Self { id: None, algorithm: Algorithm::HS256, decoding }
     }
 
-    /// `None` for a key that is not for verifying RS256, ES256 or EdDSA. Symmetric keys are none: what is published
-    /// is no secret.
+    /// Returns `None` for a key that does not verify RS256, ES256 or EdDSA. Symmetric keys are not accepted, because a
+    /// published key is not secret.
     fn of_jwk(jwk: &Jwk) -> Option<Self> {
         let algorithm = match &jwk.algorithm {
             AlgorithmParameters::RSA(_) => Algorithm::RS256,
@@ -40,12 +40,12 @@ impl Key {
     }
 }
 
-/// The usable keys of a JSON Web Key Set. What is of an unknown kind or unreadable is left out, as RFC 7517 section 5
-/// wants.
+/// The usable keys of a JSON Web Key Set. It leaves out unknown and unreadable keys, as RFC 7517, section 5, requires.
 pub(super) struct KeySet(Vec<Arc<Key>>);
 
 impl KeySet {
-    /// The only key for this algorithm that has this id, or the only one at all when the token names none.
+    /// Returns the only key with this algorithm and this id. A token without an id needs a set with only one key of its
+    /// algorithm.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Arc<Key>> {
         let mut fitting = self
             .0
@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for KeySet {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Published {
-            // One by one: a key of a kind that came up later must not take the others along.
+            // Parsed one by one, so that a key of a new kind does not make the others unreadable.
             keys: Vec<serde_json::Value>,
         }
         let published = Published::deserialize(deserializer)?.keys;
@@ -80,7 +80,7 @@ mod tests {
     const ALGORITHMS: [Algorithm; 4] =
         [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::HS256];
 
-    /// A key of each kind; whether the numbers are good shows only when a signature is verified.
+    /// A key of each kind. Its numbers need not be valid: only the verification of a signature uses them.
     fn key(kind: &str) -> Value {
         match kind {
             "RSA" => json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"}),
@@ -100,14 +100,14 @@ mod tests {
         serde_json::from_value(json!({"keys": keys})).unwrap()
     }
 
-    /// The algorithms that a set has a key for, when a token names this key or none.
+    /// The algorithms for which the set has a key, for a token with this key id or without one.
     fn fitting(keys: Value, id: Option<&str>) -> Vec<Algorithm> {
         let set = set(keys);
         ALGORITHMS.into_iter().filter(|algorithm| set.find(id, *algorithm).is_some()).collect()
     }
 
     #[test]
-    fn a_key_is_for_the_algorithm_of_its_kind_and_no_other() {
+    fn a_key_works_only_with_the_algorithm_of_its_kind() {
         assert_eq!(fitting(json!([key("RSA")]), None), [Algorithm::RS256]);
         assert_eq!(fitting(json!([key("EC")]), None), [Algorithm::ES256]);
         assert_eq!(fitting(json!([key("OKP")]), None), [Algorithm::EdDSA]);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_for_something_else_is_left_out() {
+    fn a_key_for_another_purpose_is_ignored() {
         for (kind, members) in [
             ("RSA", json!({"use": "enc"})),
             ("RSA", json!({"use": "tls"})),
@@ -147,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_keys_do_not_take_the_others_along() {
+    fn an_unreadable_key_does_not_affect_the_other_keys() {
         let keys = json!([7, null, {}, {"kty": "AKP", "pub": "AA"}, {"kty": "RSA"}, {"kty": 7},
             with("RSA", json!({"n": "!"})), with("EC", json!({"kid": 7})), key("OKP")]);
         assert_eq!(fitting(keys, None), [Algorithm::EdDSA]);
     }
 
     #[test]
-    fn a_key_is_found_by_its_id_and_without_one_only_if_it_is_clear() {
+    fn a_token_without_a_key_id_needs_a_single_key_of_its_algorithm() {
         let keys = json!([with("RSA", json!({"kid": "a"})), with("RSA", json!({"kid": "b"})), key("EC")]);
         assert_eq!(fitting(keys.clone(), Some("a")), [Algorithm::RS256]);
         assert_eq!(fitting(keys.clone(), Some("c")), []);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_set_is_an_error_and_an_empty_one_is_not() {
+    fn an_invalid_key_set_is_an_error_and_an_empty_one_is_not() {
         for odd in ["{}", "[]", "null", r#"{"keys": {}}"#, r#"{"keys": null}"#, "<html>"] {
             assert!(serde_json::from_str::<KeySet>(odd).is_err(), "{odd}");
         }

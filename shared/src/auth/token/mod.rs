@@ -1,4 +1,4 @@
-//! Access tokens: taken from the request and verified before anything else is done.
+//! Access tokens. They are verified before any other work for the request.
 
 mod bearer;
 mod jwks;
@@ -15,10 +15,10 @@ use crate::{
 };
 use jwks::Keys;
 
-/// Seconds by which the clocks of UMS and of this service may differ.
+/// The accepted difference between the clocks of UMS and of this service, in seconds.
 const LEEWAY_SECONDS: u64 = 30;
 
-/// The claims that matter here.
+/// The claims that this service reads.
 #[derive(Deserialize)]
 struct Claims {
     sub: Subject,
@@ -29,7 +29,7 @@ struct Claims {
     labs: Option<Vec<LabClaim>>,
 }
 
-/// A membership at the top level of a token or of `/me`.
+/// A membership in the claim `labs` of a token, or at the top level of `/me`.
 #[derive(Deserialize, Clone)]
 pub(super) struct LabClaim {
     pub lab_id: LabId,
@@ -39,7 +39,7 @@ pub(super) struct LabClaim {
     pub membership_status: String,
 }
 
-/// A verified access token: its signature, times and type are good.
+/// A verified access token with a valid signature, valid times and the right type.
 pub(crate) struct AccessToken {
     raw: Secret,
     subject: Subject,
@@ -58,32 +58,39 @@ impl AccessToken {
         self.expires_at
     }
 
-    /// The token itself, for asking UMS and LinksHub on the caller's behalf.
+    /// The token itself, for calls to UMS and LinksHub on the caller's behalf.
     pub(crate) fn raw(&self) -> &Secret {
         &self.raw
     }
 
-    /// The memberships that some UMS installations put into the token.
+    /// The memberships in the token. Only some UMS installations write them there.
     pub(super) fn labs(&self) -> Option<&[LabClaim]> {
         self.labs.as_deref()
     }
 }
 
-/// Verifies tokens with the keys that the configuration names, each for its own algorithm.
+/// Verifies tokens with the configured keys, each with its own algorithm.
 pub(crate) struct Verifier {
     keys: Keys,
     validation: Validation,
-    type_required: bool,
+    type_claim: TypeClaim,
+}
+
+/// Whether tokens must have the claim `type`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TypeClaim {
+    Required,
+    Optional,
 }
 
 impl Verifier {
-    /// A verifier; keys behind a URL are fetched with `client`.
+    /// Makes a verifier, which fetches keys at a URL with `client`.
     pub(crate) fn new(config: &TokenConfig, client: Client) -> Self {
-        // The algorithm is that of the key, for every token anew.
+        // `verify` replaces the algorithm with the key's, for every token.
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = LEEWAY_SECONDS;
         validation.validate_nbf = true;
-        // `sub` is required as well, by the claims; the library would insist on text, and UMS writes a number.
+        // `Claims` requires `sub` as well. The library would require text there, but UMS writes a number.
         let mut required = vec!["exp"];
         match &config.issuer {
             Some(issuer) => {
@@ -100,16 +107,19 @@ impl Verifier {
             None => validation.validate_aud = false,
         }
         validation.set_required_spec_claims(&required);
-        // UMS names the type of all its tokens; the access tokens of OpenID providers have no such claim.
-        let type_required = matches!(config.keys, KeyConfig::Secret(_));
-        Self { keys: Keys::new(&config.keys, client), validation, type_required }
+        // All tokens of UMS have the claim. The access tokens of OpenID providers do not.
+        let type_claim = match config.keys {
+            KeyConfig::Secret(_) => TypeClaim::Required,
+            KeyConfig::Url(_) => TypeClaim::Optional,
+        };
+        Self { keys: Keys::new(&config.keys, client), validation, type_claim }
     }
 
-    /// The request's bearer token, verified.
+    /// Verifies the request's bearer token.
     ///
     /// # Errors
-    /// Unauthorized; the detail says what is wrong, and never shows the token. Unavailable when there are no keys yet
-    /// and none can be fetched.
+    /// Unauthorized, with a detail that says what is wrong and never shows the token. Unavailable, when there are no keys
+    /// yet and fetching them fails.
     pub(crate) async fn verify(&self, request: &Request) -> Result<AccessToken, Error> {
         let raw = bearer::token(request)?;
         let header = decode_header(raw).map_err(|_| Error::unauthorized("The token is malformed."))?;
@@ -117,10 +127,10 @@ impl Verifier {
         let key = self.keys.find(&header).await?;
         let validation = Validation { algorithms: vec![key.algorithm], ..self.validation.clone() };
         let claims =
-            decode::<Claims>(raw, &key.decoding, &validation).map_err(|error| refusal(error.kind()))?.claims;
+            decode::<Claims>(raw, &key.decoding, &validation).map_err(|error| rejection(error.kind()))?.claims;
         match claims.kind.as_deref() {
             Some("access") => {}
-            None if !self.type_required => {}
+            None if self.type_claim == TypeClaim::Optional => {}
             _ => return Err(Error::unauthorized("The token is not an access token.")),
         }
         if claims.iat.is_some_and(|issued| issued > jsonwebtoken::get_current_timestamp() + LEEWAY_SECONDS) {
@@ -135,8 +145,8 @@ impl Verifier {
     }
 }
 
-/// Rejects members that could change the meaning of the signature (RFC 8725, 3.10), and a type that is not that of access tokens (3.11;
-/// `at+jwt` is of RFC 9068).
+/// Rejects members that could change the meaning of the signature (RFC 8725, 3.10), and types of other tokens (3.11).
+/// `at+jwt` is the type of access tokens in RFC 9068.
 fn check_header(header: &Header) -> Result<(), Error> {
     let names_its_own_key = header.crit.is_some()
         || header.jku.is_some()
@@ -146,14 +156,14 @@ fn check_header(header: &Header) -> Result<(), Error> {
     if names_its_own_key {
         return Err(Error::unauthorized("The token's header has members that are not accepted."));
     }
-    let is_typed_well = |typ: &String| ["jwt", "at+jwt"].iter().any(|good| typ.eq_ignore_ascii_case(good));
-    if !header.typ.as_ref().is_none_or(is_typed_well) {
+    let is_accepted = |typ: &String| ["jwt", "at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known));
+    if !header.typ.as_ref().is_none_or(is_accepted) {
         return Err(Error::unauthorized("The token is not an access token."));
     }
     Ok(())
 }
 
-fn refusal(kind: &ErrorKind) -> Error {
+fn rejection(kind: &ErrorKind) -> Error {
     Error::unauthorized(match kind {
         ErrorKind::ExpiredSignature => "The token has expired.",
         ErrorKind::ImmatureSignature => "The token is not valid yet.",

@@ -1,4 +1,4 @@
-//! Hostile and faulty tokens. All of them must be refused before anything else happens.
+//! Hostile and invalid tokens. The verifier must reject all of them.
 
 use std::collections::HashMap;
 
@@ -50,14 +50,14 @@ fn verify_header(config: &TokenConfig, authorization: &[&str]) -> Result<AccessT
 
 fn verify_request(config: &TokenConfig, request: &Request) -> Result<AccessToken, Error> {
     let verifier = Verifier::new(config, upstream::client().unwrap());
-    verifier.verify(request).now_or_never().expect("with a secret there is nothing to wait for")
+    verifier.verify(request).now_or_never().expect("with a secret the verifier fetches nothing")
 }
 
 fn verify(claims: &Value) -> Result<AccessToken, Error> {
     verify_header(&config(), &[&format!("Bearer {}", sign(claims))])
 }
 
-fn refused(result: Result<AccessToken, Error>) -> bool {
+fn is_rejected(result: Result<AccessToken, Error>) -> bool {
     result.is_err_and(|error| error.code() == ErrorCode::Unauthorized)
 }
 
@@ -75,33 +75,33 @@ fn a_subject_written_as_text_is_the_same_user() {
 #[test]
 fn a_subject_that_is_not_a_user_id_is_rejected() {
     for subject in [json!("7/../8"), json!(""), json!("07"), json!(-7), json!(7.5), json!([7]), json!(null)] {
-        assert!(refused(verify(&with(json!({"sub": subject.clone()})))), "{subject}");
+        assert!(is_rejected(verify(&with(json!({"sub": subject.clone()})))), "{subject}");
     }
 }
 
 #[test]
 fn a_token_without_a_required_claim_is_rejected() {
     for claim in ["exp", "sub", "type"] {
-        assert!(refused(verify(&with(json!({claim: null})))), "{claim}");
+        assert!(is_rejected(verify(&with(json!({claim: null})))), "{claim}");
     }
 }
 
 #[test]
 fn times_are_honoured_with_thirty_seconds_of_leeway() {
     assert!(verify(&with(json!({"exp": now() - 20}))).is_ok());
-    assert!(refused(verify(&with(json!({"exp": now() - 40})))));
+    assert!(is_rejected(verify(&with(json!({"exp": now() - 40})))));
     assert!(verify(&with(json!({"nbf": now() + 20}))).is_ok());
-    assert!(refused(verify(&with(json!({"nbf": now() + 40})))));
+    assert!(is_rejected(verify(&with(json!({"nbf": now() + 40})))));
     assert!(verify(&with(json!({"iat": now() + 20}))).is_ok());
-    assert!(refused(verify(&with(json!({"iat": now() + 40})))));
+    assert!(is_rejected(verify(&with(json!({"iat": now() + 40})))));
     assert!(verify(&with(json!({"iat": null}))).is_ok());
 }
 
 #[test]
-fn a_time_that_is_no_number_of_seconds_is_refused() {
+fn a_time_that_is_not_a_number_of_seconds_is_rejected() {
     for claim in ["exp", "nbf", "iat"] {
         for time in [json!("soon"), json!(-1), json!(true), json!([now()]), json!(1e300)] {
-            assert!(refused(verify(&with(json!({claim: time.clone()})))), "{claim} {time}");
+            assert!(is_rejected(verify(&with(json!({claim: time.clone()})))), "{claim} {time}");
         }
     }
 }
@@ -109,7 +109,7 @@ fn a_time_that_is_no_number_of_seconds_is_refused() {
 #[test]
 fn a_token_of_another_type_is_rejected() {
     for kind in [json!("refresh"), json!("id"), json!("Access"), json!(""), json!(7)] {
-        assert!(refused(verify(&with(json!({"type": kind.clone()})))), "{kind}");
+        assert!(is_rejected(verify(&with(json!({"type": kind.clone()})))), "{kind}");
     }
     let typed = |typ: Option<&str>| {
         let header = Header { typ: typ.map(str::to_owned), ..Header::default() };
@@ -120,12 +120,12 @@ fn a_token_of_another_type_is_rejected() {
         assert!(typed(good).is_ok(), "{good:?}");
     }
     for bad in ["", "id_token", "logout+jwt", "secevent+jwt", "dpop+jwt", "JWE", "JWT "] {
-        assert!(refused(typed(Some(bad))), "{bad}");
+        assert!(is_rejected(typed(Some(bad))), "{bad}");
     }
 }
 
 #[test]
-fn a_token_in_the_url_is_rejected_also_beside_a_good_header() {
+fn a_token_in_the_url_is_rejected_even_with_a_good_header() {
     let token = sign(&claims());
     let request = |name: &str, authorization: bool| {
         let mut builder = http::Request::builder();
@@ -137,7 +137,7 @@ fn a_token_in_the_url_is_rejected_also_beside_a_good_header() {
     };
     for name in ["access_token", "token", "jwt"] {
         for authorization in [false, true] {
-            assert!(refused(verify_request(&config(), &request(name, authorization))), "{name}");
+            assert!(is_rejected(verify_request(&config(), &request(name, authorization))), "{name}");
         }
     }
     assert!(verify_request(&config(), &request("lab_id", true)).is_ok());
@@ -149,9 +149,9 @@ fn issuer_and_audience_are_required_when_configured() {
     let verify = |claims: &Value| verify_header(&config, &[&format!("Bearer {}", sign(claims))]);
     assert!(verify(&with(json!({"iss": "ums", "aud": "lhcms"}))).is_ok());
     assert!(verify(&with(json!({"iss": "ums", "aud": ["other", "lhcms"]}))).is_ok());
-    assert!(refused(verify(&claims())));
-    assert!(refused(verify(&with(json!({"iss": "else", "aud": "lhcms"})))));
-    assert!(refused(verify(&with(json!({"iss": "ums", "aud": "else"})))));
+    assert!(is_rejected(verify(&claims())));
+    assert!(is_rejected(verify(&with(json!({"iss": "else", "aud": "lhcms"})))));
+    assert!(is_rejected(verify(&with(json!({"iss": "ums", "aud": "else"})))));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_wrong_signature_or_algorithm_is_rejected() {
         "a".repeat(MAX_TOKEN_BYTES + 1),
     ] {
         assert!(
-            refused(verify_header(&config(), &[&format!("Bearer {hostile}")])),
+            is_rejected(verify_header(&config(), &[&format!("Bearer {hostile}")])),
             "{}",
             &hostile[..hostile.len().min(80)]
         );
@@ -205,7 +205,7 @@ fn claims_that_are_not_utf8_are_rejected() {
     let good = good.to_string().into_bytes();
     assert!(signed(&good).is_ok());
     let bad: Vec<u8> = good.into_iter().map(|byte| if byte == b'?' { 0xff } else { byte }).collect();
-    assert!(refused(signed(&bad)));
+    assert!(is_rejected(signed(&bad)));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_header_with_its_own_key_or_rules_is_rejected() {
     ] {
         let header: Header = serde_json::from_value(json!({"alg": "HS256", member: value})).unwrap();
         let token = encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
-        assert!(refused(verify_header(&config(), &[&format!("Bearer {token}")])), "{member}");
+        assert!(is_rejected(verify_header(&config(), &[&format!("Bearer {token}")])), "{member}");
     }
 }
 
@@ -237,12 +237,12 @@ fn the_scheme_is_bearer_in_any_case_and_nothing_else() {
         &[&format!("Basic {token}")],
         &[&format!("Token {token}")],
     ] {
-        assert!(refused(verify_header(&config(), header)));
+        assert!(is_rejected(verify_header(&config(), header)));
     }
 }
 
 #[test]
 fn two_authorization_headers_are_rejected() {
     let header = format!("Bearer {}", sign(&claims()));
-    assert!(refused(verify_header(&config(), &[&header, &header])));
+    assert!(is_rejected(verify_header(&config(), &[&header, &header])));
 }

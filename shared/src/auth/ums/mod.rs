@@ -1,7 +1,7 @@
-//! The User Management Service: who a token's user is, and which labs they belong to in which role.
+//! The User Management Service (UMS): it knows the user of a token, their labs and their roles.
 //!
-//! A token outlives what it was issued for, so the user is looked up at least once a minute. When UMS cannot answer,
-//! nobody is let in.
+//! A user can lose their access before their token expires. Therefore this service gets the user from UMS at least once a
+//! minute, and rejects all requests while UMS does not answer.
 
 mod token_cache;
 mod wire;
@@ -24,27 +24,27 @@ use crate::{
 use token_cache::TokenCache;
 use wire::{Labs, Me, Memberships, UserAttributes};
 
-/// How UMS told what a member may do.
+/// The source of a member's permissions in a lab.
 #[derive(Clone, Debug)]
 pub(crate) enum Grant {
-    /// By role.
+    /// The role that UMS named.
     Role(String),
-    /// Not at all: the attributes have to be asked for.
+    /// UMS named no role: the attributes must be fetched.
     Unknown,
-    /// A system administrator looks into a lab that they are no member of.
+    /// A system administrator reads a lab of which they are not a member.
     BreakGlass,
 }
 
-/// An active membership of an active lab.
+/// An active membership in an active lab.
 #[derive(Clone, Debug)]
 pub(crate) struct Membership {
     /// The lab.
     pub lab_id: LabId,
-    /// Its short code, which begins its case numbers; not told by every source.
+    /// Its short code, the first part of its case numbers. Not every answer of UMS has it.
     pub code: Option<String>,
     /// Its name.
     pub name: String,
-    /// What the member may do there.
+    /// The source of the member's permissions there.
     pub grant: Grant,
 }
 
@@ -53,14 +53,14 @@ pub(crate) struct Membership {
 pub(crate) struct Caller {
     /// Whether they are a system administrator.
     pub is_admin: bool,
-    /// Active memberships of active labs, by lab id.
+    /// Active memberships in active labs, ordered by lab id.
     pub memberships: Vec<Membership>,
 }
 
-/// What clients are told that UMS is.
+/// The name of UMS in problem details.
 const NAME: &str = "The User Management Service";
 
-/// The client, with what it learned in the last minute.
+/// The client of UMS, which caches answers for a minute.
 pub(crate) struct Ums {
     client: Client,
     config: UmsConfig,
@@ -71,7 +71,7 @@ pub(crate) struct Ums {
 }
 
 impl Ums {
-    /// A client that shares the pool of `client`, and leaves UMS alone for `pause` when it keeps failing.
+    /// Makes a client with the connections of `client` and a circuit breaker that opens for `pause`.
     pub(crate) fn new(client: Client, config: UmsConfig, pause: Duration) -> Self {
         let circuit = CircuitBreaker::new(NAME, pause);
         Self {
@@ -84,28 +84,28 @@ impl Ums {
         }
     }
 
-    /// Who the token's user is now.
+    /// Returns the token's user and their memberships.
     ///
     /// # Errors
-    /// Unauthorized for a user who is unknown, deactivated or locked, or when UMS rejects the token; unavailable when
-    /// UMS does not answer properly.
+    /// Unauthorized, when the user is unknown, deactivated or locked, or when UMS rejects the token; unavailable, when UMS
+    /// does not answer or its answer is invalid.
     pub(crate) async fn caller(&self, token: &AccessToken) -> Result<Caller, Error> {
-        self.callers.get_or_fetch(token, None, self.circuit.ask(self.look_up(token))).await
+        self.callers.get_or_fetch(token, None, self.circuit.call(self.look_up(token))).await
     }
 
-    /// What the token's user may do in a lab, by UMS's attributes. The lab must be one of the caller's memberships:
-    /// UMS answers this for closed labs as if they were open.
+    /// Returns the permissions of the token's user in a lab, from UMS's attributes. The caller must have an active
+    /// membership in the lab, because UMS does not check here whether the lab is active.
     pub(crate) async fn permissions(&self, token: &AccessToken, lab: LabId) -> Result<Permissions, Error> {
-        let asking = self.circuit.ask(self.look_up_permissions(token, lab));
-        self.permissions.get_or_fetch(token, Some(lab), asking).await
+        let call = self.circuit.call(self.look_up_permissions(token, lab));
+        self.permissions.get_or_fetch(token, Some(lab), call).await
     }
 
-    /// The active labs, as UMS lists them to a system administrator; of no use for anybody else.
+    /// Returns all active labs. UMS lists them only to a system administrator.
     pub(crate) async fn labs_of_administrator(&self, token: &AccessToken) -> Result<Vec<Membership>, Error> {
-        self.labs.get_or_fetch(token, None, self.circuit.ask(self.look_up_labs(token))).await
+        self.labs.get_or_fetch(token, None, self.circuit.call(self.look_up_labs(token))).await
     }
 
-    /// Whether UMS answers at all; it has no health route, so any HTTP answer counts.
+    /// Whether UMS answers. It has no health route, so any HTTP answer counts.
     pub(crate) async fn is_up(&self) -> bool {
         let url = format!("{}/health", self.config.base_url);
         matches!(tokio::time::timeout(UPSTREAM_BUDGET, self.client.get(url).send()).await, Ok(Ok(_)))
@@ -118,7 +118,7 @@ impl Ums {
                 None => self.memberships(token).await,
             }
         };
-        // Asked together: most users are active, and then both answers are needed.
+        // Both calls run at the same time, because most users are active and then both answers are needed.
         let (me, memberships) = tokio::join!(self.get(token, "/api/auth/me"), memberships);
         let me = active_user(&me?, token)?;
         let mut memberships = match &me.labs {
@@ -126,7 +126,7 @@ impl Ums {
             None => memberships?,
         };
         if me.user.is_admin {
-            // To a system administrator /api/labs lists every lab there is, which says nothing about membership.
+            // For a system administrator /api/labs lists every lab, so its labs are not memberships.
             memberships.retain(|membership| matches!(membership.grant, Grant::Role(_)));
         }
         memberships.sort_by_key(|membership| membership.lab_id);
@@ -138,7 +138,7 @@ impl Ums {
         if answer.status == StatusCode::OK {
             return from_rows(answer.json().map_err(unavailable)?, token);
         }
-        // The published UMS answers 500 here to everybody who has a membership; the labs are known another way.
+        // The published UMS answers 500 here for every user with a membership. /api/labs has the labs as well.
         self.look_up_labs(token).await
     }
 
@@ -151,7 +151,7 @@ impl Ums {
     }
 
     async fn look_up_permissions(&self, token: &AccessToken, lab: LabId) -> Result<Permissions, Error> {
-        // An integer on purpose: UMS refuses the same id as text.
+        // UMS needs an integer here and rejects the same id as text.
         let user_id: u64 =
             token.subject().as_str().parse().map_err(|_| unavailable("a user id is no number"))?;
         let body = json!({"user_id": user_id, "lab_id": lab});
@@ -161,11 +161,11 @@ impl Ums {
             StatusCode::FORBIDDEN => return Err(lab_forbidden()),
             status => return Err(unexpected("user-attributes", status)),
         }
-        let told: UserAttributes = answer.json().map_err(unavailable)?;
-        if told.user_id != *token.subject() || told.lab_id != lab {
+        let answer: UserAttributes = answer.json().map_err(unavailable)?;
+        if answer.user_id != *token.subject() || answer.lab_id != lab {
             return Err(unavailable("user-attributes answered for another user or lab"));
         }
-        Ok(Permissions::of_attributes(told.attributes.iter().map(String::as_str)))
+        Ok(Permissions::of_attributes(answer.attributes.iter().map(String::as_str)))
     }
 
     async fn get(&self, token: &AccessToken, path: &str) -> Result<Answer, Error> {
@@ -186,22 +186,22 @@ impl Ums {
     }
 }
 
-/// Gives all that has to be asked for one request 2 s together.
+/// Limits all calls to UMS for one request to 2 s together.
 ///
 /// # Errors
-/// Unavailable, when they do not suffice; else those of `work`.
+/// Unavailable, when the time is over; otherwise the errors of `work`.
 pub(crate) async fn within_budget<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::time::timeout(UPSTREAM_BUDGET, work)
         .await
         .unwrap_or_else(|_| Err(unavailable("no answer within 2 s")))
 }
 
-/// The user of `/me`, if it is the token's and may sign in.
+/// Returns the user in the answer of `/me`, if it is the token's user and may sign in.
 fn active_user(answer: &Answer, token: &AccessToken) -> Result<Me, Error> {
     match answer.status {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY => {
-            return Err(Error::unauthorized("The User Management Service refused the token."));
+            return Err(Error::unauthorized("The User Management Service rejected the token."));
         }
         StatusCode::NOT_FOUND => return Err(Error::unauthorized("The user does not exist any more.")),
         status => return Err(unexpected("/api/auth/me", status)),
@@ -220,17 +220,17 @@ fn active_user(answer: &Answer, token: &AccessToken) -> Result<Me, Error> {
     Ok(me)
 }
 
-/// UMS writes UTC without saying so; a zone is honoured if there is one.
+/// UMS writes times in UTC without a zone. A zone is used if there is one.
 fn moment(text: &str) -> Result<jiff::Timestamp, Error> {
     let utc = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
     text.parse().ok().or_else(utc).ok_or_else(|| unavailable("locked_until is no time"))
 }
 
-fn from_rows(told: Memberships, token: &AccessToken) -> Result<Vec<Membership>, Error> {
-    if told.memberships.iter().any(|row| row.user_id != *token.subject()) {
+fn from_rows(answer: Memberships, token: &AccessToken) -> Result<Vec<Membership>, Error> {
+    if answer.memberships.iter().any(|row| row.user_id != *token.subject()) {
         return Err(unavailable("the memberships are of another user"));
     }
-    let active = told.memberships.into_iter().filter(|row| row.is_active && row.lab.is_active);
+    let active = answer.memberships.into_iter().filter(|row| row.is_active && row.lab.is_active);
     Ok(active
         .map(|row| Membership {
             lab_id: row.lab.id,
@@ -241,8 +241,9 @@ fn from_rows(told: Memberships, token: &AccessToken) -> Result<Vec<Membership>, 
         .collect())
 }
 
-fn from_labs(told: Labs) -> Vec<Membership> {
-    told.labs
+fn from_labs(answer: Labs) -> Vec<Membership> {
+    answer
+        .labs
         .into_iter()
         .filter(|lab| lab.is_active)
         .map(|lab| Membership { lab_id: lab.id, code: lab.code, name: lab.name, grant: Grant::Unknown })

@@ -1,4 +1,4 @@
-//! What UMS answered about tokens. Requests that need the same answer at the same time cause one call.
+//! Caches the answers of UMS by token. Requests that need the same answer at the same time cause one call.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::{
     upstream::{Cache, LIFETIME, SingleFlight},
 };
 
-/// How long a rejection is kept. A client that tries again and again then costs UMS one call in that time, and a user who
-/// was just let in again hardly notices.
+/// How long the cache keeps a rejection. A client that repeats a rejected request causes one call in this time. A user who
+/// gets access again waits this long at most.
 const REJECTION_LIFETIME: Duration = Duration::from_secs(5);
 
-/// Which token, and which lab if it matters; the token itself is not kept.
+/// A hash of the token and of the lab, if the answer depends on one. The cache does not hold the token itself.
 type Key = [u8; digest::SHA256_OUTPUT_LEN];
 
 /// Answers of one kind, by token.
@@ -33,8 +33,8 @@ impl<T> Default for TokenCache<T> {
 }
 
 impl<T: Clone> TokenCache<T> {
-    /// The answer about the token, in the lab if there is one; if none is kept, that of `fetch`, which is then kept, but
-    /// not past the token's end. Failures are not kept.
+    /// Returns the cached answer for the token, and for the lab if there is one. Without one it runs `fetch` and caches
+    /// the answer until its lifetime or the token ends. It does not cache failures.
     pub(super) async fn get_or_fetch(
         &self,
         token: &AccessToken,
@@ -42,13 +42,13 @@ impl<T: Clone> TokenCache<T> {
         fetch: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let key = key(token, lab);
-        if let Some(known) = self.answers.get(&key) {
-            return known;
+        if let Some(cached) = self.answers.get(&key) {
+            return cached;
         }
-        let _turn = self.in_flight.wait(key).await;
-        // Another request may have fetched it meanwhile.
-        if let Some(known) = self.answers.get(&key) {
-            return known;
+        let _guard = self.in_flight.wait(key).await;
+        // Another request may have fetched the answer meanwhile.
+        if let Some(cached) = self.answers.get(&key) {
+            return cached;
         }
         let answer = fetch.await;
         if let Some(lifetime) = lifetime(&answer) {

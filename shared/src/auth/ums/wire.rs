@@ -1,4 +1,5 @@
-//! What UMS sends, reduced to the fields that matter. Everything else, such as password histories, is dropped unread.
+//! The answers of UMS, reduced to the fields that this service needs. It does not read any other field, such as password
+//! histories.
 
 use serde::Deserialize;
 
@@ -19,7 +20,7 @@ pub(super) struct Me {
 pub(super) struct User {
     pub id: Subject,
     pub is_active: bool,
-    /// A system administrator; that does not make the user a member of a lab.
+    /// Whether the user is a system administrator. That does not make the user a member of a lab.
     #[serde(default)]
     pub is_admin: bool,
     pub locked_until: Option<String>,
