@@ -1,5 +1,5 @@
-//! Prepares in OUT_DIR what the function embeds: each file compressed (`NAME.gz`) with the hash of its content
-//! (`NAME.hash`, the ETag).
+//! Writes the embedded files of the function to OUT_DIR: each file compressed (`NAME.gz`), and the hash of its content for
+//! the ETag (`NAME.hash`).
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A file of Swagger UI's release archive, which the crate carries as it was published.
+/// Reads a file of Swagger UI's release archive, which the crate contains.
 fn swagger_ui_file(name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
     let suffix = format!("/dist/{name}");

@@ -1,4 +1,4 @@
-//! Takes the paths and methods of `openapi.yaml` into the binary, so that the fallback knows what exists.
+//! Compiles the paths and methods of `openapi.yaml` into the binary, so that the fallback knows all routes.
 
 use std::{env, error::Error, fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! `POST /api/v1/cases/bulk-status`: moves several cases to another status.
+//! `POST /api/v1/cases/bulk-status`: changes the status of several cases.
 
 use shared::{
     case::{BulkStatusUpdate, Cases},
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with the result of each case.
+/// Returns 200 with the result of each case.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     let bulk: BulkStatusUpdate = http::json_body(&req)?;

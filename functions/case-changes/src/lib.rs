@@ -1,4 +1,4 @@
-//! `GET /api/v1/cases/changes`: the feed of what was changed or deleted in a lab.
+//! `GET /api/v1/cases/changes`: the feed of changed and deleted cases of a lab.
 
 use shared::{
     case::Cases,
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with the changes after the cursor.
+/// Returns 200 with the changes after the cursor.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::ok(&Cases::of(&lab).feed(&req).await?)
 }

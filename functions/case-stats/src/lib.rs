@@ -1,4 +1,4 @@
-//! `GET /api/v1/cases/stats`: how many cases of a lab have which status, are due, are overdue.
+//! `GET /api/v1/cases/stats`: statistics of a lab's cases: by status, due, overdue and more.
 
 use shared::{
     case::Cases,
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with the statistics of today.
+/// Returns 200 with the statistics of today.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     http::ok(&Cases::of(&lab).stats().await?)

@@ -1,4 +1,4 @@
-//! `GET /api/v1/cases/types`, `…/shades` and `…/materials`: what a lab can be asked to make, and of what. Public.
+//! `GET /api/v1/cases/types`, `…/shades` and `…/materials`: the public lists of kinds of work, shades and materials.
 
 mod materials;
 mod shades;
@@ -9,7 +9,7 @@ use shared::{
     http::{self, Request},
 };
 
-/// Answers 200 with the list that the path names.
+/// Returns 200 with the list of the path.
 pub async fn handler(req: Request) -> http::Result {
     match http::raw_path(&req).trim_end_matches('/') {
         "/api/v1/cases/types" => http::catalogue(&types::list()),

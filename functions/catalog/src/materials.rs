@@ -1,4 +1,4 @@
-//! What each material is good for, by the kind of work.
+//! The list of materials and their uses, by kind of work.
 
 use serde::{Serialize, Serializer};
 use shared::case::catalog::{
@@ -19,7 +19,7 @@ struct Groups {
     night_guard: Group,
 }
 
-/// The answer of `GET /api/v1/cases/materials`.
+/// The response body of `GET /api/v1/cases/materials`.
 pub(crate) fn list() -> Materials {
     let materials = Groups {
         crown_bridge: group::<FixedProstheticMaterial>(),
@@ -29,7 +29,7 @@ pub(crate) fn list() -> Materials {
     Materials { api_version: "1.0", materials }
 }
 
-/// Materials by their names: an object in the order of the catalogue.
+/// A JSON object of materials by name, in the order of the catalogue.
 struct Group(Vec<(&'static str, &'static Material)>);
 
 impl Serialize for Group {

@@ -1,4 +1,4 @@
-//! The shade systems whose values are checked, and the levels of translucency.
+//! The list of shade systems with fixed values, and of levels of translucency.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use shared::{
     },
 };
 
-/// The answer of `GET /api/v1/cases/shades`.
+/// The response body of `GET /api/v1/cases/shades`.
 pub(crate) fn list() -> Value {
     let systems = ShadeSystem::ALL.iter().filter_map(|system| {
         let guide = system.entry().as_ref()?;
@@ -25,7 +25,7 @@ pub(crate) fn list() -> Value {
     })
 }
 
-/// Each system has its values under the name and in the form that clients know.
+/// The entry of a system. The name and form of its values differ between systems, because clients already use them.
 fn entry(system: ShadeSystem, guide: &Guide) -> Value {
     let (member, values) = match system {
         ShadeSystem::VitaClassical => ("shades", json!(series(guide))),
@@ -35,7 +35,7 @@ fn entry(system: ShadeSystem, guide: &Guide) -> Value {
     json!({"name": guide.name, "description": guide.description, member: values})
 }
 
-/// The values by their hue, the letter that they begin with.
+/// Groups the values by hue, which is their first letter.
 fn series(guide: &Guide) -> BTreeMap<&str, Vec<&str>> {
     let mut series = BTreeMap::<_, Vec<_>>::new();
     for value in guide.values {

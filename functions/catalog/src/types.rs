@@ -1,4 +1,4 @@
-//! The kinds of case with their procedures, the lead times, and the values that their details take.
+//! The list of kinds of case with their procedures, lead times and allowed values of details.
 
 use serde_json::{Value, json};
 use shared::{
@@ -6,7 +6,7 @@ use shared::{
     case::catalog::{CaseType, CatalogEntry, ProcedureType},
 };
 
-/// The answer of `GET /api/v1/cases/types`.
+/// The response body of `GET /api/v1/cases/types`.
 pub(crate) fn list() -> Value {
     let case_types: Vec<Value> = CaseType::ALL.iter().copied().map(entry).collect();
     json!({"api_version": "1.0", "case_types": case_types})

@@ -1,4 +1,4 @@
-//! `POST /api/v1/cases`: a new case in the lab.
+//! `POST /api/v1/cases`: creates a case.
 
 use shared::{
     case::{CaseCreate, Cases},
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 201 with the case and its `Location`.
+/// Returns 201 with the case and its `Location`.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     let new: CaseCreate = http::json_body(&req)?;

@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/cases/{id}`: takes a case out of every list.
+//! `DELETE /api/v1/cases/{id}`: deletes a case.
 
 use shared::{
     case::Cases,
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 204.
+/// Returns 204.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     Cases::of(&lab).delete(http::case_id(&req)?, http::if_match(&req)?.as_ref()).await?;

@@ -1,15 +1,14 @@
-//! From `openapi.yaml`, which also instructs the gateway, to the contract that clients see. `build.rs` runs it; the
-//! unit tests include it a second time.
+//! Makes the published contract from `openapi.yaml`, which also has settings of the gateway. `build.rs` and the unit tests
+//! both include this file.
 
 use serde_json::Value;
 
-/// Writes YAML that reads back as the same values, also for readers of YAML 1.1.
+/// Writes YAML that parsers of YAML 1.1 and 1.2 read as the same values.
 pub(crate) fn to_yaml(contract: &Value) -> Result<String, serde_saphyr::ser::Error> {
     serde_saphyr::to_string(contract)
 }
 
-/// The contract without the deployment's part: no `x-amazon-*` and no `x-function` at any depth, and no path that had
-/// nothing else.
+/// Removes the deployment's part of the contract: `x-amazon-*` and `x-function` at any depth, and then all empty paths.
 pub(crate) fn publish(mut contract: Value) -> Value {
     remove_deployment_keys(&mut contract);
     if let Some(Value::Object(paths)) = contract.get_mut("paths") {
@@ -69,7 +68,7 @@ mod tests {
             json!({"values": strings, "keys": Value::Object(keyed), "mixed": [1, 1.5, true, null]});
         let yaml = to_yaml(&contract).unwrap();
         assert_eq!(parse_yaml(&yaml).unwrap(), contract, "{yaml}");
-        // Readers of YAML 1.1 make something else of these when they are plain.
+        // A parser of YAML 1.1 reads these as other types when they are not quoted.
         for string in ["yes", "no", "on", "off", "y", "n", "2.0", "007", "1_000", "12:30:00", "2026-11-24"] {
             assert!(yaml.contains(&format!("\n- \"{string}\"\n")), "{string} is quoted in:\n{yaml}");
         }

@@ -1,5 +1,5 @@
-//! The published contract: Swagger UI at `/docs` with its assets, and `openapi.yaml` without the gateway's part as
-//! JSON and YAML. Everything is embedded at build time; see `build.rs`.
+//! The documentation: Swagger UI at `/docs` with its assets, and the published contract as JSON and YAML. All files are
+//! embedded at build time; see `build.rs`.
 
 mod negotiate;
 
@@ -12,11 +12,11 @@ use lambda_http::{Body, RequestExt};
 use shared::base::error::Error;
 use shared::http::{Request, Result};
 
-/// What the page may do: run and show what this origin serves, and call this origin's API. Nothing inline.
+/// The page may load scripts, styles and images of this origin and call this origin's API. Inline code is not allowed.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// For what changes with a deployment: kept, but asked for again every time.
+/// For files that change with a deployment: a cache must check them before each use.
 const REVALIDATE: &str = "no-cache";
 
 /// For Swagger UI's own files, which change only with its version.
@@ -29,7 +29,7 @@ struct File {
     cache_control: &'static str,
     /// The content, compressed.
     gzip: &'static [u8],
-    /// Hash of the content before compression.
+    /// The hash of the content before compression.
     hash: &'static str,
 }
 
@@ -57,23 +57,23 @@ static FILES: [File; 7] = [
     file!("/api/v1/openapi.yaml", "openapi.yaml", "application/yaml", REVALIDATE),
 ];
 
-/// Answers `GET` and `HEAD` of the docs page, its assets and the contract; every other path is `not_found`.
+/// Returns the docs page, its assets and the contract for `GET` and `HEAD`. Every other path is not found.
 pub async fn handler(req: Request) -> Result {
     let path = req.raw_http_path().trim_end_matches('/');
     let file = FILES.iter().find(|file| file.path == path).ok_or_else(Error::not_found)?;
     if req.method() != Method::GET && req.method() != Method::HEAD {
         return Err(Error::method_not_allowed("GET, HEAD"));
     }
-    let mut response = answer(file, &req)?;
+    let mut response = response_of(file, &req)?;
     if req.method() == Method::HEAD {
         *response.body_mut() = Body::Empty;
     }
     Ok(response)
 }
 
-fn answer(file: &File, req: &Request) -> Result {
+fn response_of(file: &File, req: &Request) -> Result {
     let gzip = negotiate::accepts_gzip(req.headers());
-    // Two encodings are two representations, and a strong ETag tells them apart.
+    // Each encoding is a representation of its own and needs its own strong ETag.
     let etag = if gzip { format!("\"{}-gzip\"", file.hash) } else { format!("\"{}\"", file.hash) };
     let response = lambda_http::http::Response::builder()
         .header(header::CACHE_CONTROL, file.cache_control)

@@ -1,15 +1,15 @@
-//! The two request headers that choose between answers: `Accept-Encoding` and `If-None-Match`.
+//! Reads the request headers that decide about the response: `Accept-Encoding` and `If-None-Match`.
 
 use lambda_http::http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, IF_NONE_MATCH};
 
-/// The members of a list header, over all its lines.
+/// The members of a list header, from all its lines.
 fn members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
-/// Whether the client takes gzip: it names it, or `*`, with a weight above zero. gzip's own entry decides over `*`.
-/// Without the header the answer is not compressed, which every client understands.
+/// Whether the client accepts gzip: the header has `gzip` or `*` with a weight above zero. An entry for gzip has priority
+/// over `*`. Without the header the response is not compressed, which every client understands.
 pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut any = false;
     for member in members(headers, ACCEPT_ENCODING) {
@@ -29,8 +29,8 @@ pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     any
 }
 
-/// Whether the client already has the representation with this strong `etag`. `W/` is ignored, as RFC 9110 has it
-/// for `If-None-Match`: a proxy may have weakened the tag. Our tags have no comma, so splitting there is safe.
+/// Whether the client already has the representation with this strong `etag`. It ignores `W/`, as RFC 9110 requires for
+/// `If-None-Match`, because a proxy may have weakened the tag. Our tags have no comma, so the list can be split at commas.
 pub(crate) fn matches(headers: &HeaderMap, etag: &str) -> bool {
     members(headers, IF_NONE_MATCH)
         .any(|member| member == "*" || member.strip_prefix("W/").unwrap_or(member) == etag)
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_used_only_when_the_client_takes_it() {
+    fn gzip_is_used_only_when_the_client_accepts_it() {
         for yes in ["gzip", "GZIP", "x-gzip", "br, gzip;q=0.5", "*", "gzip; q=1", "*;q=0, gzip"] {
             assert!(accepts_gzip(&headers(ACCEPT_ENCODING, &[yes])), "{yes}");
         }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn an_etag_matches_alone_in_a_list_weakened_or_as_any() {
+    fn an_etag_matches_alone_in_a_list_as_a_weak_tag_or_as_a_star() {
         for yes in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "\"b\",W/\"a\"", "*"] {
             assert!(matches(&headers(IF_NONE_MATCH, &[yes]), "\"a\""), "{yes}");
         }

@@ -1,4 +1,4 @@
-//! Whole answers of the handler.
+//! Tests of complete responses of the handler.
 
 use lambda_http::Request as LambdaRequest;
 use lambda_http::http::HeaderMap;
@@ -41,7 +41,7 @@ fn unzipped(response: &Response) -> String {
 const GZIP: (&str, &str) = ("accept-encoding", "gzip, deflate, br");
 
 #[tokio::test]
-async fn every_route_answers_its_file_compressed_and_plain() {
+async fn every_route_returns_its_file_compressed_and_plain() {
     let routes = [
         ("/docs", "text/html; charset=utf-8", "no-cache", "<!doctype html>"),
         ("/docs/page.css", "text/css; charset=utf-8", "no-cache", "/* What Swagger UI"),
@@ -62,12 +62,12 @@ async fn every_route_answers_its_file_compressed_and_plain() {
         assert_eq!(unzipped(&compressed), text(&plain), "{path}");
         assert_eq!(header_of(compressed.headers(), "content-encoding"), "gzip", "{path}");
 
-        for answer in [&plain, &compressed] {
-            assert_eq!(header_of(answer.headers(), "content-type"), content_type, "{path}");
-            assert_eq!(header_of(answer.headers(), "cache-control"), cache_control, "{path}");
-            assert_eq!(header_of(answer.headers(), "vary"), "Accept-Encoding", "{path}");
+        for response in [&plain, &compressed] {
+            assert_eq!(header_of(response.headers(), "content-type"), content_type, "{path}");
+            assert_eq!(header_of(response.headers(), "cache-control"), cache_control, "{path}");
+            assert_eq!(header_of(response.headers(), "vary"), "Accept-Encoding", "{path}");
         }
-        let etags = [&plain, &compressed].map(|answer| header_of(answer.headers(), "etag"));
+        let etags = [&plain, &compressed].map(|response| header_of(response.headers(), "etag"));
         assert!(etags.iter().all(|etag| etag.len() > 32 && etag.starts_with('"')), "{etags:?}");
         assert_ne!(etags[0], etags[1], "{path}: one strong ETag for two encodings");
     }
@@ -88,7 +88,7 @@ async fn head_has_the_headers_of_get_and_no_body() {
 }
 
 #[tokio::test]
-async fn a_known_etag_is_answered_304_with_the_caching_headers_only() {
+async fn a_known_etag_gets_304_with_the_caching_headers_only() {
     for file in &FILES {
         for encoding in ["identity", "gzip"] {
             let path = file.path;
@@ -96,13 +96,13 @@ async fn a_known_etag_is_answered_304_with_the_caching_headers_only() {
             let etag = header_of(full.headers(), "etag");
             let weak_in_list = format!("\"other\", W/{etag}");
             for known in [etag, &weak_in_list, "*"] {
-                let answer = get(path, &[("accept-encoding", encoding), ("if-none-match", known)]).await;
-                assert_eq!(answer.status(), 304, "{path} {known}");
-                assert!(matches!(answer.body(), Body::Empty));
-                let mut names: Vec<_> = answer.headers().keys().map(|name| name.as_str()).collect();
+                let response = get(path, &[("accept-encoding", encoding), ("if-none-match", known)]).await;
+                assert_eq!(response.status(), 304, "{path} {known}");
+                assert!(matches!(response.body(), Body::Empty));
+                let mut names: Vec<_> = response.headers().keys().map(|name| name.as_str()).collect();
                 names.sort_unstable();
                 assert_eq!(names, ["cache-control", "etag", "vary"], "{path}");
-                assert_eq!(header_of(answer.headers(), "etag"), etag, "{path}");
+                assert_eq!(header_of(response.headers(), "etag"), etag, "{path}");
             }
             let stale = get(path, &[("accept-encoding", encoding), ("if-none-match", "\"other\"")]).await;
             assert_eq!(stale.status(), 200, "{path}");
@@ -113,8 +113,8 @@ async fn a_known_etag_is_answered_304_with_the_caching_headers_only() {
 #[tokio::test]
 async fn only_the_page_has_a_content_security_policy_and_it_allows_nothing_inline() {
     for file in &FILES {
-        let answer = get(file.path, &[GZIP]).await;
-        let policy = header_of(answer.headers(), "content-security-policy");
+        let response = get(file.path, &[GZIP]).await;
+        let policy = header_of(response.headers(), "content-security-policy");
         assert_eq!(!policy.is_empty(), file.path == "/docs", "{}", file.path);
         assert!(!policy.contains("unsafe"), "{policy}");
     }
@@ -127,7 +127,7 @@ async fn only_the_page_has_a_content_security_policy_and_it_allows_nothing_inlin
 }
 
 #[tokio::test]
-async fn the_page_loads_only_files_that_exist_also_with_a_trailing_slash() {
+async fn the_page_loads_only_existing_files_even_with_a_trailing_slash() {
     let page = get("/docs/", &[]).await;
     let html = text(&page);
     assert_eq!(html, text(&get("/docs", &[]).await));

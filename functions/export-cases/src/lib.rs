@@ -1,4 +1,4 @@
-//! `GET /api/v1/cases/export`: the cases of a list as a file, part by part.
+//! `GET /api/v1/cases/export`: exports the cases of a list as a file, in parts.
 
 use shared::{
     case::CaseLists,
@@ -6,7 +6,7 @@ use shared::{
     lab::Labs,
 };
 
-/// Answers 200 with the part that `cursor` names, as CSV or NDJSON.
+/// Returns 200 with the part at `cursor`, as CSV or NDJSON.
 pub async fn handler(labs: Labs, req: Request) -> http::Result {
     http::file(CaseLists::of(&labs).export(&req).await?)
 }

@@ -1,4 +1,4 @@
-//! Everything that no other route answers: unknown paths, known paths with another method, trailing slashes.
+//! Handles all requests without a route: unknown paths, known paths with another method, trailing slashes.
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use shared::{
@@ -9,7 +9,8 @@ use shared::{
 /// The paths of `openapi.yaml` with their methods.
 const ROUTES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/routes.rs"));
 
-/// Answers 404; 405 with `Allow` on a path that exists; 308 from a path with a trailing slash to the one without.
+/// Returns 405 with `Allow` for a known path, 308 from a known path with a trailing slash to the path without it, otherwise
+/// 404. It also responds to preflight requests.
 pub async fn handler(req: Request) -> http::Result {
     if http::is_preflight(&req) {
         return Ok(http::preflight());
@@ -24,28 +25,28 @@ pub async fn handler(req: Request) -> http::Result {
     }
 }
 
-/// The methods of the route that the path belongs to; one without parameters is the better match.
+/// The methods of the path's route. A route without parameters has priority.
 fn methods_of(path: &str) -> Option<&'static str> {
     let exact = ROUTES.iter().find(|(template, _)| *template == path);
     exact.or_else(|| ROUTES.iter().find(|(template, _)| matches(template, path))).map(|(_, methods)| *methods)
 }
 
 fn matches(template: &str, path: &str) -> bool {
-    let (mut expected, mut given) = (template.split('/'), path.split('/'));
+    let (mut expected, mut actual) = (template.split('/'), path.split('/'));
     loop {
-        match (expected.next(), given.next()) {
+        match (expected.next(), actual.next()) {
             (None, None) => return true,
             (Some(parameter), Some(segment)) if parameter.starts_with('{') && !segment.is_empty() => {}
-            (Some(expected), Some(given)) if expected == given => {}
+            (Some(expected), Some(actual)) if expected == actual => {}
             _ => return false,
         }
     }
 }
 
-/// 308 keeps the method and the body. Only paths that exist get here, so the target is always on this host.
+/// Redirects with 308, which keeps the method and the body. The path is always a known one, so the target is on this host.
 fn moved_to(path: &str, query: Option<&str>) -> http::Result {
     let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    // A path parameter may hold anything; what is no header value is no path of ours either.
+    // A path parameter may have any characters. A path that cannot be a header value does not exist.
     let target = HeaderValue::try_from(target).map_err(|_| Error::not_found())?;
     let mut response = Response::new(().into());
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
@@ -59,7 +60,7 @@ mod tests {
 
     use super::*;
 
-    async fn answer(method: &str, path: &str, query: &str) -> (u16, Option<String>, Option<String>) {
+    async fn call(method: &str, path: &str, query: &str) -> (u16, Option<String>, Option<String>) {
         let request = HttpRequest::builder()
             .method(method)
             .uri(format!("https://api.example.com{path}{query}"))
@@ -83,22 +84,22 @@ mod tests {
             "/$default",
             "/api/v1/cases//",
         ] {
-            assert_eq!(answer("GET", path, "").await, (404, None, None), "{path}");
+            assert_eq!(call("GET", path, "").await, (404, None, None), "{path}");
         }
     }
 
     #[tokio::test]
-    async fn a_known_path_with_another_method_names_the_ones_it_has() {
-        assert_eq!(answer("DELETE", "/api/v1/cases", "").await, (405, Some("GET, POST".into()), None));
-        assert_eq!(answer("POST", "/api/v1/cases/7", "").await, (405, Some("GET, PUT, DELETE".into()), None));
-        assert_eq!(answer("POST", "/api/v1/cases/types", "").await, (405, Some("GET".into()), None));
+    async fn a_known_path_with_another_method_gets_the_allowed_methods() {
+        assert_eq!(call("DELETE", "/api/v1/cases", "").await, (405, Some("GET, POST".into()), None));
+        assert_eq!(call("POST", "/api/v1/cases/7", "").await, (405, Some("GET, PUT, DELETE".into()), None));
+        assert_eq!(call("POST", "/api/v1/cases/types", "").await, (405, Some("GET".into()), None));
     }
 
     #[tokio::test]
-    async fn a_trailing_slash_leads_to_the_path_without_and_keeps_the_query() {
-        let (status, _, location) = answer("POST", "/api/v1/cases/", "?lab_id=123").await;
+    async fn a_path_with_a_trailing_slash_is_redirected_with_its_query() {
+        let (status, _, location) = call("POST", "/api/v1/cases/", "?lab_id=123").await;
         assert_eq!((status, location.as_deref()), (308, Some("/api/v1/cases?lab_id=123")));
-        let (status, _, location) = answer("GET", "/docs/", "").await;
+        let (status, _, location) = call("GET", "/docs/", "").await;
         assert_eq!((status, location.as_deref()), (308, Some("/docs")));
     }
 }

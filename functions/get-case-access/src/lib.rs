@@ -1,4 +1,4 @@
-//! `GET /api/v1/cases/{id}/access`: who saw one case, and who was refused it.
+//! `GET /api/v1/cases/{id}/access`: the audit records of one case.
 
 use shared::{
     audit_log::AuditLog,
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with a page of audit records.
+/// Returns 200 with a page of audit records.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     let id = http::case_id(&req)?;
     http::ok(&AuditLog::of(&lab).page(&req, Some(id)).await?)

@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with a page of events.
+/// Returns 200 with a page of events.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::ok(&Cases::of(&lab).history(http::case_id(&req)?, &req).await?)
 }

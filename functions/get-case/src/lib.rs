@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with the case and its version as `ETag`, or 304 to a client that has that version.
+/// Returns 200 with the case and its version as `ETag`, or 304 to a client that has that version.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     let case = Cases::of(&lab).get(http::case_id(&req)?).await?;

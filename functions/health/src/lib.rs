@@ -1,4 +1,4 @@
-//! `GET /health` and `GET /api/v1/health`: whether the service can do its work.
+//! `GET /health` and `GET /api/v1/health`: the health check.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use shared::{
     runtime::health::Probe,
 };
 
-/// Answers 200 when the table and UMS answer, else 503; the body says which does not.
+/// Returns 200 when the table and UMS answer, otherwise 503. The body shows which one does not answer.
 pub async fn handler(probe: Arc<Probe>, _req: Request) -> http::Result {
     probe.check().await.response()
 }

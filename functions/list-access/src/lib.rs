@@ -1,4 +1,4 @@
-//! `GET /api/v1/audit`: who saw which cases of a lab, and who was refused them.
+//! `GET /api/v1/audit`: the audit records of a lab.
 
 use shared::{
     audit_log::AuditLog,
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with a page of audit records, or with CSV of them.
+/// Returns 200 with a page of audit records, as JSON or CSV.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     if http::wants_csv(&req)? {
         return http::file(AuditLog::of(&lab).export(&req).await?);

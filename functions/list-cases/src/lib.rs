@@ -1,4 +1,4 @@
-//! `GET /api/v1/cases`: the cases of a lab, or of all of the caller's labs, filtered and ordered, a page at a time.
+//! `GET /api/v1/cases`: a list of the cases of a lab or of all of the caller's labs, with filters, order and pages.
 
 use shared::{
     case::CaseLists,
@@ -6,7 +6,7 @@ use shared::{
     lab::Labs,
 };
 
-/// Answers 200 with the page that the query asks for.
+/// Returns 200 with the requested page.
 pub async fn handler(labs: Labs, req: Request) -> http::Result {
     http::ok(&CaseLists::of(&labs).page(&req).await?)
 }

@@ -1,4 +1,4 @@
-//! `PATCH /api/v1/cases/{id}`: merges a patch (RFC 7396) into a case, nested objects too; `null` clears.
+//! `PATCH /api/v1/cases/{id}`: merges a patch (RFC 7396) into a case, including nested objects; `null` clears a field.
 
 use shared::{
     case::{CasePatch, Cases},
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with the case as it is after the patch.
+/// Returns 200 with the patched case.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     let patch: CasePatch = http::merge_patch_body(&req)?;

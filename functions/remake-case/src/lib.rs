@@ -1,4 +1,4 @@
-//! `POST /api/v1/cases/{id}/remakes`: a new case that makes this one again.
+//! `POST /api/v1/cases/{id}/remakes`: creates a remake of a case.
 
 use shared::{
     case::{Cases, RemakeCreate},
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 201 with the new case and its `Location`.
+/// Returns 201 with the new case and its `Location`.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     let remake: RemakeCreate = http::json_body(&req)?;

@@ -1,4 +1,4 @@
-//! `POST /api/v1/cases/{id}/restore`: brings a deleted case back.
+//! `POST /api/v1/cases/{id}/restore`: restores a deleted case.
 
 use shared::{
     case::Cases,
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with the case.
+/// Returns 200 with the case.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     let restored =

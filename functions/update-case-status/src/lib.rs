@@ -1,4 +1,4 @@
-//! `PATCH /api/v1/cases/{id}/status`: moves a case to another status.
+//! `PATCH /api/v1/cases/{id}/status`: changes the status of a case.
 
 use shared::{
     case::{Cases, StatusUpdate},
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with the case in its new status.
+/// Returns 200 with the case in its new status.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     let update: StatusUpdate = http::json_body(&req)?;

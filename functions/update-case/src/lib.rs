@@ -1,4 +1,4 @@
-//! `PUT /api/v1/cases/{id}`: sets the given fields of a case; `null` clears one.
+//! `PUT /api/v1/cases/{id}`: sets fields of a case; `null` clears a field.
 
 use shared::{
     case::{CaseUpdate, Cases},
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with the case as it is after the update.
+/// Returns 200 with the updated case.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     let update: CaseUpdate = http::json_body(&req)?;

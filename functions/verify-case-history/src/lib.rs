@@ -1,4 +1,4 @@
-//! `GET /api/v1/cases/{id}/history/verify`: whether each event of a case is there and as it was written.
+//! `GET /api/v1/cases/{id}/history/verify`: verifies that each event of a case exists and is unchanged.
 
 use shared::{
     case::Cases,
@@ -6,7 +6,7 @@ use shared::{
     lab::LabScope,
 };
 
-/// Answers 200 with what the verification found.
+/// Returns 200 with the result of the verification.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     http::ok(&Cases::of(&lab).verify_history(http::case_id(&req)?).await?)

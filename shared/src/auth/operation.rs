@@ -1,5 +1,5 @@
-//! The operations behind a login, each with the permission that it needs: with the roles' permissions, the whole of who
-//! may do what. Generated from openapi.yaml by `make generate`; do not edit.
+//! The operations that need an access token, each with its permission. Together with the permissions of the roles, this is
+//! the complete access control. Generated from openapi.yaml by `make generate`; do not edit.
 
 use super::Permission;
 use crate::wire_enum;
@@ -29,7 +29,7 @@ wire_enum! {
 }
 
 impl Operation {
-    /// What a caller must be permitted: `x-permission` in the contract.
+    /// The permission that a caller needs: `x-permission` in the contract.
     pub const fn permission(self) -> Permission {
         match self {
             Self::ListCases => Permission::Read,
@@ -53,7 +53,7 @@ impl Operation {
         }
     }
 
-    /// Its method and path, as access records tell them: as the contract has them, without anything of the request.
+    /// Its method and path for audit records. They are those of the contract and contain nothing from the request.
     pub const fn route(self) -> &'static str {
         match self {
             Self::ListCases => "GET /api/v1/cases",
@@ -77,8 +77,9 @@ impl Operation {
         }
     }
 
-    /// Whether it is about patients, so that a refused attempt goes on record as well: `x-patient-data` in the contract.
-    pub const fn is_about_patients(self) -> bool {
+    /// Whether it reads or changes patient data, so that a rejected attempt needs an audit record as well:
+    /// `x-patient-data` in the contract.
+    pub const fn has_patient_data(self) -> bool {
         match self {
             Self::ListCases => true,
             Self::CreateCase => true,

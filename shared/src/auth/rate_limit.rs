@@ -94,8 +94,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
 
     fn rejection(&self, wait: Duration) -> Error {
         let (subject, limit) = (self.subject, self.limit);
-        let detail =
-            format!("{subject} more than {limit} requests in a minute. Wait before the next one.");
+        let detail = format!("{subject} more than {limit} requests in a minute. Wait before the next one.");
         let seconds = u16::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u16::MAX).max(1);
         Error::new(ErrorCode::TooManyRequests, detail).retry_after(seconds)
     }

@@ -37,7 +37,10 @@ impl CursorKey {
 
     /// The error for a cursor of another list or with an unusable position.
     pub(crate) fn invalid() -> Error {
-        Error::new(ErrorCode::InvalidCursor, "The cursor does not belong to this list. Start again without a cursor.")
+        Error::new(
+            ErrorCode::InvalidCursor,
+            "The cursor does not belong to this list. Start again without a cursor.",
+        )
     }
 
     fn read(&self, list: &str, cursor: &str) -> Option<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! Moving many cases with one request: each by itself, and each with its own result.
+//! Changes the status of many cases with one request. Each case has its own transaction and its own result.
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
@@ -16,12 +16,12 @@ use crate::{
     table::Attempt,
 };
 
-/// The most cases of one request.
-const MOST: usize = 100;
-/// How many are moved at the same time, each with shards of its own.
+/// The most cases in one request.
+const MAX_CASES: usize = 100;
+/// How many cases are changed at the same time. Each worker uses its own shards.
 const WORKERS: usize = Shards::WORKERS as usize;
 
-/// A move of several cases to another status.
+/// A status change of several cases.
 pub struct BulkStatusUpdate {
     ids: Vec<CaseId>,
     update: StatusUpdate,
@@ -29,7 +29,7 @@ pub struct BulkStatusUpdate {
 
 impl FromObject for BulkStatusUpdate {
     fn from_object(fields: &mut Fields) -> Option<Self> {
-        let ids = fields.required("ids", distinct(MOST, case_id));
+        let ids = fields.required("ids", distinct(MAX_CASES, case_id));
         let update = StatusUpdate::from_object(fields);
         Some(Self { ids: ids?, update: update? })
     }
@@ -43,7 +43,7 @@ pub struct BulkResult {
     failed: usize,
 }
 
-/// The result of one case: the status of the response that a request for it alone would get, and its body.
+/// The result of one case: the status and the body of the response to a request for this case alone.
 #[derive(Serialize)]
 struct CaseResult {
     id: CaseId,
@@ -53,11 +53,11 @@ struct CaseResult {
 }
 
 impl Cases<'_> {
-    /// Moves each case by itself; what fails for one leaves the others alone. A request with a key that comes again does
-    /// not repeat what was done.
+    /// Changes the status of each case separately, so an error of one case does not affect the others. A repeated request
+    /// with the same idempotency key changes only the cases that the first one did not change.
     ///
     /// # Errors
-    /// Idempotency key reused; unavailable, when the key cannot be kept. What is wrong with a case is in its result.
+    /// Idempotency key reused; unavailable, when the key cannot be stored. The error of a case is in its result.
     pub async fn update_statuses(
         &self,
         bulk: &BulkStatusUpdate,
@@ -66,13 +66,13 @@ impl Cases<'_> {
         if let Some(key) = idempotency_key {
             self.claim(key).await?;
         }
-        // No case is moved or shown without a record; a second one at the end says which cases were moved.
+        // The record must exist before any case is changed. The write at the end replaces it with the changed cases.
         self.lab.recorder().record_granted(bulk.ids.clone()).await?;
         let moves =
             bulk.ids.iter().copied().zip((0..Shards::WORKERS).cycle()).map(|(id, worker)| async move {
                 let moved = if self.lab.has_time_left() {
                     let key = idempotency_key.map(|key| key.part(id));
-                    // At most `WORKERS` neighbours are under way at a time, so that no two have the same shards.
+                    // At most `WORKERS` consecutive cases are in work at a time, so no two of them use the same shards.
                     self.update_status_of_one(id, &bulk.update, key.as_ref(), Shards::OfWorker(worker)).await
                 } else {
                     Err(Error::unavailable("The database", "no time left for the rest of a bulk update"))
@@ -83,7 +83,7 @@ impl Cases<'_> {
         let mut size = 0;
         for result in &mut results {
             size += size_in_response(result);
-            // The case was moved, but a response that is too large for it would be lost as a whole.
+            // The case was changed, but a response that is too large would be lost completely.
             result.case.take_if(|_| size > MAX_RESPONSE_BYTES);
         }
         let with = |status: u16| {
@@ -112,7 +112,7 @@ impl Cases<'_> {
         }
     }
 
-    /// Stores that a request of several parts was begun, or finds that the same request was.
+    /// Stores the idempotency key of the whole request, unless the same request has stored it before.
     ///
     /// # Errors
     /// Idempotency key reused; conflict.

@@ -1,5 +1,5 @@
-//! How changes are written: in one transaction the cases as they are now, an event for each, the effect on the statistics,
-//! and the entries in the change log. All of it or nothing.
+//! Writes changes of cases in one transaction: the changed cases, an event for each change, the statistics, and the entries
+//! in the change log.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,18 +23,18 @@ use crate::{
     table::{Attempt, Item, Transaction, Update, keys, number, text},
 };
 
-/// How long a day's counts are kept: the statistics look back 90 days.
+/// The number of days in the statistics of remakes. A day's counts are kept a little longer.
 pub(super) const DAYS_COUNTED: i64 = 90;
 
-/// Where in the change log a write goes: behind the last change of a shard.
+/// A position in the change log: after the last change of a shard.
 pub(super) struct LogPosition {
     shard: u8,
     last_change: u64,
 }
 
 impl LogPosition {
-    /// Behind the last change of a shard, which has no item before its first change.
-    pub(super) fn behind(shard: u8, item: Option<&Item>) -> Self {
+    /// The position after the last change of a shard. A shard has no item before its first change.
+    pub(super) fn after(shard: u8, item: Option<&Item>) -> Self {
         Self { shard, last_change: item.map_or(0, last_change) }
     }
 }
@@ -49,12 +49,12 @@ pub(super) struct ChangeSet<'a> {
     cases: &'a Cases<'a>,
     position: LogPosition,
     transaction: Transaction,
-    logged: u64,
+    entries: u64,
     statuses: HashMap<&'static str, i64>,
     days: BTreeMap<Date, Created>,
 }
 
-/// What is counted of the cases created on a day.
+/// Counts of the cases created on a day.
 #[derive(Default)]
 struct Created {
     cases: i64,
@@ -64,11 +64,11 @@ struct Created {
 impl<'a> ChangeSet<'a> {
     pub(super) fn new(cases: &'a Cases<'a>, position: LogPosition) -> Self {
         let transaction = Transaction::new(cases.table(), cases.lab.lab_id());
-        Self { cases, position, transaction, logged: 0, statuses: HashMap::new(), days: BTreeMap::new() }
+        Self { cases, position, transaction, entries: 0, statuses: HashMap::new(), days: BTreeMap::new() }
     }
 
-    /// Adds a change of a case, or its creation. Nothing is written if the case has another version than `before` by
-    /// then.
+    /// Adds a change of a case, or its creation. The transaction fails if the stored case no longer has the version of
+    /// `before`.
     pub(super) fn add(
         &mut self,
         action: Action,
@@ -103,7 +103,7 @@ impl<'a> ChangeSet<'a> {
         Ok(())
     }
 
-    /// Records that the request changed these cases, and was given them.
+    /// Adds the audit record: the request changes these cases and gets their data.
     pub(super) fn record(&mut self, ids: Vec<CaseId>) -> Result<(), Error> {
         let item = self.cases.lab.recorder().granted_item(ids)?;
         self.transaction.put(item)
@@ -119,14 +119,14 @@ impl<'a> ChangeSet<'a> {
         key.map_or(Ok(()), |key| self.cases.add_response(&mut self.transaction, key, Some(case), now))
     }
 
-    /// The attempt to write all of it, for which `value` is returned.
+    /// Returns the attempt to write everything. After the commit the caller gets `value`.
     pub(super) fn commit<T>(mut self, value: T) -> Result<Attempt<T>, Error> {
         self.update_shard()?;
         self.update_days()?;
         Ok(Attempt::Commit(self.transaction, value))
     }
 
-    /// Live and deleted cases are kept under different keys.
+    /// Adds the changed case. Live and deleted cases have different keys, so a case may move from one to the other.
     fn write_case(&mut self, before: Option<&Case>, after: &Case, hash: &str) -> Result<(), Error> {
         let sk = |case: &Case| if case.is_live() { keys::case(case.id) } else { keys::deleted(case.id) };
         let item = match after.deleted_at {
@@ -149,8 +149,8 @@ impl<'a> ChangeSet<'a> {
     }
 
     fn log(&mut self, case: &Case) -> Result<(), Error> {
-        self.logged += 1;
-        let sk = keys::change(self.position.shard, self.position.last_change + self.logged);
+        self.entries += 1;
+        let sk = keys::change(self.position.shard, self.position.last_change + self.entries);
         let change = Item::from([
             ("case_id".to_owned(), number(case.id)),
             ("version".to_owned(), number(case.version)),
@@ -167,12 +167,13 @@ impl<'a> ChangeSet<'a> {
         day.remakes += if case.remake_of.is_some() { amount } else { 0 };
     }
 
-    /// The next change of the shard must follow the last one that was read: its log has no gaps.
+    /// Adds the update of the shard. Its condition is that the shard's last change is still the one that was read, so the
+    /// log has no gaps.
     fn update_shard(&mut self) -> Result<(), Error> {
         let last = self.position.last_change;
         let mut update = Update {
             condition: Some("attribute_not_exists(last_change)".to_owned()),
-            values: vec![(":next".to_owned(), number(last + self.logged))],
+            values: vec![(":next".to_owned(), number(last + self.entries))],
             ..Update::default()
         };
         if last > 0 {
@@ -180,11 +181,11 @@ impl<'a> ChangeSet<'a> {
             update.values.push((":last".to_owned(), number(last)));
         }
         let mut sums = Vec::new();
-        for (place, (status, amount)) in self.statuses.drain().filter(|(_, amount)| *amount != 0).enumerate()
+        for (index, (status, amount)) in self.statuses.drain().filter(|(_, amount)| *amount != 0).enumerate()
         {
-            sums.push(format!("#status{place} :amount{place}"));
-            update.names.push((format!("#status{place}"), status.to_owned()));
-            update.values.push((format!(":amount{place}"), number(amount)));
+            sums.push(format!("#status{index} :amount{index}"));
+            update.names.push((format!("#status{index}"), status.to_owned()));
+            update.values.push((format!(":amount{index}"), number(amount)));
         }
         let sums = if sums.is_empty() { String::new() } else { format!(" ADD {}", sums.join(", ")) };
         update.expression = format!("SET last_change = :next{sums}");
@@ -215,8 +216,7 @@ impl<'a> ChangeSet<'a> {
 }
 
 impl Cases<'_> {
-    /// A transaction that only stores the response to a request; without a case, that a request of several parts was
-    /// begun.
+    /// A transaction that only stores the response to a request. A bulk request stores no case, only that it has begun.
     pub(super) fn response_transaction(
         &self,
         key: &IdempotencyKey,

@@ -1,4 +1,4 @@
-//! Creating a case, once for each request even if the request comes again.
+//! Creates a case. A repeated request with the same idempotency key creates no second case.
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -22,7 +22,7 @@ use crate::{
 
 /// A new case.
 pub struct CaseCreate {
-    /// The status it starts in.
+    /// Its first status.
     pub status: Status,
     /// Its fields.
     pub fields: CaseFields,
@@ -49,18 +49,18 @@ fn initial_status(value: &Value) -> Checked<Status> {
 }
 
 impl Cases<'_> {
-    /// Creates a case with the lab's next id. A request with a key gets the response of the first one with that key.
+    /// Creates a case with the lab's next id. A repeated request with the same idempotency key gets the stored response.
     ///
     /// # Errors
-    /// Validation when LinksHub does not know the doctor or product; idempotency key reused; conflict; unavailable when
+    /// Validation, when LinksHub does not accept the doctor or product; idempotency key reused; conflict; unavailable, when
     /// a dependency fails.
     pub async fn create(
         &self,
         new: CaseCreate,
         idempotency_key: Option<&IdempotencyKey>,
     ) -> Result<WriteOutcome, Error> {
-        // LinksHub is asked before the log's position is read, so that the position is fresh when it is written to. A
-        // replay needs no LinksHub.
+        // The call to LinksHub comes before the read of the log's position, so that the position is still fresh at the
+        // write. A stored response is returned even if LinksHub fails.
         let references = References::new_in(None, &new.fields);
         let stored = self.stored_response(idempotency_key, &references);
         let (stored, checked) = tokio::join!(stored, self.check(&references));
@@ -70,7 +70,7 @@ impl Cases<'_> {
         checked?;
         let id = OnceCell::new();
         self.write(|| async {
-            // Together, so that neither costs time. A replay leaves an id unused.
+            // Both calls run at the same time. If there is a stored response, the id stays unused.
             let next_id = id.get_or_try_init(|| self.table().next_case_id(self.lab.lab_id()));
             let keys = self.response_keys(idempotency_key);
             let (snapshot, id) = tokio::join!(self.read_for_write(keys, Shards::Any), next_id);
@@ -89,7 +89,7 @@ impl Cases<'_> {
         .await
     }
 
-    /// A case as it begins.
+    /// Makes a case in its first version.
     pub(super) fn new_case(&self, id: CaseId, status: Status, fields: CaseFields, now: Timestamp) -> Case {
         let mut case = Case {
             id,
@@ -112,13 +112,13 @@ impl Cases<'_> {
             deleted_at: None,
             deleted_by: None,
         };
-        case.settle_lead_time(&self.services.calendar);
+        case.update_earliest_due_date(&self.services.calendar);
         case.fields.due_date.get_or_insert(case.earliest_due_date);
         case
     }
 }
 
-/// `RIVERSIDE-202611-42`.
+/// Makes a case number such as `RIVERSIDE-202611-42`.
 fn case_number(lab_code: &str, created: Timestamp, id: CaseId) -> String {
     let date = created.date();
     format!("{lab_code}-{:04}{:02}-{id}", date.year(), date.month())

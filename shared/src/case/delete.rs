@@ -1,4 +1,4 @@
-//! Deleting a case: it leaves every list, and stays in the table under another key until its retention ends.
+//! Deletes a case. It is removed from all lists, but stays in the table with another key until its retention ends.
 
 use super::{Case, Cases, change_set::ChangeSet, event::Action, write::Shards};
 use crate::{

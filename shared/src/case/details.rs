@@ -1,4 +1,4 @@
-//! The dental details of a case: what the dentist ordered, in the terms of each kind of work.
+//! The dental details of a case: the dentist's order, for each kind of work.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub struct FixedProsthetic {
     pub margin_type: Option<MarginType>,
     /// Its colour.
     pub shade: Option<Shade>,
-    /// The bite that it is made to.
+    /// The bite that it is made for.
     pub occlusion_type: Option<OcclusionType>,
 }
 
@@ -70,7 +70,7 @@ pub struct Denture {
     pub tooth_material: Option<ToothMaterial>,
     /// The teeth's colour.
     pub shade: Option<Shade>,
-    /// How it holds on to teeth.
+    /// How it is attached to teeth.
     pub clasp_design: Option<ClaspDesign>,
     /// What keeps it in place.
     pub retention_type: Option<RetentionType>,
@@ -98,9 +98,9 @@ pub struct NightGuard {
     pub material: NightGuardMaterial,
     /// Its thickness.
     pub thickness: Option<Thickness>,
-    /// Which jaw wears it.
+    /// The jaw that wears it.
     pub arch: Arch,
-    /// Which surface it covers and guides.
+    /// The surface that it covers and guides.
     pub design: Option<NightGuardDesign>,
     /// Its extras.
     pub special_features: Option<Vec<SpecialFeature>>,
@@ -118,7 +118,7 @@ impl FromObject for NightGuard {
     }
 }
 
-/// An implant and what it carries.
+/// An implant and its restoration.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Implant {
     /// The maker.
@@ -127,15 +127,15 @@ pub struct Implant {
     pub implant_diameter: ImplantDiameter,
     /// Its length.
     pub implant_length: ImplantLength,
-    /// How the abutment joins it.
+    /// How the abutment is connected to it.
     pub platform_type: Option<PlatformType>,
     /// The part between implant and restoration.
     pub abutment_type: Option<AbutmentType>,
-    /// What it carries.
+    /// The restoration on it.
     pub restoration_type: Option<RestorationType>,
     /// The tooth it replaces, universal number.
     pub tooth_number: u8,
-    /// Where its shoulder lies.
+    /// The position of its shoulder.
     pub tissue_level: Option<TissueLevel>,
 }
 
@@ -163,20 +163,20 @@ impl FromObject for Implant {
 }
 
 wire_enum! {
-    /// The patient's gender, as the dentist gave it.
+    /// The patient's gender, from the dentist.
     Gender { Male = "male", Female = "female", Other = "other" }
 }
 
-/// The patient, as far as the work needs it.
+/// The data of the patient that the work needs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PatientInfo {
-    /// The dentist's id of the patient.
+    /// The dentist's id for the patient.
     pub patient_id: Option<String>,
-    /// In years.
+    /// The age in years.
     pub age: Option<u8>,
-    /// As the dentist gave it.
+    /// The gender, from the dentist.
     pub gender: Option<Gender>,
-    /// Allergies and the like.
+    /// Allergies and other conditions.
     pub medical_history: Option<Private<String>>,
 }
 

@@ -1,5 +1,5 @@
-//! The history of a case: one event for every version of a case, written in the transaction that makes the version. Each event
-//! holds the hash of the one before it, so that a changed or missing event shows.
+//! The events of a case's history. Each version of a case has one event, which the same transaction writes. Each event
+//! holds the hash of the event before it, so verification finds a changed or missing event.
 
 use std::fmt;
 
@@ -13,34 +13,34 @@ use crate::{
 };
 
 wire_enum! {
-    /// What was done to a case.
+    /// The kind of an event.
     Action { Created = "created", Updated = "updated", StatusChanged = "status_changed", Deleted = "deleted",
         Restored = "restored", Remade = "remade",
     }
 }
 
-/// One change of one case. `Debug` shows which one it is, and nothing of what it says.
+/// The event of one change of one case. `Debug` shows only its identity, no content.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The case.
     pub case_id: CaseId,
-    /// The version that the change made.
+    /// The case's version after the change.
     pub version: u32,
-    /// What was done.
+    /// The kind of change.
     pub action: Action,
-    /// When.
+    /// The time of the change.
     pub at: Timestamp,
-    /// The user who did it.
+    /// The user who made the change.
     pub user_id: String,
-    /// The request that did it; the log has the same id.
+    /// The request that made the change; the log has the same id.
     pub request_id: String,
-    /// Why, where the user said so.
+    /// The user's reason, if there is one.
     pub reason: Option<Private<String>>,
-    /// Each field that changed.
+    /// All fields that changed.
     pub changes: Vec<Change>,
-    /// The hash of the event of the version before; none for the first.
+    /// The hash of the previous version's event; `None` for the first version.
     pub previous_hash: Option<String>,
-    /// SHA-256, in hexadecimal, of all of the above in their canonical form.
+    /// SHA-256, in hexadecimal, of all other members in their canonical form.
     #[serde(default)]
     pub hash: String,
 }
@@ -55,7 +55,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// A field's values before and after a change; `null` where there was or is none.
+/// The values of a field before and after a change; `null` for no value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The field's name.
@@ -67,13 +67,13 @@ pub struct Change {
 }
 
 impl Event {
-    /// The event with its hash.
+    /// Computes the hash and sets it.
     pub fn sealed(mut self) -> Result<Self, Error> {
         self.hash = self.computed_hash()?;
         Ok(self)
     }
 
-    /// The hash that the event's content has: of all members but `hash`.
+    /// Computes the hash of the event's content: all members except `hash`.
     pub fn computed_hash(&self) -> Result<String, Error> {
         let mut members = match serde_json::to_value(self) {
             Ok(Value::Object(members)) => members,
@@ -84,27 +84,27 @@ impl Event {
     }
 }
 
-/// What the verification of a case's history found.
+/// The result of the verification of a case's history.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// The case.
     pub case_id: CaseId,
-    /// Whether every event is there and as it was written.
+    /// Whether every event exists and is unchanged.
     pub valid: bool,
-    /// How many events there are.
+    /// The number of events.
     pub events: u32,
-    /// The version at which the chain breaks.
+    /// The first version with an error.
     pub broken_at: Option<u32>,
-    /// How it breaks.
+    /// The error of that version.
     pub fault: Option<&'static str>,
 }
 
-/// Verifies the events of a case, some at a time, in order.
+/// Verifies the events of a case in order, one batch after the other.
 #[derive(Default)]
 pub struct Verifier {
     events: u32,
     last_hash: Option<String>,
-    first_break: Option<(u32, &'static str)>,
+    first_error: Option<(u32, &'static str)>,
 }
 
 impl Verifier {
@@ -112,15 +112,15 @@ impl Verifier {
     pub fn check(&mut self, events: &[Event]) -> Result<(), Error> {
         for event in events {
             self.events = self.events.saturating_add(1);
-            if self.first_break.is_none() {
-                self.first_break = self.fault_of(event)?.map(|fault| (self.events, fault));
+            if self.first_error.is_none() {
+                self.first_error = self.error_of(event)?.map(|error| (self.events, error));
             }
             self.last_hash = Some(event.hash.clone());
         }
         Ok(())
     }
 
-    fn fault_of(&self, event: &Event) -> Result<Option<&'static str>, Error> {
+    fn error_of(&self, event: &Event) -> Result<Option<&'static str>, Error> {
         Ok(if event.version != self.events {
             Some("The event of this version is missing.")
         } else if event.previous_hash != self.last_hash {
@@ -132,23 +132,23 @@ impl Verifier {
         })
     }
 
-    /// What was found, after the last event; `last_hash` is the one that the case itself keeps.
+    /// Returns the result, after the last event. `last_hash` is the hash in the case itself.
     pub fn finish(self, case_id: CaseId, last_hash: Option<&str>) -> Verification {
-        let forgotten = self.last_hash.as_deref() != last_hash;
-        let forgotten =
-            forgotten.then(|| (self.events.saturating_add(1), "The case names another last event."));
-        let broken = self.first_break.or(forgotten);
+        let is_missing = self.last_hash.as_deref() != last_hash;
+        let missing =
+            is_missing.then(|| (self.events.saturating_add(1), "The case names another last event."));
+        let error = self.first_error.or(missing);
         Verification {
             case_id,
-            valid: broken.is_none(),
+            valid: error.is_none(),
             events: self.events,
-            broken_at: broken.map(|(version, _)| version),
-            fault: broken.map(|(_, fault)| fault),
+            broken_at: error.map(|(version, _)| version),
+            fault: error.map(|(_, detail)| detail),
         }
     }
 }
 
-/// The fields in which two states of a case differ; a new case differs from nothing.
+/// Returns the fields that differ between two states of a case. A new case has no state before.
 pub fn changes(before: Option<&Case>, after: Option<&Case>) -> Result<Vec<Change>, Error> {
     let (mut before, mut after) = (members(before)?, members(after)?);
     let names: std::collections::BTreeSet<String> = before.keys().chain(after.keys()).cloned().collect();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_untouched_chain_is_valid() {
+    fn an_unchanged_chain_is_valid() {
         let events = chain(3);
         assert!(verified(&events, &events[2]).valid);
         assert_eq!(events[0].hash.len(), 64);

@@ -1,44 +1,45 @@
-//! Exports: the cases of a list as CSV or NDJSON, in parts that fit into a response.
+//! Exports the cases of a list as CSV or NDJSON, in parts that fit into a response.
 
 use serde_json::{Map, Value};
 
 use super::{Case, CaseLists, fields, filter::CaseFilter};
 use crate::{
     base::{
-        csv::{Format, Sheet, unwritten},
+        csv::{Format, Sheet, write_failed},
         error::Error,
         validate::one_of,
     },
     http::{File, MAX_RESPONSE_BYTES, Query, Request, length_in_json},
 };
 
-/// The most cases of a part.
-const MOST: u32 = 1000;
-/// The cases of a part if the request does not say.
-const USUAL: u32 = 500;
-/// How many cases are read and written before the size is looked at; the largest are about 60 KB each.
-const STEP: usize = 25;
+/// The most cases in a part.
+const MAX_CASES: u32 = 1000;
+/// The number of cases in a part if the request has no limit.
+const DEFAULT_CASES: u32 = 500;
+/// How many cases are read and written between two checks of the size. The largest have about 60 KB each.
+const BATCH: usize = 25;
 
 impl CaseLists<'_> {
-    /// The part of the export that the request asks for: `format`, `limit`, `cursor`, and the filters and order of lists.
+    /// Reads the requested part of the export. The parameters are `format`, `limit`, `cursor`, and the filters and order of
+    /// lists.
     ///
     /// # Errors
-    /// Those of [`CaseLists::page`].
+    /// The errors of [`CaseLists::page`].
     pub async fn export(&self, request: &Request) -> Result<File, Error> {
         let mut query = Query::of(request);
         let filter = CaseFilter::read(&mut query, self.user_id());
         let format = query.checked("format", one_of).unwrap_or(Format::Csv);
-        let limit = query.number("limit", 1..=MOST).unwrap_or(USUAL) as usize;
+        let limit = query.number("limit", 1..=MAX_CASES).unwrap_or(DEFAULT_CASES) as usize;
         let cursor = query.text("cursor");
         query.finish()?;
         let mut selection = self.select(&filter, cursor.as_deref(), 0, limit).await?;
-        // Only the first part has the names, so that the parts make one file.
+        // Only the first part has the names of the columns, so that a client can join the parts to one file.
         let mut writer = Writer::new(format);
         if cursor.is_none() {
             writer.write_names()?;
         }
         let mut shown = Vec::new();
-        while let Some(cases) = selection.next(STEP, usize::MAX).await? {
+        while let Some(cases) = selection.next(BATCH, usize::MAX).await? {
             cases.iter().try_for_each(|case| writer.write(case))?;
             shown.extend(cases);
             if writer.length >= MAX_RESPONSE_BYTES {
@@ -51,7 +52,7 @@ impl CaseLists<'_> {
     }
 }
 
-/// Text that is being written, and its length as a JSON string.
+/// A file under construction, and its length as a JSON string.
 struct Writer {
     text: Text,
     length: usize,
@@ -71,10 +72,10 @@ impl Writer {
         Self { text, length: 0 }
     }
 
-    /// Writes the names of the columns, if the format has such.
+    /// Writes the names of the columns, if the format has columns.
     fn write_names(&mut self) -> Result<(), Error> {
         match &mut self.text {
-            Text::Csv(sheet) => sheet.row(fields::kept()),
+            Text::Csv(sheet) => sheet.row(fields::stored()),
             Text::Ndjson(_) => Ok(()),
         }
     }
@@ -83,15 +84,15 @@ impl Writer {
         match &mut self.text {
             Text::Csv(sheet) => {
                 let Ok(Value::Object(members)) = serde_json::to_value(case) else {
-                    return Err(unwritten("a case is no object"));
+                    return Err(write_failed("a case is not an object"));
                 };
-                let cells: Vec<String> = fields::kept().map(|name| cell(&members, name)).collect();
+                let cells: Vec<String> = fields::stored().map(|name| cell(&members, name)).collect();
                 // CSV doubles a quote before JSON escapes both.
                 self.length += cells.iter().map(|cell| 2 * length_in_json(cell.as_bytes())).sum::<usize>();
                 sheet.row(cells)
             }
             Text::Ndjson(text) => {
-                let line = serde_json::to_string(&case.view()).map_err(unwritten)?;
+                let line = serde_json::to_string(&case.view()).map_err(write_failed)?;
                 self.length += length_in_json(line.as_bytes());
                 text.push_str(&line);
                 text.push('\n');
@@ -108,7 +109,7 @@ impl Writer {
     }
 }
 
-/// A member of a case as the text of a cell.
+/// The text of a cell for a member of a case.
 fn cell(members: &Map<String, Value>, name: &str) -> String {
     match members.get(name) {
         None | Some(Value::Null) => String::new(),

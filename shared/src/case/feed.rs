@@ -1,7 +1,7 @@
-//! The change feed: what was changed or deleted after a cursor, in order, each case at its newest state.
+//! The change feed: the cases that were changed or deleted after a cursor, in order, each in its newest state.
 //!
-//! Every transaction numbers its changes in one of the lab's shards, without gaps, so a reader knows what is missing: a
-//! change that is not to be seen yet is waited for, never passed over. docs/adr/0010-the-change-log.md has the reasons.
+//! Every transaction numbers its changes in one of the lab's shards, without gaps. So a reader sees when a change is not
+//! visible yet: the feed stops before it and never skips it. docs/adr/0010-the-change-log.md has the reasons.
 
 use std::collections::BTreeMap;
 
@@ -15,31 +15,31 @@ use crate::{
     table::{Consistency, Query, keys},
 };
 
-/// Where a reader stands: the number of the last change that it has of each shard.
+/// A position in the feed: the number of a change in each shard.
 type Numbers = [u64; keys::SHARDS as usize];
 
-/// A case of which nothing is left this long after a change was removed at the end of its retention. Before, the change
-/// may just not be visible in all places.
+/// A case that does not exist this long after its last change was removed at the end of its retention. Before that time,
+/// the read may just not see the case yet.
 const SETTLED_SECONDS: i64 = 3600;
 
-/// A part of the feed.
+/// A page of the feed.
 #[derive(Serialize)]
 pub struct FeedPage {
     changes: Vec<Changed>,
-    /// Leads to what comes after.
+    /// The cursor for the next changes.
     next_cursor: String,
-    /// Whether something does already.
+    /// Whether there are more changes already.
     has_more: bool,
 }
 
-/// A case that was changed.
+/// A changed case.
 #[derive(Serialize)]
 struct Changed {
     id: CaseId,
     version: u32,
     at: Timestamp,
     deleted: bool,
-    /// The case as it is now; `None` when it is deleted.
+    /// The case in its newest state; `None` when it is deleted.
     #[serde(serialize_with = "as_view")]
     case: Option<Case>,
 }
@@ -57,18 +57,18 @@ struct Entry {
     at: Timestamp,
 }
 
-/// What the feed shows for an entry.
+/// What the feed returns for an entry.
 enum FeedState {
     Change(Box<Changed>),
-    /// A later entry shows it.
+    /// Nothing, because a later entry has the newer state.
     Superseded,
-    /// A read does not yet return the case as the change left it.
+    /// Nothing yet, because the read does not return this version of the case yet.
     NotYet,
 }
 
 impl Cases<'_> {
-    /// The changes after `since` (a cursor of this feed; `now` for none yet; from the beginning without it), at most
-    /// `limit`. A page may be shorter than that although more follow.
+    /// Reads the changes after `since`: a cursor of this feed, or `now` to skip all existing changes; without `since` it
+    /// starts at the beginning. The page has at most `limit` changes. It may have fewer although more follow.
     ///
     /// # Errors
     /// Invalid parameter; invalid cursor.
@@ -80,15 +80,15 @@ impl Cases<'_> {
         query.finish()?;
         let list = format!("changes of {}", self.lab.lab_id());
         let newest = self.newest().await?;
-        let mut seen = match since.as_deref() {
+        let mut position = match since.as_deref() {
             None => Numbers::default(),
             Some("now") => newest,
             Some(cursor) => {
-                let position = self.services.cursors.open(&list, cursor)?;
-                serde_json::from_slice(&position).map_err(|_| CursorKey::invalid())?
+                let bytes = self.services.cursors.open(&list, cursor)?;
+                serde_json::from_slice(&bytes).map_err(|_| CursorKey::invalid())?
             }
         };
-        let entries = self.entries(&seen, &newest, limit).await?;
+        let entries = self.entries(&position, &newest, limit).await?;
         let states = self.states(&entries).await?;
         let (mut changes, mut size) = (Vec::new(), 0);
         for (shard, entry) in entries {
@@ -103,14 +103,14 @@ impl Cases<'_> {
                 FeedState::Superseded => {}
                 FeedState::NotYet => break,
             }
-            seen[shard] += 1;
+            position[shard] += 1;
         }
-        let shown: Vec<CaseId> = changes.iter().filter(|c| c.case.is_some()).map(|c| c.id).collect();
-        if !shown.is_empty() {
-            self.lab.recorder().record_granted(shown).await?;
+        let returned: Vec<CaseId> = changes.iter().filter(|c| c.case.is_some()).map(|c| c.id).collect();
+        if !returned.is_empty() {
+            self.lab.recorder().record_granted(returned).await?;
         }
-        let has_more = seen.iter().zip(newest).any(|(seen, newest)| *seen < newest);
-        let position = serde_json::json!(seen).to_string();
+        let has_more = position.iter().zip(newest).any(|(number, newest)| *number < newest);
+        let position = serde_json::json!(position).to_string();
         Ok(FeedPage {
             changes,
             next_cursor: self.services.cursors.seal(&list, position.as_bytes()),
@@ -118,7 +118,7 @@ impl Cases<'_> {
         })
     }
 
-    /// The number of the last change in each shard.
+    /// Reads the number of the last change in each shard.
     async fn newest(&self) -> Result<Numbers, Error> {
         let range = Query::of_table(keys::SHARD_PREFIX, format!("{}{}", keys::SHARD_PREFIX, keys::PAST_ALL));
         let shards = self.table().query_all(self.lab.lab_id(), range.consistent()).await?;
@@ -133,22 +133,24 @@ impl Cases<'_> {
         Ok(newest)
     }
 
-    /// The next entries of all shards, merged by time, each with its shard; not beyond what is sure to be complete.
+    /// Reads the next entries of all shards, merged by time, each with its shard. It stops where an entry could be missing.
     async fn entries(
         &self,
-        seen: &Numbers,
+        position: &Numbers,
         newest: &Numbers,
         limit: usize,
     ) -> Result<Vec<(usize, Entry)>, Error> {
-        let changed: Vec<usize> = (0..seen.len()).filter(|shard| seen[*shard] < newest[*shard]).collect();
-        // The shards are filled at random, so this much of each is enough as a rule.
-        let most = (2 * limit).div_ceil(changed.len().max(1)).max(10).min(limit);
-        let logs = try_join_all(changed.iter().map(|shard| self.log(*shard, seen, newest, most))).await?;
+        let changed: Vec<usize> =
+            (0..position.len()).filter(|shard| position[*shard] < newest[*shard]).collect();
+        // Writers choose shards at random, so this number from each shard is usually enough.
+        let max_entries = (2 * limit).div_ceil(changed.len().max(1)).max(10).min(limit);
+        let logs =
+            try_join_all(changed.iter().map(|shard| self.log(*shard, position, newest, max_entries))).await?;
         let mut heads: Vec<_> = changed.into_iter().zip(logs).collect();
         let mut merged: Vec<(usize, Entry)> = Vec::new();
         while merged.len() < limit {
-            // A shard of which more is to be read could have the next entry.
-            if heads.iter().any(|(_, log)| log.entries.as_slice().is_empty() && !log.is_whole) {
+            // A shard with unread entries could have the next entry.
+            if heads.iter().any(|(_, log)| log.entries.as_slice().is_empty() && !log.is_complete) {
                 break;
             }
             let left = heads.iter_mut().filter(|(_, log)| !log.entries.as_slice().is_empty());
@@ -158,20 +160,30 @@ impl Cases<'_> {
         Ok(merged)
     }
 
-    /// The next entries of one shard, up to the first that is not to be seen yet.
-    async fn log(&self, shard: usize, seen: &Numbers, newest: &Numbers, most: usize) -> Result<Log, Error> {
-        let (first, last) = (seen[shard] + 1, newest[shard].min(seen[shard] + most as u64));
+    /// Reads the next entries of one shard, up to the first one that is not visible yet.
+    async fn log(
+        &self,
+        shard: usize,
+        position: &Numbers,
+        newest: &Numbers,
+        max_entries: usize,
+    ) -> Result<Log, Error> {
+        let first = position[shard] + 1;
+        let last = newest[shard].min(position[shard] + max_entries as u64);
         let number = u8::try_from(shard).unwrap_or(u8::MAX);
         let range = Query::of_table(keys::change(number, first), keys::change(number, last));
         let items = self.table().query_all(self.lab.lab_id(), range.consistent()).await?;
         let entries: Vec<Entry> = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
-        let unbroken =
+        let without_gap =
             entries.iter().zip(first..).take_while(|(e, n)| e.sk == keys::change(number, *n)).count();
-        let is_whole = first + unbroken as u64 > newest[shard];
-        Ok(Log { entries: entries.into_iter().take(unbroken).collect::<Vec<_>>().into_iter(), is_whole })
+        let is_complete = first + without_gap as u64 > newest[shard];
+        Ok(Log {
+            entries: entries.into_iter().take(without_gap).collect::<Vec<_>>().into_iter(),
+            is_complete,
+        })
     }
 
-    /// The cases of entries as they are now, live or deleted.
+    /// Reads the cases of the entries in their newest state, live or deleted.
     async fn states(&self, entries: &[(usize, Entry)]) -> Result<BTreeMap<CaseId, Case>, Error> {
         let mut ids: Vec<CaseId> = entries.iter().map(|(_, entry)| entry.case_id).collect();
         ids.sort_unstable();
@@ -190,10 +202,10 @@ impl Cases<'_> {
     }
 }
 
-/// The next entries of a shard, and whether they reach its newest.
+/// The next entries of a shard, and whether they include its newest entry.
 struct Log {
     entries: std::vec::IntoIter<Entry>,
-    is_whole: bool,
+    is_complete: bool,
 }
 
 fn state_of(entry: &Entry, states: &BTreeMap<CaseId, Case>) -> FeedState {

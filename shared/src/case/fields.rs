@@ -1,23 +1,23 @@
-//! The fields of a case, in one table: which ones clients set, which ones the history reports, which ones an export has.
+//! A table of all fields of a case. It says which fields clients set, which the history reports and which an export has.
 
 /// A field of a case in JSON.
 pub struct Field {
     /// Its name.
     pub name: &'static str,
-    /// Who sets it, and where else it stands.
+    /// Who sets it, and where it appears.
     pub kind: FieldKind,
 }
 
-/// Who sets a field, and where else it stands.
+/// Who sets a field, and where it appears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldKind {
     /// Clients set it.
     Input,
     /// The service sets it, and the history reports when it changes.
     Service,
-    /// The service sets it, often with every change; the event says the same elsewhere.
+    /// The service sets it. The history does not report it, because the event has the same value in another member.
     Bookkeeping,
-    /// It is worked out when the case is shown, and not kept.
+    /// The service computes it for each response and does not store it.
     Derived,
 }
 
@@ -27,7 +27,7 @@ const fn field(name: &'static str, kind: FieldKind) -> Field {
     Field { name, kind }
 }
 
-/// All fields, in the order of the columns of an export.
+/// All fields, in the order of an export's columns.
 pub const FIELDS: &[Field] = &[
     field("id", Bookkeeping),
     field("lab_id", Bookkeeping),
@@ -69,13 +69,13 @@ pub const FIELDS: &[Field] = &[
     field("warnings", Derived),
 ];
 
-/// The fields that clients cannot set; they may send them back as they read them.
+/// The fields that clients cannot set. An update may contain them with their current values.
 pub(super) fn read_only() -> impl Iterator<Item = &'static str> {
     names(|kind| kind != Input)
 }
 
-/// The fields that the table keeps, and an export has.
-pub(super) fn kept() -> impl Iterator<Item = &'static str> {
+/// The fields that the table stores and an export has.
+pub(super) fn stored() -> impl Iterator<Item = &'static str> {
     names(|kind| kind != Derived)
 }
 

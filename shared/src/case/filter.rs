@@ -1,4 +1,4 @@
-//! Which cases a list shows, and in which order: the query parameters of lists, as conditions on the indexes.
+//! Filters and order of lists: reads the query parameters and turns them into conditions on the indexes.
 
 use jiff::civil::Date;
 
@@ -21,47 +21,47 @@ use crate::{
 const MAX_SEARCH: usize = 100;
 
 wire_enum! {
-    /// What a list is ordered by.
+    /// The field that orders a list.
     Sort { CreatedAt = "created_at", DueDate = "due_date", UpdatedAt = "updated_at" }
 }
 
 wire_enum! {
-    /// In which direction.
+    /// The direction of the order.
     Direction { Asc = "asc", Desc = "desc" }
 }
 
-/// The last due date that can be asked for.
+/// The last due date that a filter can have. The index has cases without a due date one day later.
 const LAST_DUE: Date = Date::constant(9999, 12, 30);
 
-/// Parameters that do not change which cases a list has: a cursor holds whatever they are.
+/// Parameters that do not select cases. A cursor stays valid when they change.
 const NO_FILTERS: [&str; 5] = ["cursor", "limit", "per_page", "page", "format"];
 
-/// Which cases a list shows, and in which order.
+/// The filter and the order of a list.
 pub(super) struct CaseFilter {
     pub sort: Sort,
     pub order: Order,
-    /// Deleted cases instead of live ones.
+    /// Selects deleted cases instead of live ones.
     pub deleted: bool,
-    /// The statuses that are shown; all, if there is no list.
+    /// The statuses to select; `None` selects all.
     pub statuses: Option<Vec<Status>>,
-    /// The due dates that are shown, both ends included.
+    /// The due dates to select, both ends included.
     due: Option<(Date, Date)>,
-    /// The days of creation that are shown, both ends included.
+    /// The days of creation to select, both ends included.
     created: Option<(Date, Date)>,
-    /// What else a case must be.
+    /// All other conditions.
     others: Filter,
-    /// All of the above with the words of a search, as text: a cursor is good for the same filter only.
+    /// The whole filter as text. A cursor is valid for the same filter only. It is private because it has the search text.
     pub canonical: Private<String>,
 }
 
 impl CaseFilter {
-    /// Takes the filters of a list; errors are recorded in `query`. `me` is the caller, who may look for their own.
+    /// Reads the filters of a list and records errors in `query`. `me` is the caller, for `assigned_to=me`.
     pub(super) fn read(query: &mut Query, me: &Subject) -> Self {
         let canonical = Private::new(query.canonical_without(&NO_FILTERS));
         let deleted = query.boolean("deleted").unwrap_or(false);
         let sort = query.checked("sort", one_of).unwrap_or(Sort::CreatedAt);
-        let usual = if sort == Sort::DueDate { Direction::Asc } else { Direction::Desc };
-        let order = match query.checked("order", one_of).unwrap_or(usual) {
+        let default = if sort == Sort::DueDate { Direction::Asc } else { Direction::Desc };
+        let order = match query.checked("order", one_of).unwrap_or(default) {
             Direction::Asc => Order::Ascending,
             Direction::Desc => Order::Descending,
         };
@@ -70,26 +70,26 @@ impl CaseFilter {
             query.reject("sort", Invalid::inconsistent("/query/deleted", detail));
         }
         let mut statuses = query.several::<Status>("status");
-        // Cases without a due date are kept as due on the last day that there is.
+        // Excludes cases without a due date: the index has them with the last possible date.
         let mut due = span(query, "due_from", "due_to").map(|(from, to)| (from, to.min(LAST_DUE)));
         if query.boolean("overdue").unwrap_or(false) {
             let yesterday = Timestamp::now().date().yesterday().unwrap_or(Date::constant(1, 1, 1));
             let (from, to) = due.unwrap_or((Date::constant(1, 1, 1), Date::MAX));
             due = Some((from, to.min(yesterday)));
-            let wanted = statuses.unwrap_or_else(|| Status::ALL.to_vec());
-            statuses = Some(wanted.into_iter().filter(|status| status.is_open()).collect());
+            let selected = statuses.unwrap_or_else(|| Status::ALL.to_vec());
+            statuses = Some(selected.into_iter().filter(|status| status.is_open()).collect());
         }
         let created = span(query, "created_from", "created_to");
         let others = others(query, me);
         Self { sort, order, deleted, statuses, due, created, others, canonical }
     }
 
-    /// Whether it lets every case pass, but for those of other statuses.
+    /// Whether it has no condition except on the status.
     pub(super) fn is_by_status_only(&self) -> bool {
         self.due.is_none() && self.created.is_none() && self.others.is_empty()
     }
 
-    /// Whether no case can pass.
+    /// Whether it cannot select any case.
     pub(super) fn is_contradictory(&self) -> bool {
         let ends_before_it_begins = |span: Option<(Date, Date)>| span.is_some_and(|(from, to)| from > to);
         self.statuses.as_ref().is_some_and(Vec::is_empty)
@@ -97,12 +97,12 @@ impl CaseFilter {
             || ends_before_it_begins(self.created)
     }
 
-    /// Where a lab's cases are found in the wanted order, when the first `offset` of them are passed over.
+    /// The indexes that have a lab's cases in the requested order. `offset` is the number of cases to skip.
     pub(super) fn sources(&self, offset: usize) -> Vec<Index> {
         let is_everything = self.is_by_status_only() && self.statuses.is_none();
         match self.sort {
             _ if self.deleted => vec![Index::Table],
-            // Whole cases, newest first, in one call; but what is passed over is not read whole.
+            // The table has complete cases in this order. With an offset the smaller index is cheaper.
             Sort::CreatedAt if is_everything && offset == 0 => vec![Index::Table],
             Sort::CreatedAt => vec![Index::ByCase],
             Sort::UpdatedAt => vec![Index::ByUpdate],
@@ -113,7 +113,7 @@ impl CaseFilter {
         }
     }
 
-    /// The first and the last position that a case can have in a source.
+    /// The first and the last key of the filter's cases in an index.
     pub(super) fn bounds(&self, source: Index) -> (String, String) {
         match (source, self.due) {
             (Index::ByStatus(_), Some((from, to))) => {
@@ -123,7 +123,7 @@ impl CaseFilter {
         }
     }
 
-    /// What the items of a source must be besides.
+    /// The conditions on the items of an index that its keys do not express.
     pub(super) fn conditions(&self, source: Index) -> Filter {
         let mut filter = self.others.clone();
         if let Some((from, to)) = self.created {
@@ -168,13 +168,13 @@ fn others(query: &mut Query, me: &Subject) -> Filter {
     }
     if let Some(words) = query.checked("q", search) {
         for word in words {
-            filter.contains(SEARCH, word.expose());
+            filter.text_contains(SEARCH, word.expose());
         }
     }
     filter
 }
 
-/// A span of days, both included; one end may be left open.
+/// Reads a span of days, both included. One end may be missing.
 fn span(query: &mut Query, from: &str, to: &str) -> Option<(Date, Date)> {
     let (first, last) = (query.checked(from, date), query.checked(to, date));
     (first.is_some() || last.is_some())

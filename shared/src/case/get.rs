@@ -1,4 +1,4 @@
-//! Reading one case.
+//! Reads one case.
 
 use super::{Case, Cases, item::StoredCase};
 use crate::{
@@ -7,25 +7,25 @@ use crate::{
 };
 
 impl Cases<'_> {
-    /// One case, as it is now.
+    /// Reads one case.
     ///
     /// # Errors
-    /// Case not found, whether it never existed, was deleted, or belongs to another lab.
+    /// Case not found, when it never existed, was deleted, or belongs to another lab.
     pub async fn get(&self, id: CaseId) -> Result<Case, Error> {
         let record = self.lab.recorder().record_granted(vec![id]);
         let (stored, recorded) = tokio::join!(self.get_stored(id), record);
-        // When there is no such case, the refusal is recorded in place of this.
+        // If the case does not exist, the record of the denied request replaces this record.
         let case = stored?.case;
         recorded.map(|()| case)
     }
 
-    /// The live case with what the table keeps beside it.
+    /// Reads the live case with its other stored values.
     pub(super) async fn get_stored(&self, id: CaseId) -> Result<StoredCase, Error> {
         let item = self.table().get(self.lab.lab_id(), &keys::case(id)).await?;
         item.map_or_else(|| Err(Error::case_not_found()), StoredCase::from_item)
     }
 
-    /// The case, if it is deleted.
+    /// Reads the deleted case; `None` if there is none or its retention has ended.
     pub(super) async fn get_deleted(&self, id: CaseId) -> Result<Option<StoredCase>, Error> {
         let item = self.table().get(self.lab.lab_id(), &keys::deleted(id)).await?;
         let stored = item.map(StoredCase::from_item).transpose()?;

@@ -1,4 +1,4 @@
-//! The history of a case: its events, and whether they are as they were written.
+//! Reads and verifies the history of a case.
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ pub struct EventPage {
 }
 
 impl Cases<'_> {
-    /// A page of the events of a case, oldest first; of a deleted case for callers who may restore it.
+    /// Reads a page of the events of a case, oldest first. A deleted case needs the permission to restore cases.
     ///
     /// # Errors
     /// Case not found; invalid parameter; invalid cursor.
@@ -42,15 +42,15 @@ impl Cases<'_> {
             return Err(Error::case_not_found());
         }
         recorded?;
-        let more = page.cut(&mut events, stopped_early);
-        let last = events.last().filter(|_| more).map(|event| u64::from(event.version));
+        let has_more = page.cut(&mut events) || stopped_early;
+        let last = events.last().filter(|_| has_more).map(|event| u64::from(event.version));
         Ok(EventPage { case_id: id, pagination: self.pagination(&list, &page, last), events })
     }
 
-    /// Verifies that each event of a case is there and as it was written.
+    /// Verifies that each event of a case exists and is unchanged.
     ///
     /// # Errors
-    /// Case not found; unavailable, when the history is too long for one request, or grows with every attempt.
+    /// Case not found; unavailable, when the history is too long for one request, or grows during every attempt.
     pub async fn verify_history(&self, id: CaseId) -> Result<Verification, Error> {
         let mut retry = self.lab.retry();
         let mut stored = self.get_anywhere(id).await?;
@@ -59,14 +59,14 @@ impl Cases<'_> {
             if found.valid {
                 return Ok(found);
             }
-            // An event that was added meanwhile does not break the chain.
+            // If the case has changed meanwhile, the error may just be a new event: verify again.
             let now = self.get_anywhere(id).await?;
             if now.case.version == stored.case.version {
                 return Ok(found);
             }
             stored = now;
             if !retry.pause().await {
-                return Err(Error::unavailable("The database", "the history grew with every attempt"));
+                return Err(Error::unavailable("The database", "the history grew during every attempt"));
             }
         }
     }
@@ -84,7 +84,7 @@ impl Cases<'_> {
         }
     }
 
-    /// The case, live or, for callers who may restore cases, deleted.
+    /// Reads the live case. A caller with the permission to restore also gets a deleted case.
     async fn get_anywhere(&self, id: CaseId) -> Result<StoredCase, Error> {
         match self.table().get(self.lab.lab_id(), &keys::case(id)).await? {
             Some(item) => StoredCase::from_item(item),
@@ -93,7 +93,7 @@ impl Cases<'_> {
         }
     }
 
-    /// Checks that the caller may see the case: a live one, or a deleted one with the permission to restore.
+    /// Checks that the caller may see the case. A deleted case needs the permission to restore.
     async fn check_visible(&self, id: CaseId) -> Result<(), Error> {
         if self.lab.allows(Permission::Restore) { Ok(()) } else { self.get_stored(id).await.map(|_| ()) }
     }

@@ -1,4 +1,4 @@
-//! The cases of one lab in the order of a list, a stretch at a time, from the indexes that know the order.
+//! Reads the cases of one lab in the order of a list from the indexes, one batch after the other.
 
 use std::collections::VecDeque;
 
@@ -16,49 +16,49 @@ use crate::{
     table::{Consistency, Filter, Index, Item, Order, Query, Table, keys, number, text},
 };
 
-/// How many entries the first call for a filtered list reads at most: as a rule they hold a page.
+/// The most entries that the first call for a filtered list reads. They usually hold a page.
 const FIRST_FILTERED: u32 = 500;
-/// How many megabytes of an index are read for one page. Behind that a page may be shorter than asked for.
+/// How many megabytes of an index one page may read. A page that reaches this limit may be shorter than requested.
 const MAX_CALLS: usize = 40;
-/// How many megabytes of whole cases, where all of them are for the page: no answer has room for more.
+/// How many megabytes of complete cases one page may read. A response cannot hold more.
 const MAX_TABLE_CALLS: usize = 4;
 
 /// A case in the order of a list.
 pub(super) struct Entry {
-    /// Its place within its lab.
+    /// Its sort key within its lab.
     pub key: String,
-    /// Its place among the cases of several labs.
+    /// Its sort key among the cases of several labs.
     pub at: String,
     pub id: CaseId,
-    /// The case itself, where the source has it.
+    /// The case itself, if the index has it.
     pub case: Option<Box<Case>>,
 }
 
 /// The next entries of one lab.
 pub(super) struct Batch {
     pub entries: VecDeque<Entry>,
-    /// Up to where the entries are complete, if there may be more behind.
+    /// The key up to which the entries are complete; `None` if there are no more.
     pub complete_to: Option<String>,
 }
 
-/// What is read of one lab.
+/// Reads the entries of one lab.
 pub(super) struct IndexReader<'a> {
     pub lab: &'a LabScope,
     pub filter: &'a CaseFilter,
-    /// How many of the entries are only passed over.
+    /// How many of the entries the list skips.
     pub offset: usize,
 }
 
 impl IndexReader<'_> {
-    /// The entries behind `position`: at least `wanted`, unless there are fewer or they are too far apart.
-    pub(super) async fn next(&self, position: Option<&str>, wanted: usize) -> Result<Batch, Error> {
+    /// Reads the entries after `position`: at least `count`, unless there are fewer or a limit of calls or time is reached.
+    pub(super) async fn next(&self, position: Option<&str>, count: usize) -> Result<Batch, Error> {
         let sources = self.filter.sources(self.offset);
-        let read = sources.into_iter().map(|source| self.read(source, position, wanted));
-        let stretches = try_join_all(read).await?;
+        let reads = sources.into_iter().map(|source| self.read(source, position, count));
+        let parts = try_join_all(reads).await?;
         let ascending = self.filter.order == Order::Ascending;
-        let ends = stretches.iter().filter_map(|(_, complete_to)| complete_to.clone());
+        let ends = parts.iter().filter_map(|(_, complete_to)| complete_to.clone());
         let complete_to = if ascending { ends.min() } else { ends.max() };
-        let mut entries: Vec<Entry> = stretches.into_iter().flat_map(|(entries, _)| entries).collect();
+        let mut entries: Vec<Entry> = parts.into_iter().flat_map(|(entries, _)| entries).collect();
         if let Some(end) = &complete_to {
             entries.retain(|entry| if ascending { entry.key <= *end } else { entry.key >= *end });
         }
@@ -73,14 +73,14 @@ impl IndexReader<'_> {
         &self,
         source: Index,
         position: Option<&str>,
-        wanted: usize,
+        count: usize,
     ) -> Result<(Vec<Entry>, Option<String>), Error> {
         let conditions = self.filter.conditions(source);
         let mut query = self.range(source, position, &conditions);
         let mut entries = Vec::new();
         for call in 0..MAX_CALLS {
             query.limit = match (conditions.is_empty(), call) {
-                (true, _) => u32::try_from(wanted - entries.len()).ok(),
+                (true, _) => u32::try_from(count - entries.len()).ok(),
                 (false, 0) => Some(FIRST_FILTERED),
                 (false, _) => None,
             };
@@ -89,11 +89,12 @@ impl IndexReader<'_> {
                 entries.push(entry(source, item)?);
             }
             let Some(stopped_at) = page.stopped_at else { return Ok((entries, None)) };
-            let end = place(source, &stopped_at)?;
-            // No index has deleted cases: the way to a page of them by number leads through whole ones.
-            let fills_answer = source == Index::Table && self.offset == 0;
-            let is_enough = if fills_answer { MAX_TABLE_CALLS } else { MAX_CALLS };
-            if entries.len() >= wanted || call + 1 >= is_enough || !self.lab.has_time_left() {
+            let end = sort_key(source, &stopped_at)?;
+            // With an offset most cases are skipped, so they do not fill the response. (Deleted cases are in no index, so
+            // even then the table is read.)
+            let fills_response = source == Index::Table && self.offset == 0;
+            let max_calls = if fills_response { MAX_TABLE_CALLS } else { MAX_CALLS };
+            if entries.len() >= count || call + 1 >= max_calls || !self.lab.has_time_left() {
                 return Ok((entries, Some(end)));
             }
             query.start = Some(stopped_at);
@@ -101,13 +102,13 @@ impl IndexReader<'_> {
         unreachable!("the loop above only ends by returning")
     }
 
-    /// The part of a source that is behind `position`.
+    /// The query for the items of an index after `position`.
     fn range<'f>(&self, source: Index, position: Option<&str>, conditions: &'f Filter) -> Query<'f> {
         let (mut from, mut to) = self.filter.bounds(source);
         if let Some(position) = position {
             match self.filter.order {
-                Order::Ascending => from = from.max(behind(position)),
-                Order::Descending => to = to.min(before(position)),
+                Order::Ascending => from = from.max(key_after(position)),
+                Order::Descending => to = to.min(key_before(position)),
             }
         }
         let (from, to) = match source {
@@ -126,7 +127,7 @@ impl IndexReader<'_> {
             filter: Some(conditions),
             limit: None,
             consistency: Consistency::Eventual,
-            only: match source {
+            attributes: match source {
                 Index::Table => &[],
                 Index::ByCase => &["sk", "created_at"],
                 Index::ByUpdate => &["sk", "created_at", "update_key"],
@@ -141,9 +142,9 @@ impl IndexReader<'_> {
     }
 }
 
-/// An item as an entry.
+/// Makes an entry of an item.
 fn entry(source: Index, item: Item) -> Result<Entry, Error> {
-    let key = place(source, &item)?;
+    let key = sort_key(source, &item)?;
     let sk = string(&item, "sk")?;
     let id = id_in(sk).and_then(CaseId::new).ok_or_else(|| Error::internal("a sort key without an id"))?;
     let created_at = string(&item, "created_at")?.to_owned();
@@ -152,8 +153,8 @@ fn entry(source: Index, item: Item) -> Result<Entry, Error> {
     Ok(Entry { key, at, id, case })
 }
 
-/// An item's place within its lab: the id for lists by creation, else the sort key of the index.
-fn place(source: Index, item: &Item) -> Result<String, Error> {
+/// An item's sort key within its lab: the id in lists by creation, otherwise the sort key of the index.
+fn sort_key(source: Index, item: &Item) -> Result<String, Error> {
     match source {
         Index::Table | Index::ByCase => {
             let id = id_in(string(item, "sk")?).ok_or_else(|| Error::internal("a sort key without an id"))?;
@@ -173,13 +174,13 @@ fn id_in(key: &str) -> Option<u64> {
     key.rsplit('#').next()?.parse().ok()
 }
 
-/// The first key that is greater: keys end in an id.
-fn behind(key: &str) -> String {
+/// The next greater key. Keys end with an id.
+fn key_after(key: &str) -> String {
     with_id(key, |id| id.saturating_add(1))
 }
 
-/// The last key that is smaller.
-fn before(key: &str) -> String {
+/// The next smaller key.
+fn key_before(key: &str) -> String {
     with_id(key, |id| id.saturating_sub(1))
 }
 

@@ -1,4 +1,4 @@
-//! The fields of a case as a request gives them.
+//! Reads the fields of a case from a request.
 
 use super::{
     CaseFields, ProcedureType,
@@ -7,8 +7,8 @@ use super::{
 use crate::base::validate::{Fields, Patch, boolean, date, one_of, reference, text};
 
 impl CaseFields {
-    /// Sets the fields that the object names; the others keep their values, and `null` clears one. Then the rules
-    /// between the fields are applied.
+    /// Sets the fields in the object; `null` clears a field, and fields that are absent keep their values. Then it applies
+    /// the rules between the fields.
     pub(super) fn apply(&mut self, fields: &mut Fields) {
         fields.optional("patient_name", text(1..=200)).set(&mut self.patient_name);
         let procedure_type = fields.optional("procedure_type", ProcedureType::from_value);
@@ -34,7 +34,7 @@ impl CaseFields {
         fields.nested("denture").set(&mut self.denture);
         fields.nested("night_guard").set(&mut self.night_guard);
         fields.nested("implant").set(&mut self.implant);
-        // Rules between fields say nothing useful while a field itself is wrong.
+        // While a single field has an error, errors of the rules between fields would not be useful.
         if fields.is_sound() {
             fields.extend(rules::settle(self, explicit));
         }

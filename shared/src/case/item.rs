@@ -1,4 +1,4 @@
-//! A case as an item of the table.
+//! Converts cases to items of the table and back.
 
 pub(super) use crate::table::{from_item, to_item};
 
@@ -8,16 +8,16 @@ use crate::{
     table::{Item, key, keys, number, text},
 };
 
-/// The hash of the newest event, which the next one follows.
+/// The attribute with the hash of the newest event, for the next event.
 const LAST_EVENT_HASH: &str = "last_event_hash";
-/// The attribute that searches read.
+/// The attribute with the text for searches.
 pub(super) const SEARCH: &str = "search";
 
-/// A case with what the table keeps beside it.
+/// A case with its other stored values.
 pub(super) struct StoredCase {
     pub case: Case,
     pub last_event_hash: Option<String>,
-    /// Whether its time is over: a deleted case at the end of its retention.
+    /// Whether the retention of the deleted case has ended.
     pub is_expired: bool,
 }
 
@@ -29,7 +29,7 @@ impl StoredCase {
     }
 }
 
-/// A live case, in all indexes.
+/// The item of a live case, with the keys of all indexes.
 pub(super) fn live(case: &Case, last_event_hash: &str) -> Result<Item, Error> {
     let mut item = to_item(case)?;
     item.extend(key(case.lab_id, &keys::case(case.id)));
@@ -42,7 +42,7 @@ pub(super) fn live(case: &Case, last_event_hash: &str) -> Result<Item, Error> {
     Ok(item)
 }
 
-/// A deleted case: without the attributes that the indexes are made of, and with an end (seconds since the Unix epoch).
+/// The item of a deleted case, without keys of indexes. It expires at `expires_at`, in seconds since the Unix epoch.
 pub(super) fn deleted(case: &Case, last_event_hash: &str, expires_at: i64) -> Result<Item, Error> {
     let mut item = to_item(case)?;
     item.extend(key(case.lab_id, &keys::deleted(case.id)));
@@ -52,13 +52,13 @@ pub(super) fn deleted(case: &Case, last_event_hash: &str, expires_at: i64) -> Re
     Ok(item)
 }
 
-/// Whether an item's time is over. DynamoDB may take days to remove it.
+/// Whether an item has expired. DynamoDB may take days to remove it.
 pub(super) fn is_expired(item: &Item) -> bool {
     let end = item.get("expires_at").and_then(|end| end.as_n().ok()?.parse::<i64>().ok());
     end.is_some_and(|end| end <= Timestamp::now().epoch_seconds())
 }
 
-/// The text that a search looks through, in lower case.
+/// The text for searches, in lower case.
 fn search_text(case: &Case) -> String {
     let CaseFields { patient_name, case_name, .. } = &case.fields;
     let names = [patient_name, case_name].into_iter().flatten().map(|name| name.expose().as_str());

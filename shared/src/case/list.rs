@@ -1,4 +1,4 @@
-//! Lists of cases: filtered, ordered, a page at a time, of one lab or of several merged.
+//! Lists of cases, with filters, order and pages, from one lab or merged from several labs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -42,7 +42,7 @@ fn as_views<S: Serializer>(cases: &[Case], serializer: S) -> Result<S::Ok, S::Er
     serializer.collect_seq(cases.iter().map(Case::view))
 }
 
-/// Where a list stands in each lab: the key of the last case that was given out.
+/// A position in a list: for each lab the key of the last returned case.
 type Positions = BTreeMap<u64, String>;
 
 impl<'a> CaseLists<'a> {
@@ -51,20 +51,20 @@ impl<'a> CaseLists<'a> {
         Self { labs }
     }
 
-    /// The page that the request asks for: `page` or `cursor`, `limit` (or `per_page`), filters and order.
+    /// Reads the requested page. The parameters are `page` or `cursor`, `limit` (or `per_page`), filters and order.
     ///
     /// # Errors
-    /// Invalid parameter, with every fault; invalid cursor; forbidden, for deleted cases without the permission.
+    /// Invalid parameter, with all errors; invalid cursor; forbidden, for deleted cases without the permission to restore.
     pub async fn page(&self, request: &Request) -> Result<CasePage, Error> {
         let mut query = Query::of(request);
         let filter = CaseFilter::read(&mut query, self.user_id());
         let page = PageRequest::read(&mut query, &self.labs.first().services().paging);
         query.finish()?;
         let select = self.select(&filter, page.cursor.as_deref(), page.offset(), page.per_page as usize);
-        // The total follows from the statistics, where only the status is asked for.
-        let counted = page.cursor.is_none() && !filter.deleted && filter.is_by_status_only();
+        // The statistics have the total if the filter selects by status only.
+        let has_total = page.cursor.is_none() && !filter.deleted && filter.is_by_status_only();
         let (mut selection, total) = tokio::try_join!(select, async {
-            if counted { self.count(&filter).await.map(Some) } else { Ok(None) }
+            if has_total { self.count(&filter).await.map(Some) } else { Ok(None) }
         })?;
         let cases = selection.next(usize::MAX, MAX_RESPONSE_BYTES).await?.unwrap_or_default();
         if page.is_by_number() && !selection.entries.is_empty() {
@@ -76,7 +76,7 @@ impl<'a> CaseLists<'a> {
         Ok(CasePage { cases, pagination })
     }
 
-    /// The `size` cases behind a cursor and behind another `offset` cases.
+    /// Selects `size` cases after a cursor, after skipping `offset` cases.
     pub(super) async fn select(
         &self,
         filter: &CaseFilter,
@@ -89,51 +89,52 @@ impl<'a> CaseLists<'a> {
         if filter.is_contradictory() {
             return Ok(Selection::default());
         }
-        let wanted = offset + size + 1;
+        let count = offset + size + 1;
         let batches = try_join_all(scopes.iter().map(|lab| {
             let position = positions.get(&lab.lab_id().get()).cloned();
-            async move { IndexReader { lab, filter, offset }.next(position.as_deref(), wanted).await }
+            async move { IndexReader { lab, filter, offset }.next(position.as_deref(), count).await }
         }))
         .await?;
         let mut heads: Vec<(&LabScope, Batch)> = scopes.into_iter().zip(batches).collect();
         let (mut entries, mut seen) = (VecDeque::new(), BTreeSet::new());
-        for place in 0..offset + size {
-            let next = first(&heads, filter.order);
-            if next.is_none() && place < offset && heads.iter().any(|(_, head)| head.complete_to.is_some()) {
+        for index in 0..offset + size {
+            let next = lab_with_next_case(&heads, filter.order);
+            if next.is_none() && index < offset && heads.iter().any(|(_, head)| head.complete_to.is_some()) {
                 let detail = "leads too far for these filters: use the cursor";
                 return Err(Error::parameter("/query/page", Invalid::new(FieldCode::PageTooFar, detail)));
             }
             let Some(next) = next else { break };
             let (lab, batch) = &mut heads[next];
             let Some(entry) = batch.entries.pop_front() else { break };
-            // One that moved while the list was made may be in it twice.
+            // A case that changed during the read may appear twice.
             if !seen.insert((lab.lab_id(), entry.id)) {
                 continue;
             }
-            if place < offset {
+            if index < offset {
                 positions.insert(lab.lab_id().get(), entry.key);
             } else {
                 entries.push_back((*lab, entry));
             }
         }
-        let more = heads.iter().any(|(_, s)| !s.entries.is_empty() || s.complete_to.is_some());
-        let used_up = heads.into_iter().filter(|(_, batch)| batch.entries.is_empty());
-        let ends = used_up.filter_map(|(lab, batch)| Some((lab.lab_id().get(), batch.complete_to?)));
-        Ok(Selection { entries, positions, ends: ends.collect(), more })
+        let has_more =
+            heads.iter().any(|(_, batch)| !batch.entries.is_empty() || batch.complete_to.is_some());
+        let finished = heads.into_iter().filter(|(_, batch)| batch.entries.is_empty());
+        let ends = finished.filter_map(|(lab, batch)| Some((lab.lab_id().get(), batch.complete_to?)));
+        Ok(Selection { entries, positions, ends: ends.collect(), has_more })
     }
 
-    /// The cursor for what comes behind the cases that were taken of a selection, if there is more.
+    /// Makes the cursor for the cases after those already read from a selection, if there are more.
     pub(super) fn cursor(&self, filter: &CaseFilter, selection: &Selection) -> Option<String> {
         let mut positions = selection.positions.clone();
         if selection.entries.is_empty() {
             positions.extend(selection.ends.clone());
-            selection.more.then_some(())?;
+            selection.has_more.then_some(())?;
         }
         let position = serde_json::json!(positions).to_string();
         Some(self.cursors().seal(&self.list_name(filter), position.as_bytes()))
     }
 
-    /// The labs that are looked into: for deleted cases, those in which the caller may see such.
+    /// The labs of the list. For deleted cases, only labs in which the caller has the permission to restore.
     fn scopes(&self, filter: &CaseFilter) -> Result<Vec<&'a LabScope>, Error> {
         let all = self.labs.scopes().iter();
         let scopes: Vec<_> = all.filter(|lab| !filter.deleted || lab.allows(Permission::Restore)).collect();
@@ -143,18 +144,18 @@ impl<'a> CaseLists<'a> {
         Ok(scopes)
     }
 
-    /// Puts on record, in each lab that was looked into, which of its cases are shown.
+    /// Writes an audit record in each lab of the list, with the returned cases of that lab.
     pub(super) async fn record<'c>(
         &self,
         filter: &CaseFilter,
         cases: impl IntoIterator<Item = &'c Case>,
     ) -> Result<(), Error> {
-        let mut shown: BTreeMap<LabId, Vec<CaseId>> = BTreeMap::new();
+        let mut returned: BTreeMap<LabId, Vec<CaseId>> = BTreeMap::new();
         for case in cases {
-            shown.entry(case.lab_id).or_default().push(case.id);
+            returned.entry(case.lab_id).or_default().push(case.id);
         }
         let records = self.scopes(filter)?.into_iter().map(|lab| {
-            let ids = shown.remove(&lab.lab_id()).unwrap_or_default();
+            let ids = returned.remove(&lab.lab_id()).unwrap_or_default();
             async move { lab.recorder().record_granted(ids).await }
         });
         try_join_all(records).await.map(|_| ())
@@ -165,14 +166,14 @@ impl<'a> CaseLists<'a> {
         self.labs.first().user_id()
     }
 
-    /// How many cases have the statuses that the filter shows.
+    /// Counts the cases with the statuses of the filter.
     async fn count(&self, filter: &CaseFilter) -> Result<u64, Error> {
         let counts = try_join_all(self.labs.scopes().iter().map(stats::by_status)).await?;
-        let shown = |status| filter.statuses.as_ref().is_none_or(|statuses| statuses.contains(status));
-        Ok(counts.iter().flatten().filter(|(status, _)| shown(status)).map(|(_, count)| count).sum())
+        let is_selected = |status| filter.statuses.as_ref().is_none_or(|statuses| statuses.contains(status));
+        Ok(counts.iter().flatten().filter(|(status, _)| is_selected(status)).map(|(_, count)| count).sum())
     }
 
-    /// A cursor is good for the same labs and the same filter; one over all labs, for the same caller.
+    /// The list's name for cursors. A cursor is valid for the same labs and filter; with all labs, for the same caller.
     fn list_name(&self, filter: &CaseFilter) -> String {
         let first = self.labs.first();
         if self.labs.is_all() {
@@ -193,22 +194,22 @@ impl<'a> CaseLists<'a> {
     }
 }
 
-/// Cases that were found, but not read yet.
+/// Selected cases that are not read yet.
 #[derive(Default)]
 pub(super) struct Selection<'a> {
     entries: VecDeque<(&'a LabScope, Entry)>,
-    /// Where each lab stands before the first of the entries.
+    /// The position before the first entry.
     positions: Positions,
-    /// Where those labs stand behind the last, of which nothing else was found.
+    /// The position after the last entry, for labs without further entries in their batch.
     ends: Positions,
-    /// Whether there may be more behind the last.
-    more: bool,
+    /// Whether there may be more cases after the last entry.
+    has_more: bool,
 }
 
 impl Selection<'_> {
-    /// The next cases, at most `count`, and no more than fit into `room` bytes of an answer, but one at least; `None` at
-    /// the end. One that was deleted meanwhile is left out.
-    pub(super) async fn next(&mut self, count: usize, room: usize) -> Result<Option<Vec<Case>>, Error> {
+    /// Reads the next cases: at most `count`, and at most `max_bytes` of a response, but at least one. Leaves out cases that
+    /// were deleted meanwhile. Returns `None` at the end.
+    pub(super) async fn next(&mut self, count: usize, max_bytes: usize) -> Result<Option<Vec<Case>>, Error> {
         if self.entries.is_empty() {
             return Ok(None);
         }
@@ -217,7 +218,7 @@ impl Selection<'_> {
         let (mut cases, mut size) = (Vec::with_capacity(taken.len()), 0);
         while let Some((lab, entry)) = taken.pop_front() {
             size += entry.case.as_ref().map_or(0, |case| size_in_response(&case.view()));
-            if size > room && !cases.is_empty() {
+            if size > max_bytes && !cases.is_empty() {
                 taken.push_front((lab, entry));
                 break;
             }
@@ -230,11 +231,11 @@ impl Selection<'_> {
     }
 }
 
-/// The lab whose next case comes first; none when that cannot be told, because a lab may have cases in between that
-/// were not read, or when there are no more.
-fn first(heads: &[(&LabScope, Batch)], order: Order) -> Option<usize> {
-    let ran_dry = |batch: &Batch| batch.entries.is_empty() && batch.complete_to.is_some();
-    if heads.iter().any(|(_, batch)| ran_dry(batch)) {
+/// Finds the lab that has the next case in the order. Returns `None` when there are no more cases, and also when a lab's
+/// batch is used up but the lab may have more cases, because the next case could be one of those.
+fn lab_with_next_case(heads: &[(&LabScope, Batch)], order: Order) -> Option<usize> {
+    let is_used_up = |batch: &Batch| batch.entries.is_empty() && batch.complete_to.is_some();
+    if heads.iter().any(|(_, batch)| is_used_up(batch)) {
         return None;
     }
     let key = |index: &usize| -> Option<(&str, LabId)> {
@@ -248,21 +249,21 @@ fn first(heads: &[(&LabScope, Batch)], order: Order) -> Option<usize> {
     }
 }
 
-/// Reads the cases of the entries that come without; one that is gone stays away.
+/// Reads the cases of entries that have no case yet. The entry of a deleted case keeps no case.
 async fn read(entries: &mut VecDeque<(&LabScope, Entry)>) -> Result<(), Error> {
-    let mut wanted: BTreeMap<LabId, (&LabScope, Vec<String>)> = BTreeMap::new();
+    let mut keys_by_lab: BTreeMap<LabId, (&LabScope, Vec<String>)> = BTreeMap::new();
     for (lab, entry) in entries.iter().filter(|(_, entry)| entry.case.is_none()) {
-        wanted.entry(lab.lab_id()).or_insert((lab, Vec::new())).1.push(keys::case(entry.id));
+        keys_by_lab.entry(lab.lab_id()).or_insert((lab, Vec::new())).1.push(keys::case(entry.id));
     }
-    let read = wanted.into_values().map(|(lab, sks)| async move {
+    let reads = keys_by_lab.into_values().map(|(lab, sks)| async move {
         let mut items = lab.table().get_many(lab.lab_id(), &sks, Consistency::Eventual).await?;
-        // An index may know of a case that this read does not see yet.
+        // An index may have a case that an eventually consistent read does not see yet.
         let mut missing = sks;
         missing.retain(|sk| !items.contains_key(sk) && lab.has_time_left());
         items.extend(lab.table().get_many(lab.lab_id(), &missing, Consistency::Strong).await?);
         Ok::<_, Error>((lab.lab_id(), items))
     });
-    let mut found: BTreeMap<_, _> = try_join_all(read).await?.into_iter().collect();
+    let mut found: BTreeMap<_, _> = try_join_all(reads).await?.into_iter().collect();
     for (lab, entry) in entries.iter_mut().filter(|(_, entry)| entry.case.is_none()) {
         let item = found.get_mut(&lab.lab_id()).and_then(|items| items.remove(&keys::case(entry.id)));
         entry.case = item.map(from_item).transpose()?.map(Box::new);

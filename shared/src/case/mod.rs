@@ -1,4 +1,4 @@
-//! A dental case. Beside the model stand its rules and the one way to write it; each operation has a file of its own name.
+//! Dental cases: the model, its rules, the common code for writes, and one file for each operation.
 
 mod bulk;
 pub mod catalog;
@@ -47,7 +47,7 @@ pub use write::WriteOutcome;
 
 use crate::lab::{LabScope, Services};
 
-/// The cases of the lab that a scope opened.
+/// The cases of one lab.
 pub struct Cases<'a> {
     lab: &'a LabScope,
     services: &'a Services,

@@ -1,4 +1,4 @@
-//! The case: what clients set, what the service keeps, and what is shown of both.
+//! The case: the fields that clients set, the stored case, and its view in responses.
 
 use std::fmt;
 
@@ -35,43 +35,43 @@ impl Default for Priority {
 }
 
 wire_enum! {
-    /// Why work has to be made again.
+    /// Why a case is made again.
     RemakeReason {
         Fit = "fit", Shade = "shade", Fracture = "fracture", Margin = "margin", Contact = "contact",
         DoctorChange = "doctor_change", Other = "other",
     }
 }
 
-/// The fields of a case that clients set. Unset ones are `null` in JSON and missing in the table. Neither they nor the
-/// details have `Debug`: together they tell of a patient, even where no single one does.
+/// The fields of a case that clients set. Unset fields are `null` in JSON and missing in the table. This type and the
+/// details have no `Debug`, because several fields together may identify a patient.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseFields {
     /// The patient's name.
     pub patient_name: Option<Private<String>>,
-    /// What is made.
+    /// The procedure.
     pub procedure_type: Option<ProcedureType>,
-    /// The kind of case; set once the rules have settled.
+    /// The kind of case. The rules between the fields always set it.
     pub case_type: Option<CaseType>,
     /// The lab's own title.
     pub case_name: Option<Private<String>>,
-    /// What the dentist ordered, in words.
+    /// The dentist's order, in words.
     pub description: Option<Private<String>>,
-    /// Remarks.
+    /// Notes.
     pub notes: Option<Private<String>>,
-    /// Wishes for the work itself.
+    /// Instructions for the work.
     pub special_instructions: Option<Private<String>>,
     /// How urgent it is.
     pub priority: Priority,
-    /// Whether the lead time is halved.
+    /// Whether it is a rush order, with half the lead time.
     #[serde(default)]
     pub rush_order: bool,
-    /// The day it is due.
+    /// The due date.
     pub due_date: Option<Date>,
     /// The ordering dentist's id in LinksHub.
     pub doctor_id: Option<String>,
     /// The product's id in LinksHub.
     pub product_id: Option<String>,
-    /// Who works on it.
+    /// The user who works on it.
     pub assigned_to: Option<String>,
     /// The patient.
     pub patient_info: Option<Private<PatientInfo>>,
@@ -86,36 +86,36 @@ pub struct CaseFields {
 }
 
 impl CaseFields {
-    /// The business days that the work takes; while it is open what is made, those of other work.
+    /// The lead time, in business days. Without a procedure it is the lead time of `Other`.
     pub(super) fn lead_days(&self) -> u32 {
         let procedure = self.procedure_type.unwrap_or(ProcedureType::Other).entry();
         if self.rush_order { procedure.rush_lead_days() } else { procedure.lead_days }
     }
 }
 
-/// A case as it is kept. `Debug` shows which one it is, and nothing of what it says.
+/// A case as it is stored. `Debug` shows only its identity, no content.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// Its number within the lab.
     pub id: CaseId,
     /// The lab that it belongs to.
     pub lab_id: LabId,
-    /// Counts its changes, from 1.
+    /// Its version, from 1. Each change adds 1.
     pub version: u32,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
-    /// How the lab and its dentists name it: lab code, year and month, id.
+    /// Its name for people: lab code, year and month, id.
     pub case_number: String,
-    /// What clients set.
+    /// The fields that clients set.
     #[serde(flatten)]
     pub fields: CaseFields,
     /// The first day that the lead time allows.
     pub earliest_due_date: Date,
-    /// The case that this one is made again for.
+    /// The case that this case remakes.
     pub remake_of: Option<CaseId>,
-    /// Why it is made again.
+    /// The reason of this remake.
     pub remake_reason_code: Option<RemakeReason>,
-    /// The cases that make this one again, oldest first.
+    /// The remakes of this case, oldest first.
     #[serde(default)]
     pub remakes: Vec<CaseId>,
     /// The user who created it.
@@ -124,7 +124,7 @@ pub struct Case {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// When it came into its status.
+    /// When it got its current status.
     pub status_changed_at: Timestamp,
     /// When it was last completed.
     pub completed_at: Option<Timestamp>,
@@ -139,7 +139,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// The case as the API shows it: with what follows from it.
+    /// The case for a response, with its computed fields.
     pub fn view(&self) -> CaseView<'_> {
         CaseView { case: self, allowed_transitions: self.status.next(), warnings: self.warnings() }
     }
@@ -149,12 +149,12 @@ impl Case {
         self.deleted_at.is_none()
     }
 
-    /// The moment of its next change: now, but never before its last, whatever the clocks of two machines say.
+    /// The time of its next change: now, but never before its last change, even if the clocks of two machines differ.
     pub(super) fn next_moment(&self) -> Timestamp {
         Timestamp::now().max(self.updated_at)
     }
 
-    /// What was accepted, but should be looked at: labs decide.
+    /// Problems that do not prevent a change. The lab decides about them.
     fn warnings(&self) -> Vec<FieldError> {
         let earliest = self.earliest_due_date;
         let early = self.fields.due_date.is_some_and(|due| due < earliest);
@@ -166,12 +166,12 @@ impl Case {
         early.then(warning).into_iter().collect()
     }
 
-    /// Sets the first day that the lead time allows, counted from the day of creation.
-    pub(super) fn settle_lead_time(&mut self, calendar: &Calendar) {
+    /// Sets the earliest due date: the day of creation plus the lead time.
+    pub(super) fn update_earliest_due_date(&mut self, calendar: &Calendar) {
         self.earliest_due_date = calendar.after(self.created_at.date(), self.fields.lead_days());
     }
 
-    /// Notes when the case came into its status.
+    /// Sets the times of the current status.
     pub(super) fn stamp_status(&mut self, now: Timestamp) {
         self.status_changed_at = now;
         match self.status {
@@ -193,7 +193,7 @@ impl fmt::Debug for Case {
     }
 }
 
-/// A case with what is derived from it and not kept.
+/// A case with its computed fields, for responses.
 #[derive(Serialize)]
 pub struct CaseView<'a> {
     #[serde(flatten)]

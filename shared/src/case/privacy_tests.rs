@@ -1,4 +1,4 @@
-//! No `Debug` of a case, of its history or of a request body shows patient data.
+//! `Debug` of a case, of its history and of a request body shows no patient data.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::base::{
     field_error::{FieldCode, FieldError, Invalid},
 };
 
-/// What is planted in every field that may hold patient data.
+/// The text in every field that may hold patient data.
 const PLANTED: &str = "Jane Roe";
 
 fn case() -> Case {
@@ -69,7 +69,7 @@ fn every_free_text_of_a_case_is_wrapped() {
     assert_eq!(format!("{patient_info:?}"), "Some([private])");
 }
 
-/// Compiles only for types without `Debug`: for one that has it, both traits would fit.
+/// Compiles only for types without `Debug`. For a type with `Debug`, both implementations match.
 macro_rules! assert_without_debug {
     ($($name:ty),+ $(,)?) => {{
         trait Fits<Which> { fn check() {} }

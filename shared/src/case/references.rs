@@ -1,9 +1,9 @@
-//! The ids of LinksHub in a case: its doctor and its product.
+//! The doctor and the product of a case, which LinksHub must know.
 
 use super::{CaseFields, Cases};
 use crate::base::error::Error;
 
-/// The doctor and the product that a change brings into a case.
+/// The doctor and the product that a change adds to a case.
 #[derive(PartialEq, Eq)]
 pub(super) struct References {
     doctor: Option<String>,
@@ -11,7 +11,7 @@ pub(super) struct References {
 }
 
 impl References {
-    /// Those of `after` that `before` does not have.
+    /// The references in `after` that `before` does not have.
     pub(super) fn new_in(before: Option<&CaseFields>, after: &CaseFields) -> Self {
         let new = |after: &Option<String>, before: Option<&Option<String>>| {
             if before == Some(after) { None } else { after.clone() }
@@ -29,11 +29,11 @@ impl References {
 }
 
 impl Cases<'_> {
-    /// Asks LinksHub about the doctor and the product of a change.
+    /// Checks the doctor and the product of a change with LinksHub.
     ///
     /// # Errors
-    /// Validation, when LinksHub does not know them as active, or the doctor as related to the lab; unavailable when it
-    /// does not answer.
+    /// Validation, when one of them is not active or the doctor is not related to the lab; unavailable, when LinksHub does
+    /// not answer.
     pub(super) async fn check(&self, references: &References) -> Result<(), Error> {
         let Some(linkshub) = self.lab.linkshub() else { return Ok(()) };
         if references.is_empty() {

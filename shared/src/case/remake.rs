@@ -1,4 +1,4 @@
-//! Making a case again: a new case with the details of the first, and each refers to the other.
+//! Remakes a case: creates a new case with the details of the original. Each case refers to the other.
 
 use jiff::civil::Date;
 use tokio::sync::OnceCell;
@@ -18,13 +18,13 @@ use crate::{
     table::{Attempt, keys},
 };
 
-/// A case that is to be made again.
+/// The body of a request for a remake.
 pub struct RemakeCreate {
-    /// Why, for the statistics.
+    /// The reason as a code, for the statistics.
     pub reason_code: RemakeReason,
-    /// Why, for the history.
+    /// The reason in words, for the history.
     pub reason: Private<String>,
-    /// When the new work is due; without it, as early as the lead time allows.
+    /// The due date of the new case; by default its earliest due date.
     pub due_date: Option<Date>,
 }
 
@@ -38,7 +38,7 @@ impl FromObject for RemakeCreate {
 }
 
 impl Cases<'_> {
-    /// Creates the case that makes the case `id` again; both are written in one transaction.
+    /// Creates a remake of the case `id`. One transaction writes both cases.
     ///
     /// # Errors
     /// Case not found; idempotency key reused; conflict.
@@ -57,7 +57,7 @@ impl Cases<'_> {
                 return self.replay(case).await.map(Attempt::Done);
             }
             let original = snapshot.live(id, None)?;
-            // No id is used up for a case that is not there, and only one for all attempts.
+            // Takes a new id only after the original was found, and only one id for all attempts.
             let new_id = *new_id.get_or_try_init(|| self.table().next_case_id(self.lab.lab_id())).await?;
             let now = original.case.next_moment();
             let fields = CaseFields { due_date: remake.due_date, ..original.case.fields.clone() };

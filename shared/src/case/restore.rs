@@ -1,4 +1,4 @@
-//! Bringing a deleted case back: it moves to its old key, and its history goes on.
+//! Restores a deleted case. It gets its old key again, and its history continues.
 
 use super::{
     Case, Cases, WriteOutcome,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Cases<'_> {
-    /// Brings a deleted case back as it was; a case that is not deleted stays as it is.
+    /// Restores a deleted case in its last state. A case that is not deleted stays unchanged.
     ///
     /// # Errors
     /// Case not found; idempotency key reused; conflict.
@@ -32,8 +32,8 @@ impl Cases<'_> {
             let deleted = snapshot.take(&keys::deleted(id))?.filter(|stored| !stored.is_expired);
             let Some(before) = deleted else {
                 let live = snapshot.live(id, None)?.case;
-                let kept = self.keep_unchanged(live, idempotency_key, Recording::WithChange).await?;
-                return Ok(kept.map(WriteOutcome::first));
+                let unchanged = self.keep_unchanged(live, idempotency_key, Recording::WithChange).await?;
+                return Ok(unchanged.map(WriteOutcome::first));
             };
             let now = before.case.next_moment();
             let restored = Case {

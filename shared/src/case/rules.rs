@@ -1,5 +1,5 @@
-//! The rules between a case's fields: procedure, kind of case and dental details have to belong together, and what
-//! is not given is derived from what is.
+//! The rules between a case's fields: procedure, kind of case and dental details must fit together. Missing values are
+//! derived from the others.
 
 use super::{
     CaseFields,
@@ -10,17 +10,17 @@ use crate::base::{
     wire_enum::WireEnum,
 };
 
-/// Which of the two the request itself gives: it wins over the other where they disagree.
+/// Which of the two fields the request sets. If they do not fit together, the field that the request sets has priority.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Explicit {
     pub procedure_type: bool,
     pub case_type: bool,
 }
 
-/// Derives what the request does not say, and returns the errors of what it says.
+/// Derives the missing values, and returns the errors of values that do not fit together.
 pub(super) fn settle(case: &mut CaseFields, explicit: Explicit) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    // A change of one side alone takes the other side along.
+    // If the request changes only one of the fields, the other one is derived again.
     if explicit.procedure_type && !explicit.case_type && case.procedure_type.is_some() && !agree(case) {
         case.case_type = None;
     }
@@ -46,8 +46,8 @@ pub(super) fn settle(case: &mut CaseFields, explicit: Explicit) -> Vec<FieldErro
     if case.procedure_type.is_none() {
         case.procedure_type = from_details.or(case_type.entry().usual_procedure);
     }
-    let of_type = |what: &str| {
-        Invalid::inconsistent("/case_type", format!("{what} a case of type {}", case_type.as_str()))
+    let of_type = |relation: &str| {
+        Invalid::inconsistent("/case_type", format!("{relation} a case of type {}", case_type.as_str()))
     };
     if !agree(case) {
         errors.push(FieldError::new("/procedure_type", of_type("is not made in")));
@@ -74,7 +74,7 @@ fn agree(case: &CaseFields) -> bool {
 }
 
 fn derived_case_type(case: &CaseFields) -> Option<CaseType> {
-    // The details decide between the kinds that a procedure can be made in.
+    // The details decide between the possible kinds of a procedure.
     let of_details = details(case).into_iter().find(|(_, present, _)| *present).map(|(_, _, kinds)| kinds[0]);
     match case.procedure_type.map(|procedure| procedure.entry().case_types) {
         Some(kinds) => of_details.filter(|kind| kinds.contains(kind)).or(kinds.first().copied()),
@@ -90,8 +90,8 @@ fn procedure_of_details(case: &CaseFields) -> Option<ProcedureType> {
     }
 }
 
-/// Each kind of details: its name, whether the case has it, and the kinds of case that it belongs to, its own first.
-/// A crown may sit on an implant and a denture may be held by implants, so those carry implant details as well.
+/// All dental details: the name, whether the case has them, and the possible kinds of case, the main one first. A crown or
+/// a denture may be on implants, so cases of these kinds may have implant details as well.
 fn details(case: &CaseFields) -> [(&'static str, bool, &'static [CaseType]); 4] {
     use CaseType as C;
     [

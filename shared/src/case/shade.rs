@@ -1,4 +1,4 @@
-//! The colour of a restoration, as a request gives it.
+//! The colour of a restoration in a request.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,17 +16,17 @@ use crate::base::{
 /// The colour of a restoration.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shade {
-    /// The dentist's own id of it.
+    /// The dentist's own id for it.
     pub shade_id: Option<Private<String>>,
     /// The shade guide.
     pub shade_system: ShadeSystem,
     /// The value in that guide.
     pub shade_value: Private<String>,
-    /// In words.
+    /// The colour in words.
     pub shade_description: Option<Private<String>>,
     /// How much light it lets through.
     pub translucency: Option<Translucency>,
-    /// Further wishes.
+    /// More instructions.
     pub notes: Option<Private<String>>,
 }
 

@@ -1,5 +1,4 @@
-//! Statistics: how many cases have which status, from counters that are exact and from the index of open cases. No case
-//! is read.
+//! Statistics of a lab's cases, from exact counters and from the index of open cases. They read no case.
 
 use std::collections::BTreeMap;
 
@@ -14,28 +13,28 @@ use crate::{
     table::{Consistency, Index, Item, Order, Query, keys, text},
 };
 
-/// The numbers of a lab's live cases on a day.
+/// The statistics of a lab's live cases on a day.
 #[derive(Serialize)]
 pub struct CaseStats {
     /// The day, in UTC.
     date: Date,
-    /// All of them.
+    /// All live cases.
     total: u64,
-    /// How many have each status.
+    /// The number of cases in each status.
     by_status: BTreeMap<&'static str, u64>,
-    /// Those that are not shipped, delivered or cancelled.
+    /// Cases that are not shipped, delivered or cancelled.
     open: u64,
-    /// Open and due before today.
+    /// Open cases that were due before today.
     overdue: u64,
-    /// Open and due today.
+    /// Open cases that are due today.
     due_today: u64,
-    /// Open and due from today to seven days from now.
+    /// Open cases that are due within seven days, including today.
     due_in_7_days: u64,
-    /// Open and in a rush.
+    /// Open rush orders.
     rush: u64,
-    /// Open, by who works on them.
+    /// Open cases by assignee.
     by_assignee: Vec<Assigned>,
-    /// How much of the work is made again.
+    /// The remakes of the last days.
     remakes: Remakes,
 }
 
@@ -46,17 +45,17 @@ struct Assigned {
     open: u64,
 }
 
-/// The remakes among the live cases that were created in the last days.
+/// Remakes among the live cases that were created in the last `days` days.
 #[derive(Serialize)]
 struct Remakes {
     days: i64,
     cases: u64,
     remakes: u64,
-    /// From 0 to 1; 0 without cases.
+    /// `remakes` divided by `cases`, from 0 to 1; 0 without cases.
     rate: f64,
 }
 
-/// What the index by status has of a case.
+/// The attributes of a case in the index by status.
 #[derive(Deserialize)]
 struct OpenCase {
     due_key: String,
@@ -64,7 +63,7 @@ struct OpenCase {
     rush_order: bool,
 }
 
-/// What is counted of one day in one shard.
+/// The counts of one day in one shard.
 #[derive(Deserialize)]
 struct Day {
     cases: i64,
@@ -72,10 +71,10 @@ struct Day {
 }
 
 impl Cases<'_> {
-    /// The lab's statistics of today.
+    /// Computes the lab's statistics of today.
     ///
     /// # Errors
-    /// Unavailable when the database does not answer.
+    /// Unavailable, when the database does not answer.
     pub async fn stats(&self) -> Result<CaseStats, Error> {
         let today = Timestamp::now().date();
         let open = Status::ALL.iter().filter(|status| status.is_open());
@@ -121,7 +120,7 @@ impl Cases<'_> {
             filter: None,
             limit: None,
             consistency: Consistency::Eventual,
-            only: &["due_key", "assigned_to", "rush_order"],
+            attributes: &["due_key", "assigned_to", "rush_order"],
             start: None,
         };
         let items = self.table().query_all(self.lab.lab_id(), query).await?;
@@ -140,7 +139,7 @@ impl Cases<'_> {
     }
 }
 
-/// How many live cases of a lab have each status.
+/// Reads the number of live cases in each status.
 pub(super) async fn by_status(lab: &LabScope) -> Result<Vec<(Status, u64)>, Error> {
     let range = Query::of_table(keys::SHARD_PREFIX, format!("{}{}", keys::SHARD_PREFIX, keys::PAST_ALL));
     let shards = lab.table().query_all(lab.lab_id(), range.consistent()).await?;
@@ -151,7 +150,8 @@ pub(super) async fn by_status(lab: &LabScope) -> Result<Vec<(Status, u64)>, Erro
     Ok(Status::ALL.iter().map(|status| (*status, total(*status))).collect())
 }
 
-/// A case may be counted out in another shard than it was counted in, so only the sum cannot be negative.
+/// Adds the counts of all shards. One shard may count a case's start and another its end, so a single count may be
+/// negative, but the sum is not.
 fn sum(counts: impl Iterator<Item = i64>) -> u64 {
     u64::try_from(counts.sum::<i64>()).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Moving a case to another status.
+//! Changes the status of a case.
 
 use super::{
     Case, Cases,
@@ -17,11 +17,11 @@ use crate::{
     table::{Attempt, keys},
 };
 
-/// A move to another status.
+/// A status change.
 pub struct StatusUpdate {
-    /// The status to move to.
+    /// The new status.
     pub status: Status,
-    /// Why, for the history.
+    /// The reason, for the history.
     pub reason: Option<Private<String>>,
 }
 
@@ -34,11 +34,11 @@ impl FromObject for StatusUpdate {
 }
 
 impl Cases<'_> {
-    /// Moves a case to another status, if it has one of the versions in `if_match`.
+    /// Changes the status of a case, if it has one of the versions in `if_match`.
     ///
     /// # Errors
-    /// Case not found; precondition failed; illegal transition, naming the legal ones; validation, when a reason is
-    /// missing; conflict.
+    /// Case not found; precondition failed; illegal transition, with the legal ones; validation, when a reason is missing;
+    /// conflict.
     pub async fn update_status(
         &self,
         id: CaseId,
@@ -54,7 +54,8 @@ impl Cases<'_> {
         .await
     }
 
-    /// Moves one case of several, once for a request that may come again. The request records it with the others.
+    /// Changes the status of one case of a bulk request, once for each idempotency key. The bulk request writes the audit
+    /// record of all cases.
     pub(super) async fn update_status_of_one(
         &self,
         id: CaseId,

@@ -1,5 +1,5 @@
-//! What is stored for an idempotency key: the response to the first request, in the transaction that did the work, so that
-//! no crash can come between the two.
+//! Stored responses of requests with an idempotency key. The transaction of a change also stores the response, so either
+//! both are written or neither.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +13,10 @@ use crate::{
     table::{Consistency, Item, keys},
 };
 
-/// How long a response is replayed.
+/// How long a response is stored.
 const DAYS: u32 = 1;
 
-/// The response to the first request with a key; of a request of several parts, only that it was begun.
+/// The response to the first request with a key. A bulk request stores only that it has begun.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredResponse {
     fingerprint: String,
@@ -27,16 +27,16 @@ pub(super) struct StoredResponse {
 }
 
 impl StoredResponse {
-    /// The response that is given to a request at `now`.
+    /// Makes the stored response of a request at `now`.
     pub(super) fn new(key: &IdempotencyKey, case: Option<&Case>, now: Timestamp) -> Self {
         let expires_at = now.epoch_seconds_after_days(DAYS);
         Self { fingerprint: key.fingerprint().to_owned(), case: case.cloned(), expires_at }
     }
 
-    /// Reads the item of a key; `None` when it has expired.
+    /// Reads the item of a key. Returns `None` when it has expired.
     ///
     /// # Errors
-    /// Idempotency key reused, when it was made for another request.
+    /// Idempotency key reused, when the first request was a different one.
     pub(super) fn read(key: &IdempotencyKey, item: Item) -> Result<Option<Self>, Error> {
         let stored: Self = from_item(item)?;
         if stored.expires_at <= Timestamp::now().epoch_seconds() {
@@ -56,7 +56,7 @@ impl StoredResponse {
 }
 
 impl Cases<'_> {
-    /// The sort key of the response to a request, if the request has a key. Keys are per lab and user.
+    /// The sort key of the stored response, if the request has an idempotency key. Each user in each lab has their own keys.
     pub(super) fn response_keys(&self, key: Option<&IdempotencyKey>) -> Vec<String> {
         key.map(|key| self.response_key(key)).into_iter().collect()
     }
@@ -65,7 +65,8 @@ impl Cases<'_> {
         keys::idempotency(self.lab.user_id().as_str(), key.as_str())
     }
 
-    /// The stored response to a request that brings references, for which it is read before LinksHub has answered.
+    /// Reads the stored response while LinksHub checks the references. A request without references does not need this: it
+    /// reads the stored response together with the case.
     pub(super) async fn stored_response(
         &self,
         key: Option<&IdempotencyKey>,
@@ -78,7 +79,7 @@ impl Cases<'_> {
         Ok(self.read_response(key).await?.and_then(StoredResponse::into_case))
     }
 
-    /// What is stored for a key.
+    /// Reads the stored response of a key.
     ///
     /// # Errors
     /// Idempotency key reused.
@@ -88,7 +89,7 @@ impl Cases<'_> {
         items.into_values().next().map_or(Ok(None), |item| StoredResponse::read(key, item))
     }
 
-    /// Gives the response to an earlier request once more. No event says that, so it is recorded by itself.
+    /// Returns a stored response again, and writes an audit record for it.
     pub(super) async fn replay(&self, case: Case) -> Result<WriteOutcome, Error> {
         self.lab.recorder().record_granted(vec![case.id]).await?;
         Ok(WriteOutcome::replayed(case))

@@ -1,4 +1,4 @@
-//! Changing a case's fields: PUT sets those that it names, PATCH merges into nested objects besides.
+//! Updates a case's fields. PUT sets the fields in its body; PATCH also merges nested objects.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -23,16 +23,16 @@ use crate::{
     table::keys,
 };
 
-/// An update of a case's fields: the given ones are set, nested objects as a whole; `null` clears one.
+/// An update of a case's fields. It sets the fields in the body and replaces nested objects; `null` clears a field.
 ///
-/// What it means depends on the case that it is applied to, so the object is kept and checked against each state that
-/// an attempt finds.
+/// The rules depend on the current case, so the type holds the JSON object, and each attempt to write checks it against the
+/// case that it has read.
 pub struct CaseUpdate {
     object: Map<String, Value>,
 }
 
-/// An update by merge patch (RFC 7396): like [`CaseUpdate`], but nested objects keep the members that the patch does not
-/// name.
+/// An update by merge patch (RFC 7396). It is like [`CaseUpdate`], but nested objects keep members that the patch does not
+/// have.
 pub struct CasePatch {
     object: Map<String, Value>,
 }
@@ -49,20 +49,20 @@ impl FromObject for CasePatch {
     }
 }
 
-/// The object unchecked: [`updated`], which knows the case, checks it.
+/// Returns the object without checks. [`updated`] checks it, because it knows the case.
 fn whole_object(fields: &mut Fields) -> Map<String, Value> {
     fields.skip_all();
     fields.object().clone()
 }
 
-/// A case as it would be after an update, and why it is updated.
+/// A case after an update, and the reason of the update.
 struct Updated {
     case: Case,
     reason: Option<Private<String>>,
 }
 
 impl Cases<'_> {
-    /// Sets the given fields, if the case has one of the versions in `if_match`.
+    /// Sets the fields, if the case has one of the versions in `if_match`.
     ///
     /// # Errors
     /// Case not found; precondition failed; validation; illegal transition; conflict.
@@ -78,7 +78,7 @@ impl Cases<'_> {
     /// Merges the patch, if the case has one of the versions in `if_match`.
     ///
     /// # Errors
-    /// Those of [`update`](Self::update).
+    /// The errors of [`update`](Self::update).
     pub async fn patch(
         &self,
         id: CaseId,
@@ -104,7 +104,7 @@ impl Cases<'_> {
                 if self.lab.linkshub().is_some() && !new.is_empty() && checked.as_ref() != Some(&new) {
                     self.check(&new).await?;
                     checked = Some(new);
-                    // LinksHub takes its time: what was read may be stale by now.
+                    // The call to LinksHub takes time, so the case is read again.
                     continue;
                 }
                 let write = CaseWrite {
@@ -120,10 +120,10 @@ impl Cases<'_> {
     }
 }
 
-/// The case as it would be after setting the object's fields.
+/// Applies the object's fields to a copy of the case.
 ///
 /// # Errors
-/// Validation, with every error, read-only fields that differ from the case among them; illegal transition.
+/// Validation, with all errors, including read-only fields that differ from the case; illegal transition.
 fn updated(object: &Map<String, Value>, case: &Case) -> Result<Updated, Error> {
     let mut fields = Fields::new(object);
     let mut updated = case.clone();
@@ -152,14 +152,15 @@ fn read_only_errors(object: &Map<String, Value>, case: &Case) -> Result<Vec<Fiel
     Ok(fields::read_only().filter(differs).map(error).collect())
 }
 
-/// Whether a client sends a read-only value back as it was read. Generated clients read times into a type of their
-/// language, and write the same moment with `+00:00` or with other decimals.
+/// Whether a read-only value in the request equals the current value. Generated clients parse times and write the same
+/// moment in another way, with `+00:00` or other decimals, so times are compared as moments.
 fn is_same(sent: &Value, current: &Value) -> bool {
     let moment = |value: &Value| Timestamp::deserialize(value).ok();
     sent == current || moment(current).is_some_and(|current| moment(sent) == Some(current))
 }
 
-/// The patch with each nested object merged into the case's own (RFC 7396), as an update that sets it as a whole.
+/// Merges each nested object of the patch into the case's object (RFC 7396). The result is an update with complete nested
+/// objects.
 fn merged(patch: &Map<String, Value>, case: &Case) -> Result<Map<String, Value>, Error> {
     let mut current = to_json(case)?;
     let mut object = patch.clone();
@@ -171,7 +172,7 @@ fn merged(patch: &Map<String, Value>, case: &Case) -> Result<Map<String, Value>,
     Ok(object)
 }
 
-/// RFC 7396, section 2.
+/// Merges a patch into a value (RFC 7396, section 2).
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -204,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_may_come_back_in_another_spelling_and_nothing_else() {
+    fn only_a_time_may_be_sent_back_in_another_format() {
         let moment = json!("2026-11-24T09:30:00.120Z");
         for same in
             ["2026-11-24T09:30:00.120Z", "2026-11-24T09:30:00.120000+00:00", "2026-11-24T10:30:00.12+01:00"]
@@ -221,7 +222,7 @@ mod tests {
 
     /// The examples of RFC 7396, appendix A: target, patch, result.
     #[test]
-    fn a_merge_patch_is_applied_as_rfc_7396_says() {
+    fn a_merge_patch_follows_rfc_7396() {
         for (target, patch, expected) in [
             (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
             (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),

@@ -1,4 +1,4 @@
-//! The states of a case on its way through the lab, and the moves between them.
+//! The workflow: the statuses of a case and the changes between them.
 
 use serde_json::json;
 
@@ -22,15 +22,15 @@ wire_enum! {
 }
 
 impl Status {
-    /// The states that a case may be created in; the first is the default.
+    /// The statuses that a new case may have. The first is the default.
     pub const INITIAL: &[Status] = &[Status::Pending, Status::InProgress];
 
-    /// Whether the lab still works on the case: it can be overdue.
+    /// Whether the lab still works on the case. Only an open case can be overdue.
     pub const fn is_open(self) -> bool {
         !matches!(self, Status::Shipped | Status::Delivered | Status::Cancelled)
     }
 
-    /// The states that a case may move to from here: the whole workflow.
+    /// The statuses that may follow this one. This table is the whole workflow.
     pub const fn next(self) -> &'static [Status] {
         use Status as S;
         match self {
@@ -45,15 +45,15 @@ impl Status {
         }
     }
 
-    /// Whether a move to the state needs a reason for the history.
+    /// Whether a change to this status needs a reason for the history.
     pub const fn needs_reason(self) -> bool {
         matches!(self, Status::OnHold | Status::Returned | Status::Cancelled)
     }
 
-    /// Checks a move. To stay is legal, so that repeating a request whose response was lost is harmless.
+    /// Checks a status change. To keep the status is legal, so that a client can repeat a request whose response was lost.
     ///
     /// # Errors
-    /// Illegal transition, naming the legal ones; validation, when a reason is missing.
+    /// Illegal transition, with the legal ones; validation, when a reason is missing.
     pub(super) fn check_move_to(self, to: Status, reason: Option<&Private<String>>) -> Result<(), Error> {
         if self == to {
             return Ok(());
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_can_be_reached_and_all_but_the_two_last_can_be_left() {
+    fn every_status_can_be_reached_and_all_but_the_two_last_can_be_left() {
         for state in Status::ALL {
             let reachable =
                 Status::INITIAL.contains(state) || Status::ALL.iter().any(|from| from.next().contains(state));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_move_is_legal_only_if_the_table_has_it() {
+    fn a_status_change_is_legal_only_if_the_table_has_it() {
         for from in Status::ALL {
             for to in Status::ALL {
                 let checked =
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_move_off_the_usual_way_needs_a_reason() {
+    fn a_hold_and_a_cancellation_need_a_reason() {
         for to in [Status::OnHold, Status::Cancelled] {
             let error = Status::Pending.check_move_to(to, None).unwrap_err();
             assert_eq!(error.code(), ErrorCode::ValidationFailed);

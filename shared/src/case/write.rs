@@ -1,4 +1,4 @@
-//! The write path that all operations share: what an attempt reads, and what it makes of it.
+//! The common code of all writes: the read of an attempt, and the write of a case's next version.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::{
     table::{Attempt, Consistency, Item, Table, keys},
 };
 
-/// The case that a request with an idempotency key made or changed, as it was then.
+/// The result of a write with an idempotency key: the case in the version of the first request.
 pub struct WriteOutcome {
     case: Case,
     kind: OutcomeKind,
@@ -25,9 +25,9 @@ pub struct WriteOutcome {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OutcomeKind {
-    /// This request did it.
+    /// This request made the change.
     First,
-    /// An earlier request with the same key did it.
+    /// An earlier request with the same key made the change.
     Replayed,
 }
 
@@ -59,17 +59,17 @@ impl Resource for WriteOutcome {
     }
 }
 
-/// Which shards of the change log a write may use.
+/// The shards of the change log that a write may use.
 #[derive(Clone, Copy)]
 pub(super) enum Shards {
-    /// Any of them, at random: writers rarely meet.
+    /// A random shard, so that writers rarely conflict.
     Any,
-    /// Two that no other worker of the same request uses.
+    /// One of two shards that no other worker of the same request uses.
     OfWorker(u8),
 }
 
 impl Shards {
-    /// The workers that there are shards for.
+    /// The number of workers with their own shards.
     pub(super) const WORKERS: u8 = keys::SHARDS / 2;
 
     fn pick(self) -> u8 {
@@ -80,16 +80,16 @@ impl Shards {
     }
 }
 
-/// Who records that the case was given out.
+/// Who writes the audit record of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recording {
     /// The transaction of the change.
     WithChange,
-    /// The request, for all cases that it is about.
+    /// The bulk request, for all its cases.
     ByRequest,
 }
 
-/// What is done to a case, why, and for which request if that may come again.
+/// The parameters of a write besides the case itself.
 #[derive(Clone, Copy)]
 pub(super) struct CaseWrite<'a> {
     pub action: Action,
@@ -98,15 +98,15 @@ pub(super) struct CaseWrite<'a> {
     pub recording: Recording,
 }
 
-/// What an attempt reads, in one round trip: items by sort key, and where in the log it may write.
+/// The data of an attempt, read in one round trip: items by sort key, and the position in the change log for the write.
 pub(super) struct Snapshot {
     items: HashMap<String, Item>,
     pub position: LogPosition,
 }
 
 impl Snapshot {
-    /// Takes the live case, if it has one of the versions in `if_match`. After a lost race the next attempt comes here
-    /// again and finds out.
+    /// Takes the live case, if it has one of the versions in `if_match`. Each attempt checks this again, so it notices a
+    /// concurrent change.
     ///
     /// # Errors
     /// Case not found; precondition failed.
@@ -120,7 +120,7 @@ impl Snapshot {
         self.items.remove(sk).map(StoredCase::from_item).transpose()
     }
 
-    /// Takes the stored response to the request, if it has a key and was handled before.
+    /// Takes the stored response, if the request has an idempotency key and was handled before.
     ///
     /// # Errors
     /// Idempotency key reused.
@@ -136,7 +136,7 @@ impl Snapshot {
 }
 
 impl Cases<'_> {
-    /// Makes attempts until one is committed, or the request's time is used up.
+    /// Runs `attempt` until one is committed or the request's time is over.
     pub(super) async fn write<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<Attempt<T>, Error>>,
@@ -144,7 +144,7 @@ impl Cases<'_> {
         self.table().write(self.lab.retry(), attempt).await
     }
 
-    /// The items with these keys and a position in the change log.
+    /// Reads the items with these keys and a position in the change log.
     pub(super) async fn read_for_write(
         &self,
         mut sks: Vec<String>,
@@ -153,12 +153,11 @@ impl Cases<'_> {
         let shard = shards.pick();
         sks.push(keys::shard(shard));
         let items = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
-        let position = LogPosition::behind(shard, items.get(&keys::shard(shard)));
+        let position = LogPosition::after(shard, items.get(&keys::shard(shard)));
         Ok(Snapshot { items, position })
     }
 
-    /// Writes the next version of a case. Nothing is written when nothing changes, so that repeating a request is
-    /// harmless.
+    /// Writes the next version of a case. It writes no version when nothing changes, so a client can repeat a request.
     pub(super) async fn replace(
         &self,
         write: CaseWrite<'_>,
@@ -170,7 +169,7 @@ impl Cases<'_> {
             return self.keep_unchanged(after, write.idempotency_key, write.recording).await;
         }
         if after.fields.lead_days() != before.case.fields.lead_days() {
-            after.settle_lead_time(&self.services.calendar);
+            after.update_earliest_due_date(&self.services.calendar);
         }
         after.version += 1;
         after.updated_at = before.case.next_moment();
@@ -186,8 +185,8 @@ impl Cases<'_> {
         changes.commit(after)
     }
 
-    /// The response to a request that changes nothing; stored if the request has a key, because by the time it comes
-    /// again it could change something.
+    /// Returns the case for a request that changes nothing. If the request has an idempotency key, the response is stored,
+    /// because a repeated request could change something by then.
     pub(super) async fn keep_unchanged(
         &self,
         case: Case,

@@ -177,8 +177,7 @@ impl LinksHub {
             self.find::<Doctor>(token, &doctor_path),
             self.find::<Relation>(token, &relation_path),
         )?;
-        let doctor =
-            check_identity(doctor, |doctor| doctor.doctor_id.eq_ignore_ascii_case(doctor_id))?;
+        let doctor = check_identity(doctor, |doctor| doctor.doctor_id.eq_ignore_ascii_case(doctor_id))?;
         let doctor = doctor.filter(|_| relation.is_some_and(|relation| relation.is_active));
         if let Some(doctor) = &doctor {
             self.doctors.put((lab, doctor_id.to_owned()), doctor.clone(), LIFETIME);
@@ -193,8 +192,7 @@ impl LinksHub {
         product_id: &str,
     ) -> Result<bool, Error> {
         let found = self.find::<Product>(token, &format!("/products/{}", segment(product_id))).await?;
-        let found =
-            check_identity(found, |product| product.product_id.eq_ignore_ascii_case(product_id))?;
+        let found = check_identity(found, |product| product.product_id.eq_ignore_ascii_case(product_id))?;
         let is_active = found.is_some_and(|product| product.is_active);
         if is_active {
             self.products.put((lab, product_id.to_owned()), (), LIFETIME);

@@ -183,7 +183,8 @@ impl Table {
         let filter = query.filter.filter(|filter| !filter.is_empty());
         let mut names = filter.map(|filter| filter.names.clone()).unwrap_or_default();
         names.extend(query.attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())));
-        let attributes = query.attributes.iter().map(|name| format!("#{name}")).collect::<Vec<_>>().join(", ");
+        let attributes =
+            query.attributes.iter().map(|name| format!("#{name}")).collect::<Vec<_>>().join(", ");
         let mut values = filter.map(|filter| filter.values.clone()).unwrap_or_default();
         values.insert(":partition".into(), text(query.index.partition(lab)));
         values.insert(":from".into(), query.from);

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, Delete, Put, TransactWriteItem, Update as UpdateItem, builders::PutBuilder},
 };
 
-use super::{Item, Retry, Table, failed, key, number, build_error};
+use super::{Item, Retry, Table, build_error, failed, key, number};
 use crate::base::{LabId, error::Error, time::Timestamp};
 
 /// How a transaction ended.

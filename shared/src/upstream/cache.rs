@@ -48,7 +48,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     pub(crate) fn put(&self, key: K, value: V, lifetime: Duration) {
         let mut entries = self.entries();
         if entries.len() >= CAPACITY && !entries.contains_key(&key) {
-            let oldest = entries.iter().min_by_key(|(_, entry)| entry.fresh_until).map(|(key, _)| key.clone());
+            let oldest =
+                entries.iter().min_by_key(|(_, entry)| entry.fresh_until).map(|(key, _)| key.clone());
             oldest.and_then(|key| entries.remove(&key));
         }
         let stored_at = SystemTime::now();

@@ -116,7 +116,8 @@ pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, Stri
 
 /// Makes a header value that the HTTP client's `Debug` does not show. The client does the same for bearer tokens.
 fn sensitive(secret: &Secret) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| "the API key is not a header value")?;
+    let mut value =
+        HeaderValue::from_str(secret.expose()).map_err(|_| "the API key is not a header value")?;
     value.set_sensitive(true);
     Ok(value)
 }

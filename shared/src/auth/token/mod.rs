@@ -126,8 +126,9 @@ impl Verifier {
         check_header(&header)?;
         let key = self.keys.find(&header).await?;
         let validation = Validation { algorithms: vec![key.algorithm], ..self.validation.clone() };
-        let claims =
-            decode::<Claims>(raw, &key.decoding, &validation).map_err(|error| rejection(error.kind()))?.claims;
+        let claims = decode::<Claims>(raw, &key.decoding, &validation)
+            .map_err(|error| rejection(error.kind()))?
+            .claims;
         match claims.kind.as_deref() {
             Some("access") => {}
             None if self.type_claim == TypeClaim::Optional => {}

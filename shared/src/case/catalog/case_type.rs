@@ -1,22 +1,22 @@
-//! The kinds of case (`case_type`), and the values that the details of each take.
+//! The kinds of case (`case_type`), and the allowed values of their details.
 
 use super::{ProcedureType, details as d, material as m};
 use crate::base::wire_enum::WireEnum;
 
-/// What the catalogue tells of a kind of case.
+/// The catalogue's entry of a kind of case.
 pub struct Kind {
     /// Its name.
     pub name: &'static str,
-    /// What is made in it.
+    /// The work of this kind.
     pub description: &'static str,
-    /// What is made when neither the request nor the details say; `None` leaves it open.
+    /// The procedure when neither the request nor the details name one; `None` leaves it open.
     pub usual_procedure: Option<ProcedureType>,
-    /// The values that its details take, under the names that the public list gives them.
+    /// The allowed values of its details, with their names in the public list.
     pub values: &'static [(&'static str, &'static [&'static str])],
 }
 
 entries! {
-    /// The kind of case: it says which dental details belong to it.
+    /// The kind of case. It decides which dental details belong to the case.
     CaseType: Kind {
         FixedProsthetic = "fixed_prosthetic" => Kind {
             name: "Fixed prosthetic",

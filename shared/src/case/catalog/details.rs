@@ -1,4 +1,4 @@
-//! The values that the dental details of a case take, kind by kind; materials have a file of their own.
+//! The allowed values of a case's dental details. Materials have their own file.
 
 use crate::wire_enum;
 
@@ -23,7 +23,7 @@ wire_enum! {
     }
 }
 wire_enum! {
-    /// The bite that the restoration is made to.
+    /// The bite that the restoration is made for.
     OcclusionType {
         CentricOcclusion = "centric_occlusion", WorkingSide = "working_side", BalancingSide = "balancing_side",
         Protrusive = "protrusive",
@@ -43,7 +43,7 @@ wire_enum! {
     ToothMaterial { Acrylic = "acrylic", Porcelain = "porcelain", Composite = "composite" }
 }
 wire_enum! {
-    /// How a partial denture holds on to teeth.
+    /// How a partial denture is attached to teeth.
     ClaspDesign {
         CastClasps = "cast_clasps", WroughtWire = "wrought_wire", PrecisionAttachments = "precision_attachments",
         None = "none",
@@ -68,11 +68,11 @@ wire_enum! {
     Thickness { Mm1 = "1mm", Mm2 = "2mm", Mm3 = "3mm", Mm4 = "4mm", Custom = "custom" }
 }
 wire_enum! {
-    /// Which jaw wears it.
+    /// The jaw that wears the night guard.
     Arch { Upper = "upper", Lower = "lower", Both = "both" }
 }
 wire_enum! {
-    /// Which surface a night guard covers and guides.
+    /// The surface that a night guard covers and guides.
     NightGuardDesign {
         FullCoverage = "full_coverage", AnteriorOnly = "anterior_only", CanineGuidance = "canine_guidance",
         BalancedOcclusion = "balanced_occlusion",
@@ -107,7 +107,7 @@ wire_enum! {
     }
 }
 wire_enum! {
-    /// How the abutment joins the implant.
+    /// How the abutment is connected to the implant.
     PlatformType {
         ExternalHex = "external_hex", InternalHex = "internal_hex", InternalTriChannel = "internal_tri_channel",
         MorseTaper = "morse_taper",
@@ -121,13 +121,13 @@ wire_enum! {
     }
 }
 wire_enum! {
-    /// What the implant carries.
+    /// The restoration on the implant.
     RestorationType {
         SingleCrown = "single_crown", BridgeAbutment = "bridge_abutment",
         OverdentureAttachment = "overdenture_attachment", BarRetained = "bar_retained",
     }
 }
 wire_enum! {
-    /// Where the implant's shoulder lies.
+    /// The position of the implant's shoulder.
     TissueLevel { TissueLevel = "tissue_level", BoneLevel = "bone_level", Subcrestal = "subcrestal" }
 }

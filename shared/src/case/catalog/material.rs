@@ -1,24 +1,24 @@
-//! What restorations are made of. The figures are typical ones; the maker's data sheet decides.
+//! The materials of restorations. The figures are typical values; the maker's data sheet has the exact ones.
 
 use serde::Serialize;
 
-/// A material and what it is good for.
+/// A material and its use.
 #[derive(Serialize)]
 pub struct Material {
     /// Its name.
     pub name: &'static str,
-    /// What it is.
+    /// Its composition and properties.
     pub description: &'static str,
-    /// In words, with the figures of its flexural or yield strength.
+    /// Its strength in words, with its flexural or yield strength.
     pub strength: &'static str,
-    /// The work that it suits.
+    /// The work that it is used for.
     pub applications: &'static [&'static str],
-    /// In millimetres.
+    /// Its thickness, in millimetres.
     pub typical_thickness: &'static str,
 }
 
 entries! {
-    /// What a fixed restoration is made of.
+    /// The material of a fixed restoration.
     FixedProstheticMaterial: Material {
         PorcelainFusedMetal = "porcelain_fused_metal" => Material {
             name: "Porcelain fused to metal",
@@ -91,7 +91,7 @@ entries! {
 }
 
 entries! {
-    /// What a denture's base is made of.
+    /// The material of a denture's base.
     DentureMaterial: Material {
         AcrylicResin = "acrylic_resin" => Material {
             name: "Acrylic resin",
@@ -130,7 +130,7 @@ entries! {
 }
 
 entries! {
-    /// What a night guard is made of.
+    /// The material of a night guard.
     NightGuardMaterial: Material {
         SoftVinyl = "soft_vinyl" => Material {
             name: "Soft vinyl",

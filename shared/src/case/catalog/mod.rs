@@ -1,18 +1,18 @@
-//! The catalogue: what a lab can be asked to make, of what, and how long it takes. Validation, lead times and the public
-//! lists all read it; a test holds the contract's enumerations to it.
+//! The catalogue: kinds of work, materials and lead times. Validation, lead times and the public lists use it. A test
+//! compares the contract's enumerations with it.
 
 use crate::base::wire_enum::WireEnum;
 
-/// An enumeration whose values each carry an entry of the catalogue.
+/// An enumeration with an entry of the catalogue for each value.
 pub trait CatalogEntry: WireEnum {
-    /// What the catalogue tells of a value.
+    /// The type of the entries.
     type Entry: 'static;
 
-    /// What it tells of this one.
+    /// The entry of this value.
     fn entry(self) -> &'static Self::Entry;
 }
 
-/// Declares an enumeration like [`wire_enum!`](crate::wire_enum), with each value's entry in its row.
+/// Declares an enumeration like [`wire_enum!`](crate::wire_enum), with the entry of each value.
 macro_rules! entries {
     ($(#[$meta:meta])* $name:ident: $entry:ty { $($variant:ident = $text:literal => $value:expr),+ $(,)? }) => {
         $crate::wire_enum! { $(#[$meta])* $name { $($variant = $text),+ } }

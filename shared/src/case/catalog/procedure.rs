@@ -1,4 +1,4 @@
-//! What is made, in the field's words (`procedure_type`), and how long it takes.
+//! The procedures (`procedure_type`) and their lead times.
 
 use super::{
     CaseType,
@@ -9,30 +9,30 @@ use crate::base::{
     wire_enum::WireEnum,
 };
 
-/// How a procedure is made.
+/// The catalogue's entry of a procedure.
 pub struct Procedure {
-    /// The kinds of case that it can be made in; the first is assumed when the request does not say.
+    /// The possible kinds of case. The first one is the default when the request names none.
     pub case_types: &'static [CaseType],
-    /// The business days that it takes.
+    /// Its lead time, in business days.
     pub lead_days: u32,
 }
 
 impl Procedure {
-    /// The business days that it takes as a rush order: half of them, but at least one.
+    /// The lead time of a rush order, in business days: half of the lead time, but at least one day.
     pub fn rush_lead_days(&self) -> u32 {
         (self.lead_days / 2).max(1)
     }
 }
 
 entries! {
-    /// What is made, in its canonical spelling.
+    /// A procedure, in its canonical spelling.
     ProcedureType: Procedure {
         Crown = "Crown" => Procedure { case_types: &[CaseType::FixedProsthetic], lead_days: 5 },
         Bridge = "Bridge" => Procedure { case_types: &[CaseType::FixedProsthetic], lead_days: 7 },
         Inlay = "Inlay" => Procedure { case_types: &[CaseType::FixedProsthetic], lead_days: 3 },
         Onlay = "Onlay" => Procedure { case_types: &[CaseType::FixedProsthetic], lead_days: 3 },
         Veneer = "Veneer" => Procedure { case_types: &[CaseType::FixedProsthetic], lead_days: 7 },
-        // The crown is a fixed restoration; the fixture below it makes it an implant case as well.
+        // The crown is a fixed restoration. The fixture below the crown makes it an implant case as well.
         ImplantCrown = "Implant Crown" => Procedure {
             case_types: &[CaseType::FixedProsthetic, CaseType::Implant],
             lead_days: 10,
@@ -47,7 +47,7 @@ entries! {
 }
 
 impl ProcedureType {
-    /// Reads the name in any case: "crown" is Crown.
+    /// Reads the name without regard to case: "crown" is `Crown`.
     pub fn from_value(value: &serde_json::Value) -> Checked<Self> {
         let canonical = value.as_str().and_then(|name| {
             Self::ALL.iter().copied().find(|known| known.as_str().eq_ignore_ascii_case(name))

@@ -6,14 +6,14 @@ use serde::Serialize;
 pub struct Guide {
     /// Its name.
     pub name: &'static str,
-    /// How its values are made up.
+    /// The meaning of its values.
     pub description: &'static str,
     /// Its values.
     pub values: &'static [&'static str],
 }
 
 entries! {
-    /// A maker's shade guide; without an entry, any text is taken as its value.
+    /// A maker's shade guide. Without an entry, any text is a valid shade.
     ShadeSystem: Option<Guide> {
         VitaClassical = "vita_classical" => Some(Guide {
             name: "VITA classical A1-D4",
@@ -52,7 +52,7 @@ entries! {
 pub struct Level {
     /// Its name.
     pub name: &'static str,
-    /// What it does, and where it is used.
+    /// Its effect and its use.
     pub description: &'static str,
 }
 
