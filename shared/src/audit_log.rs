@@ -107,7 +107,7 @@ impl<'a> AuditLog<'a> {
         if query.boolean("break_glass").unwrap_or(false) {
             filter.exists("break_glass");
         }
-        let page = PageRequest::read_behind_cursor(&mut query, &self.lab.services().paging);
+        let page = PageRequest::read_without_number(&mut query, &self.lab.services().paging);
         query.finish()?;
         let case = case.map_or(String::new(), |case| case.to_string());
         let list = format!("access to {case} of {} {canonical}", self.lab.lab_id());

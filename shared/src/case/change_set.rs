@@ -67,8 +67,8 @@ impl<'a> ChangeSet<'a> {
         Self { cases, position, transaction, entries: 0, statuses: HashMap::new(), days: BTreeMap::new() }
     }
 
-    /// Adds a change of a case, or its creation. The transaction fails if the stored case no longer has the version of
-    /// `before`.
+    /// Adds a change of a case, or its creation. The transaction fails if another request has changed the case since
+    /// `before` was read.
     pub(super) fn add(
         &mut self,
         action: Action,

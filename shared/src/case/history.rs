@@ -29,7 +29,7 @@ impl Cases<'_> {
     /// Case not found; invalid parameter; invalid cursor.
     pub async fn history(&self, id: CaseId, request: &Request) -> Result<EventPage, Error> {
         let mut query = Query::of(request);
-        let page = PageRequest::read_behind_cursor(&mut query, &self.services.paging);
+        let page = PageRequest::read_without_number(&mut query, &self.services.paging);
         query.finish()?;
         let list = format!("history of {id} of {}", self.lab.lab_id());
         let after = self.open_cursor(&list, &page)?.unwrap_or(0);

@@ -96,7 +96,7 @@ impl<'a> CaseLists<'a> {
         }))
         .await?;
         let mut heads: Vec<(&LabScope, Batch)> = scopes.into_iter().zip(batches).collect();
-        let (mut entries, mut seen) = (VecDeque::new(), BTreeSet::new());
+        let (mut entries, mut selected) = (VecDeque::new(), BTreeSet::new());
         for index in 0..offset + size {
             let next = lab_with_next_case(&heads, filter.order);
             if next.is_none() && index < offset && heads.iter().any(|(_, head)| head.complete_to.is_some()) {
@@ -107,7 +107,7 @@ impl<'a> CaseLists<'a> {
             let (lab, batch) = &mut heads[next];
             let Some(entry) = batch.entries.pop_front() else { break };
             // A case that changed during the read may appear twice.
-            if !seen.insert((lab.lab_id(), entry.id)) {
+            if !selected.insert((lab.lab_id(), entry.id)) {
                 continue;
             }
             if index < offset {

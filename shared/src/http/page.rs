@@ -23,7 +23,7 @@ impl PageRequest {
     /// Reads `limit` (or its other name `per_page`), `cursor` and `page`, and records errors in `query`.
     pub(crate) fn read(query: &mut Query, paging: &PagingConfig) -> Self {
         let page = query.number("page", 1..=u32::MAX);
-        let request = Self { page, ..Self::read_behind_cursor(query, paging) };
+        let request = Self { page, ..Self::read_without_number(query, paging) };
         if request.page.is_some() && request.cursor.is_some() {
             query.reject("page", Invalid::inconsistent("/query/cursor", "must not be given with a cursor"));
         }
@@ -35,7 +35,7 @@ impl PageRequest {
     }
 
     /// Reads the same without `page`, for lists without numbered pages.
-    pub(crate) fn read_behind_cursor(query: &mut Query, paging: &PagingConfig) -> Self {
+    pub(crate) fn read_without_number(query: &mut Query, paging: &PagingConfig) -> Self {
         let limit = Self::read_limit_of(query, paging);
         let per_page = query.number("per_page", 1..=paging.max_size);
         let cursor = query.text("cursor");
@@ -80,7 +80,7 @@ impl PageRequest {
 /// The position of a page in its list. `total` and `pages` are `null` when counting would need a read of the whole list.
 #[derive(Serialize)]
 pub struct Pagination {
-    /// Its number, from 1; `null` for a page behind a cursor.
+    /// Its number, from 1; `null` for a page from a cursor.
     page: Option<u32>,
     /// The requested size.
     per_page: u32,
