@@ -39,7 +39,7 @@ impl CursorKey {
     pub(crate) fn invalid() -> Error {
         Error::new(
             ErrorCode::InvalidCursor,
-            "The cursor does not belong to this list. Start again without a cursor.",
+            "The cursor does not belong to this list. Start without a cursor.",
         )
     }
 

@@ -35,7 +35,10 @@ impl FromObject for CaseCreate {
         case.apply(fields);
         let object = fields.object();
         for name in fields::read_only().filter(|name| object.contains_key(*name)) {
-            fields.reject(name, Invalid::new(FieldCode::ReadOnly, "is set by the service"));
+            fields.reject(
+                name,
+                Invalid::new(FieldCode::ReadOnly, "must be left out, because the service sets it"),
+            );
         }
         fields.skip(fields::read_only());
         Some(Self { status, fields: case })

@@ -126,7 +126,7 @@ impl Verifier {
         } else if event.previous_hash != self.last_hash {
             Some("The event does not follow the one before it.")
         } else if event.computed_hash()? != event.hash {
-            Some("The event is not as it was written.")
+            Some("The event was changed.")
         } else {
             None
         })

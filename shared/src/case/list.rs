@@ -68,7 +68,7 @@ impl<'a> CaseLists<'a> {
         })?;
         let cases = selection.next(usize::MAX, MAX_RESPONSE_BYTES).await?.unwrap_or_default();
         if page.is_by_number() && !selection.entries.is_empty() {
-            let detail = "makes a page that is too large for a response: ask for fewer cases";
+            let detail = "makes the page too large for a response: request fewer cases";
             return Err(Error::parameter("/query/per_page", Invalid::new(FieldCode::PageTooLarge, detail)));
         }
         self.record(&filter, &cases).await?;
@@ -100,7 +100,7 @@ impl<'a> CaseLists<'a> {
         for index in 0..offset + size {
             let next = lab_with_next_case(&heads, filter.order);
             if next.is_none() && index < offset && heads.iter().any(|(_, head)| head.complete_to.is_some()) {
-                let detail = "leads too far for these filters: use the cursor";
+                let detail = "is too far for these filters: use the cursor";
                 return Err(Error::parameter("/query/page", Invalid::new(FieldCode::PageTooFar, detail)));
             }
             let Some(next) = next else { break };

@@ -31,7 +31,7 @@ pub(super) fn settle(case: &mut CaseFields, explicit: Explicit) -> Vec<FieldErro
         case.case_type = derived_case_type(case);
     }
     let Some(case_type) = case.case_type else {
-        let detail = "is required, or case_type, or the dental details";
+        let detail = "is required, unless case_type or dental details are given";
         let alternatives =
             ["procedure_type", "case_type", "fixed_prosthetic", "denture", "night_guard", "implant"];
         let alternatives: Vec<String> = alternatives.iter().map(|name| format!("/{name}")).collect();
@@ -50,12 +50,10 @@ pub(super) fn settle(case: &mut CaseFields, explicit: Explicit) -> Vec<FieldErro
         Invalid::inconsistent("/case_type", format!("{relation} a case of type {}", case_type.as_str()))
     };
     if !agree(case) {
-        errors.push(FieldError::new("/procedure_type", of_type("is not made in")));
+        errors.push(FieldError::new("/procedure_type", of_type("does not fit")));
     } else if from_details.is_some() && from_details != case.procedure_type {
-        let invalid = Invalid::inconsistent(
-            format!("/{}", case_type.as_str()),
-            "is not what the dental details describe",
-        );
+        let invalid =
+            Invalid::inconsistent(format!("/{}", case_type.as_str()), "does not fit the dental details");
         errors.push(FieldError::new("/procedure_type", invalid));
     }
     for (name, present, kinds) in details(case) {

@@ -43,7 +43,7 @@ impl StoredResponse {
             return Ok(None);
         }
         if stored.fingerprint != key.fingerprint() {
-            let detail = "The Idempotency-Key was used for another request. Send a new key.";
+            let detail = "The Idempotency-Key belongs to another request. Use a new key.";
             return Err(Error::new(ErrorCode::IdempotencyKeyReused, detail));
         }
         Ok(Some(stored))

@@ -67,7 +67,7 @@ impl Status {
                 .with("allowed_transitions", json!(self.next())));
         }
         if to.needs_reason() && reason.is_none() {
-            let detail = format!("is required to make a case {}", to.as_str());
+            let detail = format!("is required for the status {}", to.as_str());
             let invalid = Invalid::new(FieldCode::Required, detail).with("status", to.as_str());
             return Err(Error::validation(vec![FieldError::new("/reason", invalid)]));
         }

@@ -42,7 +42,7 @@ impl PageRequest {
         if limit.is_some() && per_page.is_some() && limit != per_page {
             query.reject(
                 "per_page",
-                Invalid::inconsistent("/query/limit", "differs from limit: give one of them"),
+                Invalid::inconsistent("/query/limit", "must equal limit, or be left out"),
             );
         }
         Self { per_page: limit.or(per_page).unwrap_or(paging.default_size), cursor, page: None }

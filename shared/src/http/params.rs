@@ -81,7 +81,7 @@ pub fn requested_lab(request: &Request) -> Result<Option<LabId>, Error> {
     match (header, query) {
         (Some(header), Some(query)) if header != query => Err(Error::parameter(
             "/query/lab_id",
-            Invalid::inconsistent("/header/X-Lab-Id", "names another lab than X-Lab-Id"),
+            Invalid::inconsistent("/header/X-Lab-Id", "must name the same lab as the header X-Lab-Id"),
         )),
         (header, query) => Ok(header.or(query)),
     }

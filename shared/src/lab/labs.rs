@@ -47,7 +47,10 @@ impl Labs {
         let scopes: Vec<LabScope> = within_budget(async {
             let context = RequestContext::begin(&services.auth, operation, request, log).await?;
             if lab_header(request)?.is_some() {
-                let invalid = Invalid::inconsistent("/header/X-Lab-Id", "names other labs than X-Lab-Id");
+                let invalid = Invalid::inconsistent(
+                    "/header/X-Lab-Id",
+                    "must not be all together with the header X-Lab-Id",
+                );
                 return Err(Error::parameter("/query/lab_id", invalid));
             }
             let caller = context.caller(&services.auth).await?;

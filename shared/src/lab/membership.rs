@@ -32,7 +32,7 @@ pub(super) fn choose(memberships: &[Membership], requested: Option<LabId>) -> Re
                 several.iter().map(|lab| json!({"lab_id": lab.lab_id, "name": lab.name})).collect();
             Err(Error::new(
                 ErrorCode::LabRequired,
-                "You belong to several labs: name one with the header X-Lab-Id.",
+                "You are a member of several labs. Name one with the header X-Lab-Id.",
             )
             .with("labs", json!(labs)))
         }
@@ -53,7 +53,8 @@ pub(super) async fn break_glass(
     if context.break_glass.is_none() {
         return Err(Error::new(
             ErrorCode::BreakGlassRequired,
-            "Being a system administrator does not make you a member of a lab. To read a lab's data, give the reason with the header X-Break-Glass.",
+            "Being a system administrator does not make you a member of a lab. To read a lab's data, give \
+             the reason with the header X-Break-Glass.",
         ));
     }
     let Some(requested) = requested else {
