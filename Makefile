@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-template gateway audit build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-template check-route generate audit build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -87,8 +87,11 @@ check-template: $(CHECK_VENV)/.installed
 	$(WITH_TOOLS) sam validate --lint
 	cd tools/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
 
-gateway: $(CHECK_VENV)/.installed ## bring gateway.yaml up to date with openapi.yaml
-	cd tools/template && $(CHECK_PY) gateway.py
+check-route: ## add a route to a copy of the project, build it, and list the files touched by hand
+	tools/throw-away-route
+
+generate: ## bring what follows from openapi.yaml up to date
+	cargo run --quiet --package generate
 
 audit: $(TOOLS)/.cargo-deny-$(CARGO_DENY) ## known vulnerabilities of the dependencies (fetches the advisory database)
 	$(TOOLS)/bin/cargo-deny --locked --config tools/deny.toml check advisories

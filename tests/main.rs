@@ -1,8 +1,8 @@
-//! The tests that need more than one crate, in one binary.
+//! The integration and end-to-end tests, in one binary.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-/// What the tests stand on: the service in process, its spec, a proxy that fails on demand.
+/// The test harness: the service in process, its contract, and a proxy that fails on demand.
 mod harness;
 
 /// The real handlers over an embedded DynamoDB and stand-ins for UMS and LinksHub.
@@ -13,7 +13,6 @@ mod integration {
     mod bulk;
     mod canary;
     mod cases;
-    mod changes;
     mod concurrency;
     mod conditional;
     mod contract;
@@ -22,7 +21,8 @@ mod integration {
     mod documents;
     mod due_dates;
     mod export;
-    mod finding;
+    mod feed;
+    mod filters;
     mod fuzz;
     mod history;
     mod idempotency;
@@ -33,10 +33,10 @@ mod integration {
     mod outages;
     mod public;
     mod random_walk;
-    mod rate;
+    mod rate_limits;
     mod remakes;
+    mod response_sizes;
     mod restore;
-    mod sizes;
     mod storm;
     mod tenancy;
     mod validation;

@@ -1,4 +1,4 @@
-"""Leaves out what the local gateway cannot carry."""
+"""Skips input that the local gateway cannot pass on."""
 
 import schemathesis
 
@@ -17,7 +17,7 @@ def filter_body(context, body):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """cargo lambda watch itself answers 500 to a header that is not ASCII: such values become others that are as wrong."""
+    """cargo lambda watch itself answers 500 to a header that is not ASCII: such values are replaced by other invalid ones."""
     for name, value in (case.headers or {}).items():
         if not str(value).isascii():
             case.headers[name] = "not ASCII"

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
+use contract::Contract;
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
@@ -23,12 +24,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
-    let contract = fs::read_to_string(CONTRACT).map_err(|error| format!("{CONTRACT}: {error}"))?;
-    let published = publish::publish(publish::parse(&contract)?);
+    let contract = Contract::read(Path::new(CONTRACT))?;
+    let published = publish::publish(contract.document().clone());
     embed(&out, "swagger.json", serde_json::to_string(&published)?.as_bytes())?;
     embed(&out, "openapi.yaml", publish::to_yaml(&published)?.as_bytes())?;
 
-    for name in ["index.html", "init.js"] {
+    for name in ["index.html", "page.css", "init.js"] {
         embed(&out, name, &fs::read(Path::new("page").join(name))?)?;
     }
     for name in ["swagger-ui.css", "swagger-ui-bundle.js"] {

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 type Bytes = axum::body::Bytes;
 
-/// Larger answers are none that the stack asks for.
+/// The most bytes of an answer, unless a client is made for more.
 const MAX_BODY: usize = 1 << 20;
 
 /// An answer: its status, its headers and its body.
@@ -24,7 +24,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, at most 1 MiB.
+    /// The body.
     pub body: Bytes,
 }
 
@@ -40,12 +40,18 @@ impl Answer {
 pub struct Client {
     hyper: Hyper<HttpConnector, Full<Bytes>>,
     limit: Duration,
+    max_body: usize,
 }
 
 impl Client {
-    /// A client whose requests take at most `limit`.
+    /// A client whose requests take at most `limit`, with answers of at most 1 MiB.
     pub fn new(limit: Duration) -> Self {
-        Self { hyper: Hyper::builder(TokioExecutor::new()).build_http(), limit }
+        Self { hyper: Hyper::builder(TokioExecutor::new()).build_http(), limit, max_body: MAX_BODY }
+    }
+
+    /// The same client for answers of at most so many bytes.
+    pub fn max_body(self, max_body: usize) -> Self {
+        Self { max_body, ..self }
     }
 
     /// GETs `url`.
@@ -76,12 +82,12 @@ impl Client {
         let exchange = async {
             let response = self.hyper.request(request).await.map_err(|error| failed(&error))?;
             let (status, headers) = (response.status(), response.headers().clone());
-            let body = Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|error| {
-                match error.downcast_ref::<LengthLimitError>() {
+            let body = Limited::new(response.into_body(), self.max_body).collect().await.map_err(
+                |error| match error.downcast_ref::<LengthLimitError>() {
                     Some(_) => failed(&"the answer is too large"),
                     None => failed(&error),
-                }
-            })?;
+                },
+            )?;
             Ok(Answer { status, headers, body: body.to_bytes() })
         };
         timeout(self.limit, exchange)

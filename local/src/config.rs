@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// The variables of the functions that may be set from outside, with what they are otherwise. An empty default
 /// leaves the variable away.
-const FUNCTION_DEFAULTS: [(&str, &str); 13] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 16] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AWS_REGION", "us-east-1"),
     ("JWT_SECRET_KEY", "dev-jwt-secret-key-for-local-use-only-0123456789"),
@@ -17,6 +17,7 @@ const FUNCTION_DEFAULTS: [(&str, &str); 13] = [
     ("CORS_ORIGINS", "*"),
     ("LOG_LEVEL", "info"),
     ("UMS_API_KEY", ""),
+    ("UMS_JWKS_URL", ""),
     ("JWT_ISSUER", ""),
     ("JWT_AUDIENCE", ""),
     ("DEFAULT_PAGE_SIZE", ""),
@@ -24,7 +25,16 @@ const FUNCTION_DEFAULTS: [(&str, &str); 13] = [
     // One developer, or one test, is often as quick as ten users.
     ("RATE_LIMIT_PER_USER", "6000"),
     ("RATE_LIMIT_PER_LAB", ""),
+    ("RETENTION_DAYS", ""),
+    ("HOLIDAYS", ""),
 ];
+
+/// Variables that only another UMS makes sense of: the tokens of the stand-in are signed with JWT_SECRET_KEY, and carry
+/// no issuer and no audience.
+const NEED_UMS: [&str; 3] = ["UMS_JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE"];
+
+/// The API's port when none is given.
+const API_PORT: u16 = 5001;
 
 /// Inherited variables that the functions must not see: proxies would stand between the parts, and a developer's
 /// own AWS account has no place here.
@@ -51,10 +61,15 @@ pub const WITHHELD: [&str; 15] = [
 pub struct Settings {
     /// The project's folder: the one with template.yaml.
     pub root: PathBuf,
-    /// Where data is kept (`LOCAL_DATA_DIR`, `.local` in the project's folder).
+    /// Where data is kept (`LOCAL_DATA_DIR`; else `.local` in the project's folder, with a folder of its own in it for
+    /// every API port but 5001).
     pub data: PathBuf,
     /// The ports on 127.0.0.1; 0 takes any free one.
     pub ports: Ports,
+    /// The real UMS (`UMS_BASE_URL`), if the stand-in is not to run.
+    pub ums: Option<String>,
+    /// The real LinksHub (`LINKSHUB_BASE_URL`), if the stand-in is not to run.
+    pub linkshub: Option<String>,
     /// Whether release binaries run (`RELEASE=1`).
     pub release: bool,
     /// Whether a changed source file rebuilds and restarts the functions (`WATCH=1`).
@@ -129,18 +144,35 @@ impl Settings {
         let watch = switch("WATCH")?;
         // A change restarts every process through cargo, so there are no more of them than necessary then.
         let concurrency = number("API_CONCURRENCY", if watch { 1 } else { 2 })?.max(1);
+        let service = |name: &str| variable(name).map(|url| url.trim_end_matches('/').to_owned());
+        let (ums, linkshub) = (service("UMS_BASE_URL"), service("LINKSHUB_BASE_URL"));
+        if let (None, Some(name)) = (&ums, NEED_UMS.iter().find(|name| variable(name).is_some())) {
+            return Err(Error::new(format!(
+                "{name} needs UMS_BASE_URL: no token of the stand-in UMS would be accepted"
+            )));
+        }
+        // The functions take a secret or the URL of keys, not both.
+        let has_keys = variable("UMS_JWKS_URL").is_some();
         let functions = FUNCTION_DEFAULTS
             .iter()
             .map(|(name, default)| {
-                ((*name).to_owned(), variable(name).unwrap_or_else(|| (*default).to_owned()))
+                let default = if has_keys && *name == "JWT_SECRET_KEY" { "" } else { default };
+                ((*name).to_owned(), variable(name).unwrap_or_else(|| default.to_owned()))
             })
             .filter(|(_, value)| !value.is_empty())
             .collect();
+        let api = number("API_PORT", API_PORT)?;
+        let data = variable("LOCAL_DATA_DIR").unwrap_or_else(|| match api {
+            API_PORT => ".local".into(),
+            other => format!(".local/{other}"),
+        });
         Ok(Self {
             root: root.to_owned(),
-            data: root.join(variable("LOCAL_DATA_DIR").unwrap_or_else(|| ".local".into())),
+            data: root.join(data),
+            ums,
+            linkshub,
             ports: Ports {
-                api: number("API_PORT", 5001)?,
+                api,
                 ums: number("UMS_PORT", 5000)?,
                 linkshub: number("LINKSHUB_PORT", 5002)?,
                 dynamodb: number("DYNAMODB_PORT", 8000)?,
@@ -213,6 +245,28 @@ mod tests {
     }
 
     #[test]
+    fn a_second_stack_has_its_own_data() {
+        let second = settings(&[("API_PORT", "5101")], &[]).unwrap();
+        assert_eq!(second.data, Path::new("/project/.local/5101"));
+        let chosen = settings(&[("API_PORT", "5101"), ("LOCAL_DATA_DIR", "x")], &[]).unwrap();
+        assert_eq!(chosen.data, Path::new("/project/x"));
+    }
+
+    #[test]
+    fn real_services_take_the_place_of_the_stand_ins() {
+        let real = [
+            ("UMS_BASE_URL", "https://ums.example.com/"),
+            ("UMS_JWKS_URL", "https://ums.example.com/jwks"),
+            ("JWT_ISSUER", "https://ums.example.com"),
+        ];
+        let settings = settings(&real, &[]).unwrap();
+        assert_eq!(settings.ums.as_deref(), Some("https://ums.example.com"));
+        assert_eq!(settings.linkshub, None);
+        assert_eq!(settings.function_variable("UMS_JWKS_URL"), "https://ums.example.com/jwks");
+        assert_eq!(settings.function_variable("JWT_SECRET_KEY"), "");
+    }
+
+    #[test]
     fn an_empty_environment_gives_the_documented_defaults() {
         let settings = settings(&[("API_PORT", "")], &[]).unwrap();
         assert_eq!(settings.ports, Ports { api: 5001, ums: 5000, linkshub: 5002, dynamodb: 8000 });
@@ -237,11 +291,12 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
+    fn what_makes_no_sense_is_rejected_by_name() {
         for (variables, arguments, name) in [
             (&[("UMS_PORT", "70000")][..], &[][..], "UMS_PORT"),
             (&[("WATCH", "perhaps")], &[], "WATCH"),
             (&[], &["--port"], "--port"),
+            (&[("JWT_ISSUER", "https://ums.example.com")], &[], "JWT_ISSUER needs UMS_BASE_URL"),
         ] {
             let error = settings(variables, arguments).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");

@@ -4,11 +4,13 @@
 //!
 //! - [`dynamodb`]: an embedded DynamoDB; [`table`]: the service's table, made from template.yaml
 //! - [`ums`] and [`linkshub`]: stand-ins for the two services that LHCMS calls; [`seed`]: their data in `make dev`
+//! - [`gateway`]: a stand-in for API Gateway in front of `cargo lambda watch`
 //! - [`stack`]: everything together with `cargo lambda watch`; [`config`]: what it can be told from outside
 
 pub mod client;
 pub mod config;
 pub mod dynamodb;
+pub mod gateway;
 pub mod linkshub;
 pub mod process;
 pub mod seed;

@@ -4,6 +4,7 @@ use std::{future::Future, io::ErrorKind, time::Duration};
 
 use axum::Router;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
+use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 
 use crate::{Error, Result};
 
@@ -75,6 +76,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
     }
+}
+
+/// Lets the pages of any origin ask a stand-in, with a token: its preflights are answered and its answers can be read.
+pub(crate) fn for_browsers() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods(AllowMethods::mirror_request())
+        // `*` would leave out Authorization.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(Any)
 }
 
 /// Resolves when a server has to stop.

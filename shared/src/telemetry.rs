@@ -1,6 +1,10 @@
 //! The log: JSON lines on standard output, one per request, without patient data, tokens or secrets.
 
-use std::{panic, sync::OnceLock, time::Duration};
+use std::{
+    panic,
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tracing::Level;
@@ -8,7 +12,11 @@ use tracing_subscriber::{
     Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-use crate::{config::Stage, error::Code, http::Response, lab::LabId, time::Timestamp, token::Subject};
+use crate::{
+    base::{LabId, Subject, error::ErrorCode, time::Timestamp, wire_enum::WireEnum},
+    config::Stage,
+    http::RateLimitStatus,
+};
 
 /// Starts logging at `level`, and makes a panic a log line that tells where, but not what: its message may hold a
 /// case's data.
@@ -34,33 +42,52 @@ pub fn start_into(level: Level, lines: impl for<'w> MakeWriter<'w> + Send + Sync
     }));
 }
 
-/// What the request line says besides the outcome. The path is not among it: a client could write anything there.
+/// What is known of a request for its log line, filled in as the request goes on, so that the line has it however the
+/// request ends. The path is not there: a client could write anything into it.
 #[derive(Default)]
-pub(crate) struct Line {
-    pub function: String,
-    pub method: String,
-    pub seen: Seen,
-}
-
-/// What is found out of a request on its way in, so that its line has it whatever comes of it.
-#[derive(Default)]
-pub struct Seen {
+pub struct LogContext {
     /// The request.
     pub request_id: String,
+    /// The function that serves it.
+    pub(crate) function: String,
+    /// Its method.
+    pub(crate) method: String,
     /// The user, once the token is verified.
-    pub user_id: OnceLock<String>,
-    /// The lab that the request names, whether it may or not; else the one that it works in.
-    pub lab_id: OnceLock<u64>,
+    pub(crate) user_id: OnceLock<String>,
+    /// The lab that the request names, permitted or not; else the one that it works in.
+    pub(crate) lab_id: OnceLock<u64>,
+    /// The tightest limit of requests that it was counted against; the response states it as well.
+    rate_limit: Mutex<Option<RateLimitStatus>>,
+}
+
+impl LogContext {
+    /// What is known when the request arrives.
+    pub(crate) fn new(request_id: String, function: String, method: String) -> Self {
+        Self { request_id, function, method, ..Self::default() }
+    }
+
+    /// Notes a limit that the request was counted against. The one with the least left is kept.
+    pub(crate) fn note_rate_limit(&self, status: RateLimitStatus) {
+        let mut kept = self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_none_or(|kept| status.remaining < kept.remaining) {
+            *kept = Some(status);
+        }
+    }
+
+    /// The tightest limit that the request was counted against.
+    pub(crate) fn rate_limit(&self) -> Option<RateLimitStatus> {
+        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Why a request failed, as the log has it.
 pub(crate) struct Failure {
-    pub code: Code,
+    pub code: ErrorCode,
     pub cause: Option<String>,
 }
 
-/// Says that a system administrator looked into a lab: a line of the log, and a metric in CloudWatch's embedded format,
-/// which an alarm stands on.
+/// Reports that a system administrator read a lab's data: a line of the log, and a metric in CloudWatch's embedded format
+/// that an alarm watches.
 pub(crate) fn break_glass(stage: Stage, lab: LabId, user: &Subject, request_id: &str) {
     tracing::warn!(lab.id = lab.get(), user.id = user.as_str(), request.id = request_id, "break-glass");
     println!("{}", break_glass_metric(stage));
@@ -80,8 +107,7 @@ fn break_glass_metric(stage: Stage) -> Value {
 }
 
 /// Writes the request line. A failure's cause is logged here, once, and nowhere else.
-pub(crate) fn request(line: &Line, response: &Response, failure: Option<&Failure>, took: Duration) {
-    let status = response.status().as_u16();
+pub(crate) fn request(context: &LogContext, status: u16, failure: Option<&Failure>, took: Duration) {
     let code = failure.map(|failure| failure.code.as_str());
     let cause = failure.and_then(|failure| failure.cause.as_deref());
     let took_ms = took.as_micros() as f64 / 1000.0;
@@ -89,12 +115,12 @@ pub(crate) fn request(line: &Line, response: &Response, failure: Option<&Failure
         ($level:expr) => {
             tracing::event!(
                 $level,
-                function = line.function,
-                request.id = line.seen.request_id,
-                request.method = line.method,
+                function = context.function,
+                request.id = context.request_id,
+                request.method = context.method,
                 response.status = status,
-                lab.id = line.seen.lab_id.get(),
-                user.id = line.seen.user_id.get(),
+                lab.id = context.lab_id.get(),
+                user.id = context.user_id.get(),
                 error.code = code,
                 error.cause = cause,
                 took_ms,
@@ -110,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_metric_counts_and_tells_the_stage_and_nothing_else() {
+    fn the_metric_has_a_count_and_the_stage_and_nothing_else() {
         let mut metric = break_glass_metric(Stage::Prod);
         assert!(metric["_aws"]["Timestamp"].take().is_i64());
         let named = json!({"Namespace": "LHCMS", "Dimensions": [["stage"]], "Metrics": [{"Name": "BreakGlass", "Unit": "Count"}]});

@@ -1,4 +1,4 @@
-//! The first steps of the README, over HTTP.
+//! The first request and the tour of the README, over HTTP.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::harness::{Stack, spec::root};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_request_of_the_readme_and_the_case_s_life_after_it() {
+async fn the_first_request_of_the_readme_creates_a_case_that_can_be_read_updated_and_deleted() {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
     let token = stack.log_in("admin").await;
@@ -54,7 +54,7 @@ async fn the_first_request_of_the_readme_and_the_case_s_life_after_it() {
     assert_eq!(stack.leaks(), [""; 0]);
 }
 
-/// The shell blocks of the README's first request and tour, in order.
+/// The shell commands of the README's first request and tour, in order.
 fn commands() -> String {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let begin = readme.find("## A first request").unwrap();
@@ -64,10 +64,10 @@ fn commands() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tour_of_the_readme_goes_as_it_says() {
+async fn every_command_of_the_readme_tour_works() {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
-    // Each request tells its status behind its answer; nothing else is changed but the ports.
+    // Each request prints its status after its answer, except those whose answer goes into a variable. The ports change.
     let commands = commands()
         .replace("http://localhost:5000", &stack.ums)
         .replace("http://localhost:5001", &stack.api)
@@ -81,12 +81,12 @@ async fn the_tour_of_the_readme_goes_as_it_says() {
     let expected = "201 200 200 200 409 200 200 200 200 201 200 200 200 204 200 200 200 200";
     assert_eq!(codes.join(" "), expected, "{text}");
     let csv = std::fs::read_to_string(data.path().join("cases.csv")).unwrap();
-    assert_eq!(csv.lines().count(), 3, "the names and two cases: {csv}");
+    assert_eq!(csv.lines().count(), 4, "the header and three cases: {csv}");
     assert!(text.contains(r#""valid":true,"events":4"#));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_clients_at_once_get_sixty_four_ids() {
+async fn sixty_four_simultaneous_clients_get_sixty_four_ids() {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
     let token = stack.log_in("admin").await;

@@ -5,7 +5,10 @@ use std::{path::Path, process::Stdio};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::harness::{Stack, spec::root};
+use crate::harness::{
+    Stack,
+    spec::{self, root},
+};
 
 async fn invoke(stack: &Stack, function: &str, event: &Path) -> Value {
     let port = stack.api.rsplit(':').next().unwrap();
@@ -28,38 +31,33 @@ async fn invoke(stack: &Stack, function: &str, event: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{function}: {error}: {output:?}"))
 }
 
+/// Which functions come first and last, because of what they do to the one case; the second place is that of all others.
+const ORDER: [&str; 5] = ["create-case", "", "delete-case", "restore-case", "remake-case"];
+
+/// The status that the contract promises for the good request of an event; 404 where it has no such operation.
+fn promised(event: &Value) -> u16 {
+    let (method, path) = (&event["requestContext"]["http"]["method"], &event["rawPath"]);
+    let Some((operation, _)) = spec::route(method.as_str().unwrap(), path.as_str().unwrap()) else {
+        return 404;
+    };
+    let mut statuses = operation.value["responses"].as_object().unwrap().keys();
+    statuses.find(|status| status.starts_with('2')).expect("a success").parse().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_function_can_be_invoked_with_its_event() {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(data.path()).await;
     let token = stack.log_in("admin").await;
-    for (function, status) in [
-        ("create-case", 201),
-        ("list-cases", 200),
-        ("get-case", 200),
-        ("update-case", 200),
-        ("update-case-status", 200),
-        ("get-case-history", 200),
-        ("verify-case-history", 200),
-        ("bulk-update-status", 200),
-        ("case-stats", 200),
-        ("case-changes", 200),
-        ("export-cases", 200),
-        ("list-access", 200),
-        ("get-case-access", 200),
-        ("get-doctor", 200),
-        ("delete-case", 204),
-        ("restore-case", 200),
-        ("remake-case", 201),
-        ("catalog", 200),
-        ("health", 200),
-        ("docs", 200),
-        ("fallback", 404),
-    ] {
+    let mut functions: Vec<&str> = spec::CONTRACT.functions().into_iter().map(|(name, _)| name).collect();
+    functions.sort_by_key(|function| ORDER.iter().position(|first| first == function).unwrap_or(1));
+    functions.push("fallback");
+    for function in functions {
         let event = std::fs::read_to_string(root().join(format!("tests/events/{function}.json"))).unwrap();
         let with_token = data.path().join(format!("{function}.json"));
         std::fs::write(&with_token, event.replace("TOKEN", &token)).unwrap();
         let response = invoke(&stack, function, &with_token).await;
+        let status = promised(&serde_json::from_str(&event).unwrap());
         assert_eq!(response["statusCode"], json!(status), "{function}: {response}");
     }
     let without_token = invoke(&stack, "get-case", &root().join("tests/events/get-case.json")).await;

@@ -1,18 +1,17 @@
-//! A request as the gateway would hand it over, and the checks that every reply has to pass: against the contract, and
-//! for what must not be told.
+//! A request as the gateway passes it on, and the checks for every reply: it matches the contract and leaks nothing.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use lambda_http::{Request, http::header, request::LambdaRequest};
 use serde_json::{Map, Value, json};
-use shared::gateway::make_readable;
+use shared::http::make_readable;
 
 use super::{Reply, Service, leaks, spec};
 
 /// `Timeout` of the functions in template.yaml.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A request that is being put together.
+/// A request under construction.
 pub(crate) struct Call<'s> {
     service: &'s Service,
     method: String,
@@ -48,8 +47,8 @@ impl<'s> Call<'s> {
         self
     }
 
-    /// Sends the request as the gateway would, and checks the reply against the contract. Lambda gives up after ten
-    /// seconds; so does this, whatever a dependency does.
+    /// Sends the request as the gateway would, and checks the reply against the contract. Like Lambda, it gives up after ten
+    /// seconds.
     pub(crate) async fn send(self) -> Reply {
         let what = format!("{} {}", self.method, self.path);
         let reply = tokio::time::timeout(FUNCTION_TIMEOUT, self.exchange()).await;
@@ -66,7 +65,7 @@ impl<'s> Call<'s> {
         let mut event: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
         make_readable(&mut event);
         let mut request: Request = event.into();
-        // JSON events cannot repeat a header; the gateway joins repeats with a comma, so tests that need two set them.
+        // A JSON event cannot repeat a header, and the gateway joins repeated ones with a comma. Tests that need two set them here.
         for (name, value) in &self.headers {
             let name: header::HeaderName = name.parse().unwrap();
             let repeats = self.headers.iter().filter(|(other, _)| name == other.as_str()).count() > 1;
@@ -108,8 +107,7 @@ impl<'s> Call<'s> {
         event
     }
 
-    /// What every response has to be: promised by the contract, with the headers of all responses, and without what
-    /// must not be told.
+    /// Checks that the response matches the contract, has the headers of all responses, and leaks nothing.
     #[track_caller]
     fn check(&self, reply: &Reply, operation: Option<&spec::Operation>) {
         let context = format!("{} {} answered {}", self.method, self.path, reply.status);

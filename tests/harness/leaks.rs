@@ -1,4 +1,4 @@
-//! What must never get out, looked for in the functions' log of the whole run, at its most talkative, and in every reply.
+//! Looks for patient data, tokens and secrets in every reply and in the functions' log of the whole run, at level TRACE.
 
 use std::{
     io::{self, Write},
@@ -13,11 +13,11 @@ use super::{
     service::{CURSOR_SECRET, SECRET},
 };
 
-/// What tests plant where something could leak from. Letters and digits, so that it survives every encoding.
+/// The text that tests put where something could leak. It has only letters and digits, so that no encoding changes it.
 pub(crate) const CANARY: &str = "C4N4RY";
 
-/// Canaries, as they are and in lower case as searches take them; the patients of the tests; what every token begins
-/// with (`{"` in Base64); the secrets.
+/// Canaries, also in lower case as in the search attribute; the patients of the tests; the beginning of every token (`{"` in
+/// Base64); the secrets.
 const NEVER: [&str; 9] =
     [CANARY, "c4n4ry", "Jane Roe", "John Smith", "John Doe", "Nora North", "eyJ", SECRET, CURSOR_SECRET];
 
@@ -47,7 +47,7 @@ impl Write for Output {
     }
 }
 
-/// Starts the functions' log. Panics show up in it as they do on Lambda, and besides as they do in tests.
+/// Starts the functions' log. Panics appear in it as on Lambda, and in the output of the test as usual.
 pub(crate) fn watch() {
     static STARTED: LazyLock<()> = LazyLock::new(|| {
         let of_tests = panic::take_hook();
@@ -61,12 +61,12 @@ pub(crate) fn watch() {
     LazyLock::force(&STARTED);
 }
 
-/// The lines of the log, of any test of this run, that should not be there.
+/// The log lines with a leak, of all tests of this run.
 pub(crate) fn in_log() -> Vec<String> {
     LOG.lock().unwrap().leaks.clone()
 }
 
-/// The lines of some other output that should not be there.
+/// The lines of another output with a leak.
 pub(crate) fn in_text(text: &str) -> Vec<String> {
     text.lines().filter(|line| is_leak(line)).map(str::to_owned).collect()
 }
@@ -76,9 +76,8 @@ pub(crate) fn lines_with(text: &str) -> Vec<String> {
     LOG.lock().unwrap().lines.iter().filter(|line| line.contains(text)).cloned().collect()
 }
 
-/// The parts of a reply that should not be there. A success may say what the lab itself has said. Two places repeat
-/// what was sent, and only to the sender: the pointers of faults name unknown fields and parameters, and a redirect
-/// leads to the same path and query.
+/// The parts of a reply with a leak. A success may contain the lab's own data. Two places may repeat the request to its
+/// sender: the pointers of errors name unknown fields and parameters, and a redirect has the same path and query.
 pub(crate) fn in_reply(reply: &Reply) -> Vec<String> {
     let headers = reply.headers.iter().filter(|(name, _)| reply.status != 308 || *name != "location");
     let mut parts: Vec<String> = headers.map(|(name, value)| format!("{name}: {value:?}")).collect();

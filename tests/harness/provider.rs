@@ -21,7 +21,7 @@ use super::proxy::Proxy;
 /// The path of the key set.
 pub(crate) const JWKS: &str = "/jwks.json";
 
-/// Key pairs that tests share, because RSA keys take a while to make.
+/// Key pairs that tests share, because RSA keys take long to generate.
 pub(crate) static RSA: LazyLock<Signer> = LazyLock::new(|| Signer::rsa("rsa-1"));
 pub(crate) static OTHER_RSA: LazyLock<Signer> = LazyLock::new(|| Signer::rsa("rsa-2"));
 pub(crate) static EC: LazyLock<Signer> = LazyLock::new(|| {
@@ -48,7 +48,7 @@ impl Signer {
         Self { id, pair: Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()) }
     }
 
-    /// The name of its algorithm.
+    /// The name of the algorithm.
     pub(crate) fn algorithm(&self) -> &'static str {
         match self.pair {
             Pair::Rsa(_) => "RS256",
@@ -75,7 +75,7 @@ impl Signer {
         jwk
     }
 
-    /// The public key as a certificate would hold it.
+    /// The public key in DER, as in a certificate.
     pub(crate) fn public_der(&self) -> Vec<u8> {
         let der: PublicKeyX509Der<'static> = match &self.pair {
             Pair::Rsa(pair) => pair.public_key().as_der().unwrap(),
@@ -90,7 +90,7 @@ impl Signer {
         self.sign_with_header(&json!({}), claims)
     }
 
-    /// A token with some members of its header changed, or taken away with null.
+    /// A token with some members of its header changed; null removes one.
     pub(crate) fn sign_with_header(&self, changes: &Value, claims: &Value) -> String {
         let mut header = json!({"alg": self.algorithm(), "typ": "JWT", "kid": self.id});
         let members = header.as_object_mut().unwrap();
@@ -111,7 +111,7 @@ impl Signer {
     }
 }
 
-/// The running stand-in, behind a proxy that counts and fails.
+/// The running stand-in, behind a proxy that counts calls and fails on demand.
 pub(crate) struct Provider {
     keys: Arc<Mutex<Value>>,
     pub(crate) proxy: Proxy,
@@ -137,7 +137,7 @@ impl Provider {
         *self.keys.lock().unwrap() = keys;
     }
 
-    /// Where the keys are.
+    /// The URL of the keys.
     pub(crate) fn url(&self) -> String {
         format!("{}{JWKS}", self.proxy.url())
     }

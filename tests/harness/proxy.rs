@@ -20,38 +20,38 @@ use hyper_util::{
 use local::server::Server;
 use serde_json::Value;
 
-use super::strictness;
+use super::dynamodb_rules;
 
 type Bytes = axum::body::Bytes;
 
-/// What happens to a call.
+/// A fault, or none, for a call.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Fate {
-    /// It is passed on.
+pub(crate) enum Fault {
+    /// The call is passed on.
     Pass,
-    /// It is answered without being passed on.
+    /// The proxy answers the call itself.
     Answer(u16, String),
-    /// It is sent to where it would have been passed on.
+    /// The proxy answers with a redirect to the real URL.
     Redirect,
-    /// It is passed on, and its answer is lost.
+    /// The call is passed on, and its answer is lost.
     LoseAnswer,
-    /// It is passed on after this time.
+    /// The call is passed on after this time.
     Slow(Duration),
-    /// It is never answered.
+    /// The call is never answered.
     Hang,
 }
 
-impl Fate {
-    /// DynamoDB refuses the call for good: trying again would not help.
+impl Fault {
+    /// An error of DynamoDB that is not retryable.
     pub(crate) fn refused() -> Self {
         let exception = "com.amazonaws.dynamodb.v20120810#ValidationException";
         Self::Answer(400, format!(r#"{{"__type":"{exception}"}}"#))
     }
 }
 
-type Rule = Arc<dyn Fn(&str, &[u8]) -> Fate + Send + Sync>;
+type Rule = Arc<dyn Fn(&str, &[u8]) -> Fault + Send + Sync>;
 
-/// A running proxy. It passes everything on until a rule is set.
+/// A running proxy. It passes every call on until a rule is set.
 pub(crate) struct Proxy {
     server: Server,
     shared: Arc<Shared>,
@@ -62,21 +62,21 @@ struct Shared {
     client: Client<HttpConnector, Full<Bytes>>,
     rule: Mutex<Rule>,
     calls: Mutex<Vec<String>>,
-    witnessed: Mutex<Option<Vec<Witnessed>>>,
+    recorded: Mutex<Option<Vec<RecordedCall>>>,
 }
 
-/// A call to DynamoDB in full, and what it cost.
-pub(crate) struct Witnessed {
+/// A complete call to DynamoDB, and its cost.
+pub(crate) struct RecordedCall {
     pub(crate) name: String,
-    /// Whose key signed it.
+    /// The access key that signed it.
     pub(crate) access_key: String,
     pub(crate) body: Value,
     pub(crate) answer_bytes: usize,
-    /// The capacity units that the answer says were used, of the table and its indexes.
+    /// The capacity units of the answer, for the table and its indexes.
     pub(crate) units: f64,
 }
 
-impl Witnessed {
+impl RecordedCall {
     fn new(name: &str, headers: &HeaderMap, body: Value) -> Self {
         let signature = headers.get("authorization").and_then(|value| value.to_str().ok());
         let credential =
@@ -99,9 +99,9 @@ impl Proxy {
         let shared = Arc::new(Shared {
             target: target.to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
-            rule: Mutex::new(Arc::new(|_, _| Fate::Pass)),
+            rule: Mutex::new(Arc::new(|_, _| Fault::Pass)),
             calls: Mutex::default(),
-            witnessed: Mutex::default(),
+            recorded: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let router = Router::new().fallback(forward).with_state(shared.clone());
@@ -112,27 +112,27 @@ impl Proxy {
         self.server.url()
     }
 
-    /// Sets what happens to calls, by their name (DynamoDB's operation, else the path) and their body.
-    pub(crate) fn rule(&self, rule: impl Fn(&str, &[u8]) -> Fate + Send + Sync + 'static) {
+    /// Sets the fault for each call, by its name (the operation of DynamoDB, or the path) and its body.
+    pub(crate) fn rule(&self, rule: impl Fn(&str, &[u8]) -> Fault + Send + Sync + 'static) {
         *self.shared.rule.lock().unwrap() = Arc::new(rule);
     }
 
-    /// Passes everything on again.
+    /// Passes every call on again.
     pub(crate) fn heal(&self) {
-        self.rule(|_, _| Fate::Pass);
+        self.rule(|_, _| Fault::Pass);
     }
 
-    /// Keeps the calls to DynamoDB from now on, in full, and asks of each what it costs.
-    pub(crate) fn witness(&self) {
-        *self.shared.witnessed.lock().unwrap() = Some(Vec::new());
+    /// Records complete calls to DynamoDB from now on, and asks DynamoDB for the cost of each.
+    pub(crate) fn record_calls(&self) {
+        *self.shared.recorded.lock().unwrap() = Some(Vec::new());
     }
 
-    /// The calls that were kept.
-    pub(crate) fn take_witnessed(&self) -> Vec<Witnessed> {
-        self.shared.witnessed.lock().unwrap().take().unwrap_or_default()
+    /// The recorded calls.
+    pub(crate) fn take_recorded_calls(&self) -> Vec<RecordedCall> {
+        self.shared.recorded.lock().unwrap().take().unwrap_or_default()
     }
 
-    /// The names of the calls since the last time this was asked.
+    /// The names of the calls since the last call of this function.
     pub(crate) fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.calls.lock().unwrap())
     }
@@ -145,12 +145,12 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let mut body = body.collect().await.unwrap().to_bytes();
     shared.calls.lock().unwrap().push(name.clone());
     let rule = shared.rule.lock().unwrap().clone();
-    let fate = match strictness::refusal(&name, &body) {
-        Some(refusal) => Fate::Answer(400, refusal),
+    let fault = match dynamodb_rules::refusal(&name, &body) {
+        Some(refusal) => Fault::Answer(400, refusal),
         None => rule(&name, &body),
     };
-    match fate {
-        Fate::Answer(status, body) => {
+    match fault {
+        Fault::Answer(status, body) => {
             let content_type = if body.starts_with('{') { "application/x-amz-json-1.0" } else { "text/html" };
             return Response::builder()
                 .status(status)
@@ -158,23 +158,23 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
                 .body(body.into())
                 .unwrap();
         }
-        Fate::Redirect => {
+        Fault::Redirect => {
             let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             let location = format!("{}{path}", shared.target);
             return Response::builder().status(307).header("location", location).body(Body::empty()).unwrap();
         }
-        Fate::Slow(time) => tokio::time::sleep(time).await,
-        Fate::Hang => std::future::pending().await,
-        Fate::Pass | Fate::LoseAnswer => {}
+        Fault::Slow(time) => tokio::time::sleep(time).await,
+        Fault::Hang => std::future::pending().await,
+        Fault::Pass | Fault::LoseAnswer => {}
     }
-    let is_witnessed = shared.witnessed.lock().unwrap().is_some();
-    let witnessed = is_witnessed.then(|| {
+    let is_recording = shared.recorded.lock().unwrap().is_some();
+    let recorded = is_recording.then(|| {
         let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
         let mut with_cost = asked.clone();
         with_cost["ReturnConsumedCapacity"] = "TOTAL".into();
         body = with_cost.to_string().into();
         parts.headers.remove("content-length");
-        Witnessed::new(&name, &parts.headers, asked)
+        RecordedCall::new(&name, &parts.headers, asked)
     });
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut onward = axum::http::Request::new(Full::new(body));
@@ -185,17 +185,17 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         Ok(answer) => answer,
         Err(_) => return StatusCode::BAD_GATEWAY.into_response(),
     };
-    if fate == Fate::LoseAnswer {
-        // The write is done; the client sees only a connection that breaks.
+    if fault == Fault::LoseAnswer {
+        // The write is done; the client sees a broken connection.
         let _ = answer.into_body().collect().await;
         let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut")) });
         return Response::builder().header("content-length", "1000").body(Body::from_stream(broken)).unwrap();
     }
-    let Some(witnessed) = witnessed else { return answer.map(Body::new) };
+    let Some(recorded) = recorded else { return answer.map(Body::new) };
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    if let Some(kept) = shared.witnessed.lock().unwrap().as_mut() {
-        kept.push(witnessed.answered(&body));
+    if let Some(kept) = shared.recorded.lock().unwrap().as_mut() {
+        kept.push(recorded.answered(&body));
     }
     Response::from_parts(parts, body.into())
 }

@@ -1,4 +1,4 @@
-//! Random values, and good ones that are damaged at random.
+//! Random values, and valid values with random damage.
 
 use proptest::{
     collection::{btree_map, vec},
@@ -7,7 +7,7 @@ use proptest::{
 };
 use serde_json::Value;
 
-/// What is done to a good value: at each place, another value or none.
+/// The damage to a valid value: at each place, another value or none.
 pub(crate) type Damage = Vec<(Index, Option<Value>)>;
 
 /// One of these words.
@@ -15,7 +15,7 @@ pub(crate) fn one_of(words: &'static str) -> impl Strategy<Value = String> {
     select(words.split(' ').map(str::to_owned).collect::<Vec<_>>())
 }
 
-/// Words that mean something to the service, and text that is often handled badly.
+/// Words with a meaning for the service, and text that is often handled badly.
 pub(crate) fn word() -> impl Strategy<Value = String> {
     let known = select(
         &[
@@ -69,7 +69,7 @@ pub(crate) fn word() -> impl Strategy<Value = String> {
     prop_oneof![4 => known.prop_map(str::to_owned), 1 => any::<String>(), 1 => "[ -~]{0,300}"]
 }
 
-/// The name of a field or parameter: mostly one that there is.
+/// The name of a field or parameter, usually one that exists.
 fn name() -> impl Strategy<Value = String> {
     let known = one_of(
         "status patient_name procedure_type case_type notes priority rush_order due_date doctor_id patient_info age gender fixed_prosthetic type material tooth_numbers shade shade_system shade_value denture night_guard arch implant tooth_number reason reason_code ids id version remakes warnings __proto__",
@@ -103,7 +103,7 @@ pub(crate) fn damage() -> impl Strategy<Value = Damage> {
     vec((any::<Index>(), prop::option::weighted(0.8, any_json())), 1..4)
 }
 
-/// The pointers of all parts of a value but itself.
+/// The pointers of all parts of a value, without the value itself.
 fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     let parts: Vec<(String, &Value)> = match value {
         Value::Object(members) => {
@@ -121,7 +121,7 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// A value after some damage.
+/// The value with the damage applied.
 pub(crate) fn damaged(mut value: Value, damage: &Damage) -> Value {
     for (place, with) in damage {
         let mut found = Vec::new();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lambda_http::http::HeaderMap;
 use serde_json::Value;
 
-/// What the service answered. It has been checked against the contract already.
+/// The answer of the service, already checked against the contract.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -22,20 +22,20 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Any success, whatever its media type.
+    /// Expects a success of any media type.
     #[track_caller]
     pub(crate) fn expect_success(&self) {
         assert!(self.status < 300, "{}", String::from_utf8_lossy(&self.bytes));
     }
 
-    /// The body of a success.
+    /// Expects this status and returns the body.
     #[track_caller]
     pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
         self.json()
     }
 
-    /// Problem details with this status and code, and every header that problems carry.
+    /// Expects problem details with this status and code, and every header that problems have.
     #[track_caller]
     pub(crate) fn expect_problem(&self, status: u16, code: &str) -> Value {
         let body = self.expect(status);
@@ -59,8 +59,8 @@ impl Reply {
     }
 }
 
-/// Sends a request again and again until it succeeds, which must be within half a minute.
-pub(crate) async fn until_it_works<F: Future<Output = Reply>>(send: impl Fn() -> F) {
+/// Sends a request again and again until it succeeds. Fails after half a minute.
+pub(crate) async fn retry_until_success<F: Future<Output = Reply>>(send: impl Fn() -> F) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let reply = send().await;

@@ -6,15 +6,17 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Value, json};
 use shared::{
-    config::{Config, Env},
-    health::{Probe, ProbeConfig},
-    http::{Request, Response},
-    lab::Operation,
-    runtime::{Function, LabFunction, PublicFunction},
-    services::Services,
+    auth::Operation,
+    config::{Common, Config, Env},
+    http::{self, Request, Response},
+    lab::Services,
+    runtime::{
+        Function, LabFunction, PublicFunction, Scope,
+        health::{Probe, ProbeConfig},
+    },
 };
 
-use super::{Reply, call::Call, leaks, proxy::Proxy, spec};
+use super::{Reply, call::Call, leaks, proxy::Proxy, registry, spec};
 
 /// The key that the stand-in UMS signs tokens with.
 pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789";
@@ -22,10 +24,10 @@ pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789
 pub(crate) const CURSOR_SECRET: &str = "integration-tests-sign-cursors-with-this-key";
 const TABLE: &str = "lhcms-test";
 
-type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
+pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
 /// A function that can be kept in a list with others.
-trait AnyFunction: Send + Sync {
+pub(super) trait AnyFunction: Send + Sync {
     fn answer(&self, request: Request) -> Answering<'_>;
 }
 
@@ -63,12 +65,12 @@ impl Service {
         Self::start_tuned(changes, |_| {}).await
     }
 
-    /// Starts with more patience than functions have: for what many do at once on a slow machine.
+    /// Starts with a longer time budget than the functions have, for many simultaneous requests on a slow machine.
     pub(crate) async fn start_patient() -> Self {
-        Self::start_tuned(&[], |config| config.patience = Duration::from_secs(8)).await
+        Self::start_tuned(&[], |config| config.retry_budget = Duration::from_secs(8)).await
     }
 
-    /// Starts with some environment variables changed, and what is no variable as well: pauses and ages.
+    /// Starts with some environment variables changed, and with other settings changed by `tune`: pauses and ages.
     pub(crate) async fn start_tuned(changes: &[(&str, &str)], tune: fn(&mut Config)) -> Self {
         leaks::watch();
         let ums = Ums::new(seed::directory(), SECRET);
@@ -116,7 +118,7 @@ impl Service {
         }
     }
 
-    /// Starts the functions anew: what they learned of users is forgotten.
+    /// Starts the functions again, with empty caches.
     pub(crate) fn restart_functions(&mut self) {
         self.functions = functions(&self.settings, self.tune);
     }
@@ -131,7 +133,7 @@ impl Service {
         Call::new(self, method, path)
     }
 
-    /// What a function answers to a request as Lambda hands it over, unchecked.
+    /// The answer of a function to a request as Lambda passes it on. The answer is not checked against the contract.
     pub(crate) async fn answer(&self, function: &str, request: Request) -> Reply {
         let (parts, body) = self.functions[function].answer(request).await.into_parts();
         Reply { status: parts.status.as_u16(), headers: parts.headers, bytes: body.to_vec() }
@@ -142,7 +144,7 @@ impl Service {
         self.request(method, path).token(&self.token_of(username))
     }
 
-    /// A good access token of a seeded user.
+    /// A valid access token of a seeded user.
     pub(crate) fn token_of(&self, username: &str) -> String {
         let person =
             seed::PEOPLE.into_iter().find(|person| person.username == username).expect("a seeded user");
@@ -154,14 +156,14 @@ impl Service {
         self.as_user(username, "POST", "/api/v1/cases").json(body).send().await.expect(201)
     }
 
-    /// Every item of a lab but the access records, by sort key, straight from the table.
+    /// Every item of a lab except the audit records, by sort key, directly from the table.
     pub(crate) async fn items(&self, lab: i64) -> BTreeMap<String, Value> {
         let mut items = self.all_items(lab).await;
         items.retain(|sk, _| !sk.starts_with("ACCESS#"));
         items
     }
 
-    /// The access records of a lab, oldest first, straight from the table.
+    /// The audit records of a lab, oldest first, directly from the table.
     pub(crate) async fn access_records(&self, lab: i64) -> Vec<Value> {
         let items = self.all_items(lab).await.into_iter();
         items.filter(|(sk, _)| sk.starts_with("ACCESS#")).map(|(_, item)| item).collect()
@@ -190,7 +192,7 @@ impl Service {
         }
     }
 
-    /// The lab's statistics, added up over their shards; statuses that nothing is in are left out.
+    /// The lab's statistics, added up over the shards, without statuses that have no cases.
     pub(crate) async fn statistics(&self, lab: i64) -> BTreeMap<String, i64> {
         let mut sums = BTreeMap::new();
         for (_, item) in self.items(lab).await.range("STATS#".to_owned().."STATS$".to_owned()) {
@@ -242,13 +244,13 @@ impl Service {
         }
     }
 
-    /// Takes an event away behind the service's back.
+    /// Deletes an event behind the service's back.
     pub(crate) async fn delete_event(&self, lab: i64, case: u64, version: u32) {
         let delete = json!({"TableName": TABLE, "Key": key(lab, &event_key(case, version))});
         self.call_database("DeleteItem", &delete).await;
     }
 
-    /// Takes the table away.
+    /// Deletes the table.
     pub(crate) async fn drop_table(&self) {
         self.call_database("DeleteTable", &json!({"TableName": TABLE})).await;
     }
@@ -268,7 +270,7 @@ fn key(lab: i64, sk: &str) -> Value {
 
 /// The date in UTC.
 pub(crate) fn today() -> String {
-    shared::time::Timestamp::now().date().to_string()
+    shared::base::time::Timestamp::now().date().to_string()
 }
 
 async fn listener() -> tokio::net::TcpListener {
@@ -283,43 +285,49 @@ fn functions(
     let mut config = Config::read(Env::new(&lookup)).unwrap();
     tune(&mut config);
     let probe_config = ProbeConfig::read(Env::new(&lookup)).unwrap();
-    let common = config.common.clone();
-    let services = Arc::new(Services::new(&config).unwrap());
-    let probe = Arc::new(Probe::new(&probe_config).unwrap());
-    macro_rules! lab {
-        ($operation:ident, $handler:path) => {
-            Box::new(LabFunction::new(common.clone(), services.clone(), Operation::$operation, $handler))
-                as Box<dyn AnyFunction>
-        };
+    registry::functions(&Start {
+        common: config.common.clone(),
+        services: Arc::new(Services::new(&config).unwrap()),
+        probe: Arc::new(Probe::new(&probe_config).unwrap()),
+    })
+}
+
+/// Starts functions as `shared::runtime` does, but in the test's process.
+pub(super) struct Start {
+    common: Common,
+    services: Arc<Services>,
+    probe: Arc<Probe>,
+}
+
+impl Start {
+    /// A function behind a login, for its operation.
+    pub(super) fn lab<S, H, F>(&self, operation: Operation, handler: H) -> Box<dyn AnyFunction>
+    where
+        S: Scope,
+        H: Fn(S, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = http::Result> + Send + 'static,
+    {
+        Box::new(LabFunction::new(self.common.clone(), self.services.clone(), operation, handler))
     }
-    macro_rules! public {
-        ($handler:expr) => {
-            Box::new(PublicFunction::new(common.clone(), $handler)) as Box<dyn AnyFunction>
-        };
+
+    /// A function that anybody may call.
+    pub(super) fn public<H, F>(&self, handler: H) -> Box<dyn AnyFunction>
+    where
+        H: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = http::Result> + Send + 'static,
+    {
+        Box::new(PublicFunction::new(self.common.clone(), handler))
     }
-    BTreeMap::from([
-        ("bulk-update-status", lab!(BulkUpdateStatus, bulk_update_status::handler)),
-        ("case-changes", lab!(CaseChanges, case_changes::handler)),
-        ("case-stats", lab!(CaseStats, case_stats::handler)),
-        ("catalog", public!(catalog::handler)),
-        ("create-case", lab!(CreateCase, create_case::handler)),
-        ("delete-case", lab!(DeleteCase, delete_case::handler)),
-        ("docs", public!(docs::handler)),
-        ("export-cases", lab!(ExportCases, export_cases::handler)),
-        ("fallback", public!(fallback::handler)),
-        ("get-case", lab!(GetCase, get_case::handler)),
-        ("get-case-access", lab!(GetCaseAccess, get_case_access::handler)),
-        ("get-case-history", lab!(GetCaseHistory, get_case_history::handler)),
-        ("get-doctor", lab!(GetDoctor, get_doctor::handler)),
-        ("health", public!(move |request| health::handler(probe.clone(), request))),
-        ("list-access", lab!(ListAccess, list_access::handler)),
-        ("list-cases", lab!(ListCases, list_cases::handler)),
-        ("remake-case", lab!(RemakeCase, remake_case::handler)),
-        ("restore-case", lab!(RestoreCase, restore_case::handler)),
-        ("update-case", lab!(UpdateCase, update_case::handler)),
-        ("update-case-status", lab!(UpdateCaseStatus, update_case_status::handler)),
-        ("verify-case-history", lab!(VerifyCaseHistory, verify_case_history::handler)),
-    ])
+
+    /// The health check.
+    pub(super) fn probe<H, F>(&self, handler: H) -> Box<dyn AnyFunction>
+    where
+        H: Fn(Arc<Probe>, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = http::Result> + Send + 'static,
+    {
+        let probe = self.probe.clone();
+        self.public(move |request| handler(probe.clone(), request))
+    }
 }
 
 /// DynamoDB's typed JSON as plain JSON.

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
+use contract::Contract;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
@@ -15,26 +16,33 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// The contract.
-pub(crate) static SPEC: LazyLock<Value> = LazyLock::new(|| {
-    let text = std::fs::read_to_string(root().join("openapi.yaml")).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
-});
+pub(crate) static CONTRACT: LazyLock<Contract> =
+    LazyLock::new(|| Contract::read(&root().join("openapi.yaml")).unwrap());
+
+/// The document of the contract.
+pub(crate) static SPEC: LazyLock<&Value> = LazyLock::new(|| CONTRACT.document());
 
 /// One operation of the contract.
 pub(crate) struct Operation {
     pub(crate) path: &'static str,
     pub(crate) method: &'static str,
     pub(crate) value: &'static Value,
+    operation: &'static contract::Operation,
 }
 
 impl Operation {
-    pub(crate) fn id(&self) -> &'static str {
-        self.value["operationId"].as_str().unwrap()
+    fn of(operation: &'static contract::Operation) -> Self {
+        let (path, method) = (&operation.path, &operation.method);
+        Self { path, method, value: CONTRACT.details(operation), operation }
     }
 
-    /// The crate that serves it, by its gateway integration.
+    pub(crate) fn id(&self) -> &'static str {
+        &self.operation.id
+    }
+
+    /// The crate that serves it.
     pub(crate) fn function(&self) -> String {
-        crate_of(self.value)
+        self.operation.function.clone()
     }
 
     pub(crate) fn is_public(&self) -> bool {
@@ -42,67 +50,14 @@ impl Operation {
     }
 }
 
-/// The crate behind an integration: `…${CreateCaseFunction.Arn}…` is `create-case`.
-pub(crate) fn crate_of(operation: &Value) -> String {
-    let uri =
-        operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].as_str().expect("an integration");
-    let resource =
-        uri.split_once("functions/${").and_then(|(_, rest)| rest.split_once("Function.Arn}")).unwrap().0;
-    kebab(resource)
-}
-
-/// `CreateCase` or `createCase` as `create-case`.
-pub(crate) fn kebab(name: &str) -> String {
-    let mut kebab = String::new();
-    for character in name.chars() {
-        if character.is_ascii_uppercase() && !kebab.is_empty() {
-            kebab.push('-');
-        }
-        kebab.push(character.to_ascii_lowercase());
-    }
-    kebab
-}
-
-/// Every operation, in the order of the file; the gateway's default route is none.
+/// Every operation, in the order of the file.
 pub(crate) fn operations() -> Vec<Operation> {
-    const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
-    let mut operations = Vec::new();
-    for (path, item) in SPEC["paths"].as_object().unwrap() {
-        for method in METHODS {
-            if let Some(value) = item.get(method) {
-                operations.push(Operation { path, method, value });
-            }
-        }
-    }
-    operations
+    CONTRACT.operations().iter().map(Operation::of).collect()
 }
 
-/// The operation of a request, as the gateway chooses it: literal segments win over parameters.
+/// The operation of a request, as the gateway chooses it, with the values of the path's parameters.
 pub(crate) fn route(method: &str, path: &str) -> Option<(Operation, BTreeMap<String, String>)> {
-    operations()
-        .into_iter()
-        .filter(|operation| operation.method.eq_ignore_ascii_case(method))
-        .filter_map(|operation| Some((parameters(operation.path, path)?, operation)))
-        .min_by_key(|(parameters, _)| parameters.len())
-        .map(|(parameters, operation)| (operation, parameters))
-}
-
-fn parameters(template: &str, path: &str) -> Option<BTreeMap<String, String>> {
-    let (expected, given): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
-    if expected.len() != given.len() {
-        return None;
-    }
-    let mut parameters = BTreeMap::new();
-    for (expected, given) in expected.into_iter().zip(given) {
-        match expected.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
-            Some(name) if !given.is_empty() => {
-                parameters.insert(name.to_owned(), given.to_owned());
-            }
-            _ if expected == given => {}
-            _ => return None,
-        }
-    }
-    Some(parameters)
+    CONTRACT.route(method, path).map(|route| (Operation::of(route.operation), route.parameters))
 }
 
 /// What is wrong with a response, by the contract: its status, its media type, its required headers, its body.
@@ -121,6 +76,13 @@ pub(crate) fn faults(
         if resolved(header)["required"] == true && !headers.contains_key(name.as_str()) {
             faults.push(format!("the header {name} is missing"));
         }
+    }
+    if operation.method == "HEAD" {
+        // The headers of the GET, its Content-Type among them, and no content.
+        if !body.is_empty() {
+            faults.push("the response to HEAD has a body".into());
+        }
+        return faults;
     }
     let content_type = headers.get("content-type").map(|value| value.to_str().unwrap());
     let essence = content_type.map(|text| text.split(';').next().unwrap().trim().to_owned());

@@ -1,5 +1,5 @@
-//! A stand-in for AWS STS that lets every role be assumed. The access key that it gives names the lab that the session
-//! is tagged with, so that one can see for which lab a call to DynamoDB was signed.
+//! A stand-in for AWS STS in which every role can be assumed. The access key contains the lab in the session's tag, so that a
+//! test can see for which lab a call to DynamoDB was signed.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use local::server::Server;
 
 type Requests = Arc<Mutex<Vec<BTreeMap<String, String>>>>;
 
-/// A running one.
+/// The running stand-in.
 pub(crate) struct Sts {
     server: Server,
     requests: Requests,
@@ -29,7 +29,7 @@ impl Sts {
         self.server.url()
     }
 
-    /// The parameters of the requests since the last time this was asked.
+    /// The parameters of the requests since the last call of this function.
     pub(crate) fn take_requests(&self) -> Vec<BTreeMap<String, String>> {
         std::mem::take(&mut self.requests.lock().unwrap())
     }

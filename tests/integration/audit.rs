@@ -1,9 +1,9 @@
-//! Access records: every look at patients' data is on record before the data leaves, refused looks too.
+//! Audit records: every access to patient data is recorded before the data leaves, rejected requests too.
 
 use local::ums::User;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Service, leaks, proxy::Fate};
+use crate::harness::{Reply, Service, leaks, proxy::Fault};
 
 async fn with_cases(count: usize) -> Service {
     let service = Service::start().await;
@@ -13,14 +13,14 @@ async fn with_cases(count: usize) -> Service {
     service
 }
 
-/// The records of a lab without those of who prepared the test.
-async fn looks(service: &Service, lab: i64) -> Vec<Value> {
+/// The audit records of a lab without those of the setup of the test.
+async fn records_after_setup(service: &Service, lab: i64) -> Vec<Value> {
     let mut records = service.access_records(lab).await;
     records.retain(|record| record["action"] != "createCase" || record["user_id"] == "3");
     records
 }
 
-/// The lab's records as the API answers them, newest first.
+/// The audit records of the lab as the API returns them, newest first.
 async fn records(service: &Service, query: &str) -> Vec<Value> {
     let reply = service.as_user("admin", "GET", &format!("/api/v1/audit?{query}")).send().await;
     assert_eq!(reply.header("cache-control"), Some("no-store"));
@@ -36,7 +36,7 @@ async fn send(service: &Service, user: &str, method: &str, path: &str, body: Opt
 }
 
 #[tokio::test]
-async fn whoever_reads_cases_is_on_record_with_what_was_shown() {
+async fn every_read_writes_an_audit_record_with_the_returned_cases() {
     let service = with_cases(3).await;
     for (method, path, action, ids) in [
         ("GET", "/api/v1/cases/2", "getCase", json!([2])),
@@ -79,17 +79,17 @@ async fn whoever_reads_cases_is_on_record_with_what_was_shown() {
 }
 
 #[tokio::test]
-async fn looking_at_nothing_new_and_counting_leave_no_record() {
+async fn an_unchanged_feed_and_the_statistics_write_no_audit_record() {
     let service = with_cases(1).await;
     let page = send(&service, "viewer", "GET", "/api/v1/cases/changes?since=now", None).await.expect(200);
     let path = format!("/api/v1/cases/changes?since={}", page["next_cursor"].as_str().unwrap());
     send(&service, "viewer", "GET", &path, None).await.expect(200);
     send(&service, "viewer", "GET", "/api/v1/cases/stats", None).await.expect(200);
-    assert_eq!(looks(&service, 123).await.len(), 0);
+    assert_eq!(records_after_setup(&service, 123).await.len(), 0);
 }
 
 #[tokio::test]
-async fn a_change_is_on_record_with_what_it_showed_in_its_own_transaction() {
+async fn a_change_writes_its_audit_record_in_the_same_transaction() {
     let service = with_cases(1).await;
     for (user, method, path, body, action, ids) in [
         (
@@ -134,7 +134,7 @@ async fn a_change_is_on_record_with_what_it_showed_in_its_own_transaction() {
 }
 
 #[tokio::test]
-async fn an_answer_that_shows_a_case_without_changing_it_is_on_record() {
+async fn a_response_that_shows_a_case_without_changing_it_writes_an_audit_record() {
     let service = with_cases(1).await;
     send(&service, "member", "PUT", "/api/v1/cases/1", Some(json!({}))).await.expect(200);
     send(&service, "technician", "PATCH", "/api/v1/cases/1/status", Some(json!({"status": "pending"})))
@@ -147,16 +147,16 @@ async fn an_answer_that_shows_a_case_without_changing_it_is_on_record() {
     }
     let bulk = json!({"ids": [1, 99], "status": "pending"});
     send(&service, "technician", "POST", "/api/v1/cases/bulk-status", Some(bulk)).await.expect(200);
-    let told = |record: Value| format!("{} {} {}", record["action"], record["outcome"], record["case_ids"]);
-    let mut told: Vec<String> = looks(&service, 123).await.into_iter().map(told).collect();
-    told[5..].sort();
+    let line = |record: Value| format!("{} {} {}", record["action"], record["outcome"], record["case_ids"]);
+    let mut found: Vec<String> = records_after_setup(&service, 123).await.into_iter().map(line).collect();
+    found[5..].sort();
     assert_eq!(
-        told,
+        found,
         [
             r#""updateCase" "granted" [1]"#,
             r#""updateCaseStatus" "granted" [1]"#,
             r#""restoreCase" "granted" [1]"#,
-            // Made, and answered again.
+            // Created, and answered again with the stored response.
             r#""createCase" "granted" [2]"#,
             r#""createCase" "granted" [2]"#,
             r#""bulkUpdateStatus" "granted" [1]"#,
@@ -166,7 +166,7 @@ async fn an_answer_that_shows_a_case_without_changing_it_is_on_record() {
 }
 
 #[tokio::test]
-async fn a_refused_attempt_is_on_record() {
+async fn a_rejected_request_writes_an_audit_record() {
     let service = with_cases(1).await;
     let put = || Some(json!({"notes": "x"}));
     send(&service, "viewer", "PUT", "/api/v1/cases/1", put()).await.expect_problem(403, "forbidden");
@@ -176,7 +176,7 @@ async fn a_refused_attempt_is_on_record() {
     send(&service, "viewer", "GET", "/api/v1/cases/9/history", None)
         .await
         .expect_problem(404, "case_not_found");
-    let told: Vec<String> = records(&service, "outcome=refused")
+    let found: Vec<String> = records(&service, "outcome=refused")
         .await
         .iter()
         .map(|record| {
@@ -184,7 +184,7 @@ async fn a_refused_attempt_is_on_record() {
         })
         .collect();
     assert_eq!(
-        told,
+        found,
         [
             r#""4" "getCaseHistory" "case_not_found" [9]"#,
             r#""3" "updateCase" "case_not_found" [8]"#,
@@ -196,11 +196,11 @@ async fn a_refused_attempt_is_on_record() {
 }
 
 #[tokio::test]
-async fn data_that_cannot_be_recorded_is_not_given_out() {
+async fn no_data_is_returned_when_the_audit_record_cannot_be_written() {
     let service = with_cases(1).await;
     service.dynamodb.rule(|name, _| match name {
-        "PutItem" => Fate::refused(),
-        _ => Fate::Pass,
+        "PutItem" => Fault::refused(),
+        _ => Fault::Pass,
     });
     for path in [
         "/api/v1/cases/1",
@@ -219,7 +219,7 @@ async fn data_that_cannot_be_recorded_is_not_given_out() {
 }
 
 #[tokio::test]
-async fn the_record_of_a_single_case_is_written_while_it_is_read() {
+async fn the_audit_record_of_a_single_case_is_written_while_the_case_is_read() {
     let service = with_cases(1).await;
     service.dynamodb.take_calls();
     send(&service, "viewer", "GET", "/api/v1/cases/1", None).await.expect(200);
@@ -229,7 +229,7 @@ async fn the_record_of_a_single_case_is_written_while_it_is_read() {
 }
 
 #[tokio::test]
-async fn records_are_found_by_user_case_action_outcome_and_time() {
+async fn audit_records_are_filtered_by_user_case_action_outcome_and_time() {
     let service = with_cases(3).await;
     for (user, path) in [
         ("viewer", "/api/v1/cases/1"),
@@ -280,7 +280,7 @@ async fn records_are_found_by_user_case_action_outcome_and_time() {
 }
 
 #[tokio::test]
-async fn records_can_be_exported_as_csv() {
+async fn audit_records_can_be_exported_as_csv() {
     let service = with_cases(2).await;
     for _ in 0..3 {
         let call = service.as_user("viewer", "GET", "/api/v1/cases").header("user-agent", "=cmd()");
@@ -304,7 +304,7 @@ async fn records_can_be_exported_as_csv() {
 }
 
 #[tokio::test]
-async fn reading_all_labs_is_on_record_in_each() {
+async fn reading_all_labs_writes_an_audit_record_in_each_lab() {
     let service = with_cases(1).await;
     service.create("northgate", json!({"procedure_type": "Crown"})).await;
     service.as_user("both", "GET", "/api/v1/cases?lab_id=all").send().await.expect(200);
@@ -319,8 +319,8 @@ async fn reading_all_labs_is_on_record_in_each() {
 }
 
 #[tokio::test]
-async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record() {
-    // Of nobody else in the log.
+async fn a_system_administrator_reads_a_lab_only_with_a_recorded_reason() {
+    // No other test uses these users, so their log lines are of this test.
     for (broken, id) in [(false, 880_001), (true, 880_002)] {
         let service = with_cases(1).await;
         service.ums.update(|directory| {
@@ -337,11 +337,11 @@ async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record(
             |method: &str, path: &str| as_admin(method, path).lab(123).header("x-break-glass", "Ticket 4711");
         let without = as_admin("GET", "/api/v1/cases/1").lab(123).send().await;
         without.expect_problem(403, "break_glass_required");
-        assert_eq!(looks(&service, 123).await.len(), 0);
+        assert_eq!(records_after_setup(&service, 123).await.len(), 0);
         let case = sysadmin("GET", "/api/v1/cases/1").send().await.expect(200);
         assert_eq!(case["patient_name"], "Jane Roe");
         sysadmin("GET", "/api/v1/cases/stats").send().await.expect(200);
-        // Reading is all that it opens.
+        // Break-glass allows reading only.
         for (method, path) in
             [("PUT", "/api/v1/cases/1"), ("DELETE", "/api/v1/cases/1"), ("GET", "/api/v1/audit")]
         {
@@ -354,7 +354,7 @@ async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record(
         let logged = leaks::lines_with("\"message\":\"break-glass\"");
         let logged = logged.iter().filter(|line| line.contains(&of_them) && line.contains("\"lab.id\":123"));
         assert_eq!(logged.count(), 6);
-        let told: Vec<(Value, Value)> = looks(&service, 123)
+        let found: Vec<(Value, Value)> = records_after_setup(&service, 123)
             .await
             .into_iter()
             .map(|mut record| {
@@ -368,7 +368,7 @@ async fn a_system_administrator_reads_a_lab_only_for_a_reason_that_is_on_record(
         let granted = |action: Value| (action, json!("granted"));
         let refused = |action: &str| (json!(action), json!("refused"));
         assert_eq!(
-            told,
+            found,
             [
                 granted(json!("getCase")),
                 granted(json!("caseStats")),

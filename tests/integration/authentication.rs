@@ -1,4 +1,4 @@
-//! Who gets in: active users with a good access token, and nobody because UMS could not answer.
+//! Authentication: only active users with a valid access token get in, and nobody gets in because UMS fails.
 
 use std::time::Duration;
 
@@ -6,16 +6,17 @@ use futures_util::future::join_all;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use local::ums::{self, MembershipsRoute, token};
 use serde_json::json;
+use shared::{auth::Operation, base::wire_enum::WireEnum};
 
-use crate::harness::{Reply, Service, proxy::Fate, reply::until_it_works, service::SECRET, spec};
+use crate::harness::{Reply, Service, proxy::Fault, reply::retry_until_success, service::SECRET, spec};
 
-/// Sends a request with this token to every operation that wants one, and returns the replies.
+/// Sends a request with this token to every operation that needs one, and returns the replies.
 async fn everywhere(service: &Service, token: Option<&str>) -> Vec<Reply> {
     let mut replies = Vec::new();
     for operation in spec::operations().iter().filter(|operation| !operation.is_public()) {
         let path = operation.path.replace("{id}", "1").replace("{doctor_id}", "DOC001");
-        let method = operation.method.to_uppercase();
-        let call = service.request(&method, &path);
+        let method = operation.method;
+        let call = service.request(method, &path);
         let call = match token {
             Some(token) => call.token(token),
             None => call,
@@ -23,12 +24,12 @@ async fn everywhere(service: &Service, token: Option<&str>) -> Vec<Reply> {
         let call = if method == "GET" || method == "DELETE" { call } else { call.json(json!({})) };
         replies.push(call.send().await);
     }
-    assert_eq!(replies.len(), 17);
+    assert_eq!(replies.len(), Operation::ALL.len());
     replies
 }
 
 #[tokio::test]
-async fn a_bad_token_is_refused_on_every_route_before_anything_is_asked() {
+async fn an_invalid_token_is_rejected_on_every_route_before_any_call() {
     let service = Service::start().await;
     let good = token::access_claims(1);
     let with = |name: &str, value: serde_json::Value| {
@@ -66,7 +67,7 @@ async fn a_bad_token_is_refused_on_every_route_before_anything_is_asked() {
 }
 
 #[tokio::test]
-async fn two_authorization_headers_are_refused() {
+async fn two_authorization_headers_are_rejected() {
     let service = Service::start().await;
     let token = service.token_of("admin");
     let call = service.request("GET", "/api/v1/cases").token(&token).token(&token);
@@ -74,7 +75,7 @@ async fn two_authorization_headers_are_refused() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_url_is_refused_on_every_route_before_anything_is_asked() {
+async fn a_token_in_the_url_is_rejected_on_every_route_before_any_call() {
     let service = Service::start().await;
     let token = service.token_of("admin");
     for operation in spec::operations().iter().filter(|operation| !operation.is_public()) {
@@ -82,8 +83,8 @@ async fn a_token_in_the_url_is_refused_on_every_route_before_anything_is_asked()
         for name in ["access_token", "token", "jwt", "access%5Ftoken"] {
             let path = format!("{path}?{name}={token}");
             for call in [
-                service.request(&operation.method.to_uppercase(), &path),
-                service.request(&operation.method.to_uppercase(), &path).token(&token),
+                service.request(operation.method, &path),
+                service.request(operation.method, &path).token(&token),
             ] {
                 let problem = call.send().await.expect_problem(401, "unauthorized");
                 assert!(!problem.to_string().contains(&token));
@@ -95,7 +96,7 @@ async fn a_token_in_the_url_is_refused_on_every_route_before_anything_is_asked()
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_sign_in_is_refused_on_every_route() {
+async fn an_inactive_or_locked_user_is_rejected_on_every_route() {
     let service = Service::start().await;
     for reply in everywhere(&service, Some(&service.token_of("inactive"))).await {
         reply.expect_problem(401, "unauthorized");
@@ -114,7 +115,7 @@ async fn a_user_who_may_not_sign_in_is_refused_on_every_route() {
 }
 
 #[tokio::test]
-async fn ums_is_asked_once_a_minute_for_a_token() {
+async fn ums_is_called_once_a_minute_per_token() {
     let service = Service::start().await;
     let token = service.token_of("admin");
     for _ in 0..3 {
@@ -126,7 +127,7 @@ async fn ums_is_asked_once_a_minute_for_a_token() {
 }
 
 #[tokio::test]
-async fn many_requests_with_a_new_token_share_one_look_up() {
+async fn many_requests_with_a_new_token_share_one_ums_lookup() {
     let service = Service::start().await;
     let token = service.token_of("admin");
     let list = || service.request("GET", "/api/v1/cases").token(&token).send();
@@ -149,20 +150,20 @@ async fn many_requests_with_a_new_token_share_one_look_up() {
 }
 
 #[tokio::test]
-async fn a_look_up_that_hangs_does_not_hold_up_those_who_share_it() {
+async fn a_hanging_ums_lookup_does_not_delay_the_requests_that_share_it() {
     let service = Service::start().await;
-    service.ums_proxy.rule(|_, _| Fate::Hang);
+    service.ums_proxy.rule(|_, _| Fault::Hang);
     let token = service.token_of("admin");
     let list = || service.request("GET", "/api/v1/cases").token(&token).send();
     for reply in join_all((0..64).map(|_| list())).await {
         reply.expect_problem(503, "service_unavailable");
     }
     service.ums_proxy.heal();
-    until_it_works(list).await;
+    retry_until_success(list).await;
 }
 
 #[tokio::test]
-async fn a_refusal_is_remembered_for_its_token_and_no_other() {
+async fn a_rejection_is_cached_for_its_token_only() {
     let service = Service::start().await;
     let token = service.token_of("inactive");
     for reply in everywhere(&service, Some(&token)).await {
@@ -174,19 +175,19 @@ async fn a_refusal_is_remembered_for_its_token_and_no_other() {
 
     service.ums.update(|directory| directory.user_mut(7).unwrap().is_active = true);
     service.as_user("inactive", "GET", "/api/v1/cases").send().await.expect(200);
-    // With the refused token, too, a few seconds later.
-    until_it_works(|| service.request("GET", "/api/v1/cases").token(&token).send()).await;
+    // The rejected token works as well, a few seconds later.
+    retry_until_success(|| service.request("GET", "/api/v1/cases").token(&token).send()).await;
 }
 
 #[tokio::test]
-async fn a_ums_that_keeps_failing_is_left_alone_while_known_callers_work_on() {
-    for fate in [Fate::Answer(500, "{}".into()), Fate::LoseAnswer, Fate::Hang] {
+async fn the_circuit_to_ums_opens_after_failures_while_cached_callers_keep_working() {
+    for fault in [Fault::Answer(500, "{}".into()), Fault::LoseAnswer, Fault::Hang] {
         let service =
             Service::start_tuned(&[], |config| config.outage_pause = Duration::from_secs(3600)).await;
         let known = service.token_of("admin");
         service.request("GET", "/api/v1/cases").token(&known).send().await.expect(200);
-        service.ums_proxy.rule(move |_, _| fate.clone());
-        // Each has a token of its own, so that they are asked for at the same time.
+        service.ums_proxy.rule(move |_, _| fault.clone());
+        // Each request has a token of its own, so the lookups run at the same time.
         let first = join_all((0..3).map(|_| service.as_user("member", "GET", "/api/v1/cases").send())).await;
         service.ums_proxy.take_calls();
         let then = join_all((0..20).map(|_| service.as_user("member", "GET", "/api/v1/cases").send())).await;
@@ -199,24 +200,24 @@ async fn a_ums_that_keeps_failing_is_left_alone_while_known_callers_work_on() {
 }
 
 #[tokio::test]
-async fn after_a_failure_of_ums_the_service_resumes_by_itself() {
+async fn the_service_recovers_by_itself_after_a_ums_failure() {
     let service = Service::start().await;
-    service.ums_proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
+    service.ums_proxy.rule(|_, _| Fault::Answer(500, "{}".into()));
     for _ in 0..10 {
         let reply = service.as_user("admin", "GET", "/api/v1/cases").send().await;
         reply.expect_problem(503, "service_unavailable");
     }
     service.ums_proxy.heal();
-    until_it_works(|| service.as_user("admin", "GET", "/api/v1/cases").send()).await;
+    retry_until_success(|| service.as_user("admin", "GET", "/api/v1/cases").send()).await;
 }
 
 #[tokio::test]
-async fn refusals_and_odd_answers_about_some_do_not_keep_others_out() {
+async fn rejections_and_invalid_answers_for_some_users_do_not_block_others() {
     let service = Service::start_tuned(&[], |config| config.outage_pause = Duration::from_secs(3600)).await;
-    for fate in
-        [Fate::Answer(403, "{}".into()), Fate::Answer(429, "{}".into()), Fate::Answer(200, "{}".into())]
+    for fault in
+        [Fault::Answer(403, "{}".into()), Fault::Answer(429, "{}".into()), Fault::Answer(200, "{}".into())]
     {
-        service.ums_proxy.rule(move |_, _| fate.clone());
+        service.ums_proxy.rule(move |_, _| fault.clone());
         for _ in 0..5 {
             let reply = service.as_user("member", "GET", "/api/v1/cases").send().await;
             reply.expect_problem(503, "service_unavailable");
@@ -227,7 +228,7 @@ async fn refusals_and_odd_answers_about_some_do_not_keep_others_out() {
 }
 
 #[tokio::test]
-async fn the_published_ums_is_survived_with_attributes_in_place_of_roles() {
+async fn with_the_published_ums_attributes_replace_roles() {
     let service = Service::start().await;
     service.ums.update(|directory| directory.memberships_route = MembershipsRoute::PublishedDefect);
     let body = json!({"procedure_type": "Crown"});
@@ -259,7 +260,7 @@ async fn the_published_ums_is_survived_with_attributes_in_place_of_roles() {
 }
 
 #[tokio::test]
-async fn memberships_in_me_or_in_the_token_are_used_where_they_are() {
+async fn memberships_in_me_or_in_the_token_are_used() {
     let service = Service::start().await;
     service.ums.update(|directory| {
         directory.me_lists_labs = true;
@@ -289,22 +290,22 @@ async fn memberships_in_me_or_in_the_token_are_used_where_they_are() {
 }
 
 #[tokio::test]
-async fn nobody_gets_in_while_ums_cannot_answer_properly() {
+async fn nobody_gets_in_while_ums_fails_or_answers_nonsense() {
     let html = "<html>Bad gateway</html>".to_owned();
     let another_user = json!({"user": {"id": 2, "is_active": true, "locked_until": null}}).to_string();
-    for (what, fate) in [
-        ("error", Fate::Answer(500, html.clone())),
-        ("gateway error", Fate::Answer(502, html.clone())),
-        ("html", Fate::Answer(200, html)),
-        ("ten megabytes", Fate::Answer(200, format!("{{\"user\":\"{}\"}}", "x".repeat(10_000_000)))),
-        ("wrong json", Fate::Answer(200, "{\"user\":{\"id\":1}}".into())),
-        ("another user", Fate::Answer(200, another_user)),
-        ("a redirect", Fate::Redirect),
-        ("a broken connection", Fate::LoseAnswer),
-        ("silence", Fate::Hang),
+    for (what, fault) in [
+        ("error", Fault::Answer(500, html.clone())),
+        ("gateway error", Fault::Answer(502, html.clone())),
+        ("html", Fault::Answer(200, html)),
+        ("ten megabytes", Fault::Answer(200, format!("{{\"user\":\"{}\"}}", "x".repeat(10_000_000)))),
+        ("wrong json", Fault::Answer(200, "{\"user\":{\"id\":1}}".into())),
+        ("another user", Fault::Answer(200, another_user)),
+        ("a redirect", Fault::Redirect),
+        ("a broken connection", Fault::LoseAnswer),
+        ("silence", Fault::Hang),
     ] {
         let service = Service::start().await;
-        service.ums_proxy.rule(move |_, _| fate.clone());
+        service.ums_proxy.rule(move |_, _| fault.clone());
         let reply = service.as_user("admin", "GET", "/api/v1/cases").send().await;
         reply.expect_problem(503, "service_unavailable");
         assert_eq!(service.dynamodb.take_calls(), [""; 0], "{what}");
@@ -314,11 +315,11 @@ async fn nobody_gets_in_while_ums_cannot_answer_properly() {
 }
 
 #[tokio::test]
-async fn all_that_ums_is_asked_for_one_request_takes_two_seconds_at_most() {
+async fn all_ums_calls_of_a_request_take_two_seconds_at_most() {
     let service = Service::start().await;
     service.ums.update(|directory| directory.memberships_route = MembershipsRoute::PublishedDefect);
-    // Three questions, one after the other, of 0.9 s each.
-    service.ums_proxy.rule(|_, _| Fate::Slow(Duration::from_millis(900)));
+    // Three calls in sequence, of 0.9 s each.
+    service.ums_proxy.rule(|_, _| Fault::Slow(Duration::from_millis(900)));
     let reply = service.as_user("admin", "GET", "/api/v1/cases").send().await;
     reply.expect_problem(503, "service_unavailable");
     service.ums_proxy.heal();
@@ -326,7 +327,7 @@ async fn all_that_ums_is_asked_for_one_request_takes_two_seconds_at_most() {
 }
 
 #[tokio::test]
-async fn a_ums_that_is_not_there_means_503() {
+async fn an_unreachable_ums_means_503() {
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let service = Service::start_with(&[("UMS_BASE_URL", &format!("http://{nobody}"))]).await;
     for reply in everywhere(&service, Some(&service.token_of("admin"))).await {
@@ -335,7 +336,7 @@ async fn a_ums_that_is_not_there_means_503() {
 }
 
 #[tokio::test]
-async fn the_api_key_goes_along_to_ums() {
+async fn the_api_key_is_sent_to_ums() {
     let service = Service::start_with(&[("UMS_API_KEY", "key-of-lhcms")]).await;
     service.ums.update(|directory| directory.api_key = Some("key-of-lhcms".into()));
     service.as_user("admin", "GET", "/api/v1/cases").send().await.expect(200);

@@ -1,4 +1,4 @@
-//! Every text and list of a request body has a bound in the contract, and just that bound is held.
+//! Every text and list of a request body has a bound in the contract, and the code enforces exactly that bound.
 
 use serde_json::{Value, json};
 
@@ -12,14 +12,14 @@ struct Bounded {
     pointer: String,
     limit: usize,
     is_list: bool,
-    /// The names that a list takes; of a list without any, numbers.
+    /// The names that the list accepts; a list without names accepts numbers.
     names: Vec<&'static Value>,
-    /// Whether it takes certain characters only.
+    /// Whether it accepts certain characters only.
     has_pattern: bool,
 }
 
 impl Bounded {
-    /// A value of this size, that is right as far as its size goes.
+    /// A value of this size, valid except perhaps for its size.
     fn value(&self, size: usize) -> Value {
         if self.is_list && !self.names.is_empty() {
             return self.names.iter().copied().cycle().take(size).cloned().collect();
@@ -27,29 +27,31 @@ impl Bounded {
         if self.is_list {
             return (1..=size).collect();
         }
-        // Bounds of text are in characters; this one has two bytes.
+        // Bounds of text count characters; this character has two bytes.
         json!(if self.has_pattern { "x" } else { "é" }.repeat(size))
     }
 
-    /// A body with nothing else in it.
+    /// A body that contains only this value.
     fn body(&self, size: usize) -> Value {
         let names = self.pointer.split('/').skip(1).collect::<Vec<_>>();
         names.into_iter().rev().fold(self.value(size), |inner, name| json!({name: inner}))
     }
 }
 
-/// Lists that answers have, and that may be sent back as they were read.
+/// Read-only lists of responses, which a client may send back unchanged.
 const OF_ANSWERS: [&str; 2] = ["warnings", "allowed_transitions"];
 
-/// Collects what is below a schema of the contract.
+/// Collects the texts and lists below a schema of the contract.
 fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
     let schema = resolved(schema);
     if schema["description"].as_str().is_some_and(|text| text.starts_with("Read-only")) {
-        // Compared with what is there, and never kept.
+        // Compared with the stored value, and never written.
         return;
     }
-    for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-        collect(part, pointer, found);
+    for key in ["allOf", "anyOf"] {
+        for part in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
+            collect(part, pointer, found);
+        }
     }
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     for (name, property) in properties.filter(|(name, _)| !OF_ANSWERS.contains(&name.as_str())) {
@@ -72,7 +74,7 @@ fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
 }
 
 #[tokio::test]
-async fn a_text_or_list_of_the_largest_size_is_taken_and_a_larger_one_refused() {
+async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it() {
     let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let mut checked = 0;
@@ -101,7 +103,7 @@ async fn a_text_or_list_of_the_largest_size_is_taken_and_a_larger_one_refused() 
 }
 
 #[tokio::test]
-async fn a_body_that_nests_too_deep_is_refused_like_any_that_is_no_json() {
+async fn a_body_with_too_deep_nesting_is_rejected_as_malformed_json() {
     let service = Service::start().await;
     for depth in [127, 128, 10_000, 500_000] {
         let body = format!("{{\"patient_name\":{}{}}}", "[".repeat(depth), "]".repeat(depth));

@@ -1,10 +1,10 @@
-//! Moving many cases at once: a result for each, none dropped, none moved twice.
+//! Bulk updates of the status: one result for each case; no case is left out or changed twice.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Service, proxy::Fate};
+use crate::harness::{Reply, Service, proxy::Fault};
 
 const PATH: &str = "/api/v1/cases/bulk-status";
 
@@ -48,7 +48,7 @@ async fn each_case_has_its_own_result_in_the_order_of_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_cases_are_moved_and_none_is_dropped() {
+async fn a_bulk_update_of_a_hundred_cases_changes_all_of_them() {
     let service = with_cases(100).await;
     let ids: Vec<u64> = (1..=100).collect();
     let body =
@@ -60,11 +60,11 @@ async fn a_hundred_cases_are_moved_and_none_is_dropped() {
 }
 
 #[tokio::test]
-async fn without_an_access_record_nothing_is_moved() {
+async fn without_an_audit_record_a_bulk_update_changes_nothing() {
     let service = with_cases(1).await;
     service.dynamodb.rule(|name, _| match name {
-        "PutItem" => Fate::refused(),
-        _ => Fate::Pass,
+        "PutItem" => Fault::refused(),
+        _ => Fault::Pass,
     });
     let reply = send(&service, None, json!({"ids": [1], "status": "completed"})).await;
     reply.expect_problem(503, "service_unavailable");
@@ -74,7 +74,7 @@ async fn without_an_access_record_nothing_is_moved() {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_understood_moves_nothing() {
+async fn an_invalid_bulk_update_changes_nothing() {
     let service = with_cases(1).await;
     for (body, pointers) in [
         (json!({"ids": [], "status": "completed"}), &["/ids"][..]),
@@ -94,19 +94,19 @@ async fn a_request_that_cannot_be_understood_moves_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_that_comes_again_does_the_rest_and_repeats_nothing() {
+async fn a_repeated_bulk_update_finishes_the_rest_and_repeats_nothing() {
     let service = with_cases(3).await;
     let body = json!({"ids": [1, 2, 3], "status": "completed"});
-    // The key is kept and one case moved; then the database fails.
+    // The response is stored and one case is changed; then the database fails.
     static WRITES: AtomicU32 = AtomicU32::new(0);
     service.dynamodb.rule(|name, _| match name {
-        "TransactWriteItems" if WRITES.fetch_add(1, Ordering::Relaxed) >= 2 => Fate::refused(),
-        _ => Fate::Pass,
+        "TransactWriteItems" if WRITES.fetch_add(1, Ordering::Relaxed) >= 2 => Fault::refused(),
+        _ => Fault::Pass,
     });
     let first = send(&service, Some("key-1"), body.clone()).await.expect(200);
     assert_eq!((&first["succeeded"], &first["failed"]), (&json!(1), &json!(2)));
     service.dynamodb.heal();
-    // Somebody moves on what was moved, so that doing it again would be seen.
+    // Another user changes that case, so that a second change would be visible.
     let done = results(&first).into_iter().find(|(_, status)| *status == 200).unwrap().0;
     let patch = service.as_user("admin", "PATCH", &format!("/api/v1/cases/{done}/status"));
     patch.json(json!({"status": "in_progress"})).send().await.expect(200);

@@ -1,6 +1,6 @@
-//! Canaries: marked text in every place that a client, a neighbour or a defect can bring some to. None comes out of an
-//! error, a header or the log. The harness looks for them in every reply and in the log of the whole run; the tests here
-//! plant them where other tests do not.
+//! Canaries: marked text in every place where a client, another service or a defect can put text. No error, header or log
+//! line may contain one. The harness looks for canaries in every reply and in the log of the whole run; the tests here put
+//! them where other tests do not.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use shared::{
 use crate::harness::{
     Reply, Service,
     leaks::{self, CANARY},
-    proxy::{Fate, Proxy},
+    proxy::{Fault, Proxy},
     service::SECRET,
     spec,
 };
 
-/// A canary of its own for a place.
+/// The canary for a place.
 fn plant(place: &str) -> String {
     format!("{CANARY}-{place}")
 }
 
-/// A case with canaries in every field that takes text.
+/// A case with canaries in every text field.
 fn planted_case() -> Value {
     let shade = json!({
         "shade_id": plant("shade_id"), "shade_system": "custom", "shade_value": plant("shade_value"),
@@ -63,7 +63,7 @@ fn the_harness_finds_a_canary_in_a_body_a_header_and_the_log() {
 }
 
 #[tokio::test]
-async fn the_log_of_the_functions_is_watched() {
+async fn the_harness_reads_the_log_of_the_functions() {
     let service = Service::start().await;
     service.as_user("admin", "GET", "/api/v1/cases").send().await.expect(200);
     let lines = leaks::lines_with("\"request.method\":\"GET\"");
@@ -71,7 +71,7 @@ async fn the_log_of_the_functions_is_watched() {
 }
 
 #[tokio::test]
-async fn what_a_case_says_is_in_its_own_answers_only() {
+async fn the_content_of_a_case_appears_only_in_responses_about_that_case() {
     let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
     let admin = |method: &str, path: &str| service.as_user("admin", method, path);
     let key = plant("idempotency_key");
@@ -105,7 +105,7 @@ async fn what_a_case_says_is_in_its_own_answers_only() {
         "/api/v1/cases/1".to_owned(),
         "/api/v1/cases/1/history".to_owned(),
         "/api/v1/cases/changes".to_owned(),
-        // By who works on them.
+        // Grouped by the user to whom the cases are assigned.
         "/api/v1/cases/stats".to_owned(),
         "/api/v1/cases/export".to_owned(),
         format!("/api/v1/cases/export?format=ndjson&doctor_id={}", plant("doctor_id")),
@@ -117,7 +117,7 @@ async fn what_a_case_says_is_in_its_own_answers_only() {
     assert_eq!((reply.status, canaries(&reply)), (200, 0));
     admin("DELETE", "/api/v1/cases/1").send().await.expect(204);
     admin("POST", "/api/v1/cases/1/restore").send().await.expect(200);
-    // What is on record of all that are ids.
+    // The audit records of all this contain only ids.
     for path in ["/api/v1/audit?limit=100", "/api/v1/audit?format=csv", "/api/v1/cases/1/access"] {
         let reply = admin("GET", path).send().await;
         assert_eq!((reply.status, canaries(&reply)), (200, 0), "{path}");
@@ -125,7 +125,7 @@ async fn what_a_case_says_is_in_its_own_answers_only() {
 }
 
 #[tokio::test]
-async fn who_was_turned_away_and_from_which_lab_stands_in_the_log() {
+async fn the_log_names_the_user_and_the_lab_of_a_rejected_request() {
     let service = Service::start().await;
     service.ums.update(|directory| directory.users.push(User::new(987_654, "curious", "password")));
     let call = service.request("GET", "/api/v1/cases").token(&service.ums.access_token(987_654)).lab(456);
@@ -136,7 +136,7 @@ async fn who_was_turned_away_and_from_which_lab_stands_in_the_log() {
 }
 
 #[tokio::test]
-async fn an_error_tells_nothing_that_was_sent_but_the_names_of_unknown_fields_to_their_sender() {
+async fn an_error_repeats_nothing_of_the_request_except_names_of_unknown_fields() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let c = |place: &str| plant(place);
@@ -181,7 +181,7 @@ async fn an_error_tells_nothing_that_was_sent_but_the_names_of_unknown_fields_to
 }
 
 #[tokio::test]
-async fn no_path_query_header_or_method_comes_back_in_an_error() {
+async fn no_error_repeats_the_path_query_header_or_method() {
     let service = Service::start().await;
     let id = plant("segment");
     let mut paths = vec![format!("/{id}"), format!("/api/v1/cases/{id}/{id}"), format!("/docs/{id}")];
@@ -204,7 +204,7 @@ async fn no_path_query_header_or_method_comes_back_in_an_error() {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "C4N4RY"] {
             let reply =
                 service.as_user("admin", method, path).header("x-trace", &id).json(json!({})).send().await;
-            // Health, the catalogue and the docs take no parameters and ignore some.
+            // Health, the catalogue and the docs ignore parameters.
             assert!(reply.status >= 300 || canaries(&reply) == 0, "{method} {path}");
         }
     }
@@ -236,7 +236,7 @@ async fn no_path_query_header_or_method_comes_back_in_an_error() {
 }
 
 #[tokio::test]
-async fn no_token_good_or_bad_comes_out() {
+async fn no_response_or_log_line_contains_a_token() {
     let service = Service::start().await;
     let with = |name: &str, value: Value| {
         let mut claims = token::access_claims(1);
@@ -273,47 +273,48 @@ async fn no_token_good_or_bad_comes_out() {
         .expect(200);
 }
 
-/// Bad answers with canaries in all that a log line might quote.
-fn bad_answers() -> Vec<Fate> {
+/// Invalid answers with canaries in everything that a log line could quote.
+fn bad_answers() -> Vec<Fault> {
     let c = plant("answer");
     let exception = "com.amazonaws.dynamodb.v20120810#";
-    let told = json!({"message": c, "error": c, "msg": c, "detail": {"item": {"patient_name": {"S": c}}}});
+    let error_body =
+        json!({"message": c, "error": c, "msg": c, "detail": {"item": {"patient_name": {"S": c}}}});
     let typed = |name: &str| {
         json!({"__type": format!("{exception}{name}"), "message": c, "Item": {"patient_name": {"S": c}},
             "CancellationReasons": [{"Code": "ValidationError", "Message": c, "Item": {"notes": {"S": c}}}, {"Code": c}]})
     };
     let odd_item = json!({"sk": {"S": c}, "lab_id": {"S": c}, "status": {"S": c}, "patient_name": {"N": c}});
     vec![
-        Fate::Answer(400, typed("ValidationException").to_string()),
-        Fate::Answer(400, typed("TransactionCanceledException").to_string()),
-        Fate::Answer(400, typed(&c).to_string()),
-        Fate::Answer(403, told.to_string()),
-        Fate::Answer(409, format!("<html>{c}</html>")),
-        Fate::Answer(200, format!("<html>{c}</html>")),
-        Fate::Answer(200, format!("{{\"Item\": {{\"{c}\": \"{c}")),
-        Fate::Answer(
+        Fault::Answer(400, typed("ValidationException").to_string()),
+        Fault::Answer(400, typed("TransactionCanceledException").to_string()),
+        Fault::Answer(400, typed(&c).to_string()),
+        Fault::Answer(403, error_body.to_string()),
+        Fault::Answer(409, format!("<html>{c}</html>")),
+        Fault::Answer(200, format!("<html>{c}</html>")),
+        Fault::Answer(200, format!("{{\"Item\": {{\"{c}\": \"{c}")),
+        Fault::Answer(
             200,
             json!({"Item": odd_item, "Items": [odd_item], "Responses": {"lhcms-test": [odd_item]}})
                 .to_string(),
         ),
-        Fate::Answer(
+        Fault::Answer(
             200,
             json!({"user": c, "labs": c, "memberships": [{"role": c}], "doctor_id": [c], "is_active": c})
                 .to_string(),
         ),
-        Fate::Answer(200, json!({"user": {"id": 1, "is_active": true, "locked_until": c}}).to_string()),
-        Fate::Answer(302, c.clone()),
-        Fate::Answer(500, told.to_string()),
+        Fault::Answer(200, json!({"user": {"id": 1, "is_active": true, "locked_until": c}}).to_string()),
+        Fault::Answer(302, c.clone()),
+        Fault::Answer(500, error_body.to_string()),
     ]
 }
 
-/// Asks everything of a service of which one neighbour answers badly.
-async fn ask_everything(what: &str, proxy: fn(&Service) -> &Proxy, fate: Fate) {
+/// Sends every request to a service while one dependency gives an invalid answer.
+async fn send_every_request(what: &str, proxy: fn(&Service) -> &Proxy, fault: Fault) {
     let service = Service::start_tuned(&[], |config| config.outage_pause = Duration::ZERO).await;
     service.create("admin", json!({"procedure_type": "Crown", "notes": plant("notes")})).await;
-    // What the functions know of the caller by now does not need UMS.
+    // The functions have cached the caller, so these requests do not need UMS.
     let user = if what == "UMS" { "member" } else { "admin" };
-    let answer = fate.clone();
+    let answer = fault.clone();
     proxy(&service).rule(move |_, _| answer.clone());
     let new = json!({"procedure_type": "Crown", "doctor_id": "DOC001", "product_id": "PROD001", "notes": plant("notes")});
     let requests = [
@@ -339,27 +340,27 @@ async fn ask_everything(what: &str, proxy: fn(&Service) -> &Proxy, fate: Fate) {
         }
     });
     for reply in join_all(calls).await {
-        assert_eq!(leaks::in_reply(&reply), [""; 0], "{what} {fate:?}");
+        assert_eq!(leaks::in_reply(&reply), [""; 0], "{what} {fault:?}");
     }
 }
 
 #[tokio::test]
-async fn nothing_of_a_bad_answer_of_the_database_comes_out() {
-    for fate in bad_answers() {
-        ask_everything("DynamoDB", |service| &service.dynamodb, fate).await;
+async fn no_response_repeats_an_invalid_answer_of_the_database() {
+    for fault in bad_answers() {
+        send_every_request("DynamoDB", |service| &service.dynamodb, fault).await;
     }
 }
 
 #[tokio::test]
-async fn nothing_of_a_bad_answer_of_ums_or_linkshub_comes_out() {
-    for fate in bad_answers() {
-        ask_everything("UMS", |service| &service.ums_proxy, fate.clone()).await;
-        ask_everything("LinksHub", |service| &service.linkshub_proxy, fate).await;
+async fn no_response_repeats_an_invalid_answer_of_ums_or_linkshub() {
+    for fault in bad_answers() {
+        send_every_request("UMS", |service| &service.ums_proxy, fault.clone()).await;
+        send_every_request("LinksHub", |service| &service.linkshub_proxy, fault).await;
     }
 }
 
 #[tokio::test]
-async fn nothing_of_a_panic_comes_out_but_its_place() {
+async fn a_panic_logs_its_location_and_nothing_else() {
     leaks::watch();
     let common = Common::read(&mut Env::new(&|_: &str| None));
     let function = PublicFunction::new(common, async |_| -> http::Result { panic!("{}", plant("panic")) });

@@ -1,4 +1,4 @@
-//! A case's life, one operation at a time, with what each leaves in the table.
+//! The life of a case, one operation at a time, with the items that each operation writes.
 
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ async fn creating_writes_the_case_its_event_and_the_statistics() {
     assert_eq!(stored["live_id"], 1);
     assert_eq!(stored["status_key"], "123#in_progress");
     assert_eq!(stored["due_key"], format!("{}#0000000001", case["due_date"].as_str().unwrap()));
-    assert!(stored.get("denture").is_none(), "what is unset takes no room");
+    assert!(stored.get("denture").is_none(), "an unset field is not stored");
     let event = &items["EVENT#0000000001#000001"];
     assert_eq!(event["action"], "created");
     assert_eq!(event["user_id"], "1");
@@ -94,7 +94,7 @@ async fn creating_writes_the_case_its_event_and_the_statistics() {
 const EXAMPLES: [&str; 4] = ["crown", "denture", "night_guard", "implant"];
 
 #[tokio::test]
-async fn the_contracts_creation_examples_come_back_whole() {
+async fn the_creation_examples_of_the_contract_are_returned_complete() {
     let service = Service::start().await;
     let create = &spec::SPEC["paths"]["/api/v1/cases"]["post"];
     let examples = create["requestBody"]["content"]["application/json"]["examples"].as_object().unwrap();
@@ -113,7 +113,7 @@ async fn the_contracts_creation_examples_come_back_whole() {
     }
 }
 
-/// Everything that was sent stands in what came back.
+/// Checks that the response contains everything in the request.
 #[track_caller]
 fn assert_contains(whole: &Value, part: &Value, at: &str) {
     match part {
@@ -127,7 +127,7 @@ fn assert_contains(whole: &Value, part: &Value, at: &str) {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_it_names_and_null_clears() {
+async fn an_update_changes_the_given_fields_and_null_clears_one() {
     let service = Service::start().await;
     let before = service.create("admin", first_case()).await;
     let update = json!({"notes": null, "priority": "high", "due_date": "2999-12-24", "case_name": "Molar"});
@@ -161,7 +161,7 @@ async fn an_update_changes_what_it_names_and_null_clears() {
 }
 
 #[tokio::test]
-async fn a_case_can_be_put_back_as_it_was_read() {
+async fn a_case_can_be_sent_back_as_it_was_read() {
     let service = Service::start().await;
     let case = service.create("admin", first_case()).await;
     let reply = service.as_user("admin", "PUT", "/api/v1/cases/1").json(case.clone()).send().await;
@@ -170,7 +170,7 @@ async fn a_case_can_be_put_back_as_it_was_read() {
 }
 
 #[tokio::test]
-async fn a_status_change_moves_the_case_and_its_statistics() {
+async fn a_status_change_updates_the_case_and_the_statistics() {
     let service = Service::start().await;
     service.create("admin", first_case()).await;
     let change = json!({"status": "on_hold", "reason": "Waiting for the impression"});
@@ -189,7 +189,7 @@ async fn a_status_change_moves_the_case_and_its_statistics() {
 }
 
 #[tokio::test]
-async fn a_deleted_case_is_gone_for_clients_and_kept_in_the_table() {
+async fn a_deleted_case_is_not_found_and_stays_in_the_table() {
     let service = Service::start().await;
     service.create("admin", first_case()).await;
     let reply = service.as_user("admin", "DELETE", "/api/v1/cases/1").send().await;
@@ -217,7 +217,7 @@ async fn a_deleted_case_is_gone_for_clients_and_kept_in_the_table() {
 }
 
 #[tokio::test]
-async fn a_role_may_do_what_it_is_for_and_no_more() {
+async fn a_role_allows_its_own_operations_and_no_others() {
     let service = Service::start().await;
     service.create("admin", first_case()).await;
     let change = json!({"status": "completed"});
@@ -252,7 +252,7 @@ async fn a_role_may_do_what_it_is_for_and_no_more() {
 }
 
 #[tokio::test]
-async fn each_operation_takes_no_more_round_trips_than_it_needs() {
+async fn each_operation_makes_the_documented_round_trips() {
     let service = Service::start().await;
     service.create("admin", first_case()).await;
     for (method, path, body, calls) in [
@@ -263,7 +263,7 @@ async fn each_operation_takes_no_more_round_trips_than_it_needs() {
             &["BatchGetItem", "UpdateItem", "TransactWriteItems"][..],
         ),
         ("GET", "/api/v1/cases/1", None, &["GetItem", "PutItem"]),
-        // The second is for the total, at the same time.
+        // The second Query is for the total. Both run at the same time.
         ("GET", "/api/v1/cases", None, &["PutItem", "Query", "Query"]),
         ("PUT", "/api/v1/cases/1", Some(json!({"notes": "x"})), &["BatchGetItem", "TransactWriteItems"]),
         (
@@ -282,7 +282,7 @@ async fn each_operation_takes_no_more_round_trips_than_it_needs() {
         };
         assert!(call.send().await.status < 300);
         let mut made = service.dynamodb.take_calls();
-        // The first two of a creation are made at the same time.
+        // The first two calls of a create run at the same time.
         made.sort_by_key(|call| (call == "TransactWriteItems", call.clone()));
         assert_eq!(made, calls, "{method} {path}");
     }

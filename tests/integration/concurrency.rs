@@ -1,4 +1,4 @@
-//! Many writers at once: nothing is lost, nothing is counted twice.
+//! Simultaneous writers: no change is lost, and none is counted twice.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::Service;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_creations_at_once_get_sixty_four_ids_events_and_exact_statistics() {
+async fn sixty_four_simultaneous_creates_get_ids_events_and_exact_statistics() {
     let service = Service::start_patient().await;
     let statuses = ["pending", "in_progress"];
     let creations = (0..64).map(|number| {
@@ -27,7 +27,7 @@ async fn sixty_four_creations_at_once_get_sixty_four_ids_events_and_exact_statis
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_of_one_case_at_once_all_happen_one_after_the_other() {
+async fn simultaneous_updates_of_one_case_all_happen_in_sequence() {
     let service = Service::start_patient().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let fields = ["case_name", "description", "notes", "special_instructions"];
@@ -49,7 +49,7 @@ async fn changes_of_one_case_at_once_all_happen_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_case_that_two_delete_at_once_is_deleted_once() {
+async fn two_simultaneous_deletes_delete_a_case_once() {
     let service = Service::start_patient().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let deletions = [(); 2].map(|()| service.as_user("admin", "DELETE", "/api/v1/cases/1").send());

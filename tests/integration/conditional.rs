@@ -1,4 +1,4 @@
-//! Conditional requests: nobody overwrites what they have not seen, and nobody reads twice what they have.
+//! Conditional requests: `If-Match` prevents lost updates, `If-None-Match` saves a second transfer.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::Service;
 
 #[tokio::test]
-async fn a_change_of_a_version_that_is_not_the_newest_is_refused_on_every_route() {
+async fn an_update_of_an_old_version_is_rejected_on_every_route() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     service
@@ -46,7 +46,7 @@ async fn a_change_of_a_version_that_is_not_the_newest_is_refused_on_every_route(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_writers_with_the_same_version_one_wins_and_one_is_told() {
+async fn of_two_writers_with_the_same_version_one_gets_412() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let writers = ["first", "second"].map(|notes| {
@@ -62,7 +62,7 @@ async fn of_two_writers_with_the_same_version_one_wins_and_one_is_told() {
 }
 
 #[tokio::test]
-async fn a_case_that_the_client_has_is_not_sent_again() {
+async fn an_unchanged_case_is_answered_with_304() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     for known in ["\"1\"", "W/\"1\"", "\"7\", \"1\"", "*"] {

@@ -1,5 +1,5 @@
-//! What requests cost in a large lab: docs/data-model.md has a table of requests with the calls to DynamoDB that each makes
-//! and what those use, and each row is held here.
+//! The costs of requests in a large lab. docs/data-model.md has a table with the DynamoDB calls and capacity units of each
+//! request; this test checks every row.
 
 use std::{collections::BTreeMap, fs};
 
@@ -8,24 +8,24 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Service,
-    proxy::Witnessed,
+    proxy::RecordedCall,
     spec::{SPEC, root},
     today,
 };
 
 const CASES: u64 = 20_000;
 const SHARDS: u64 = 16;
-/// What docs/data-model.md calls the section and the table's head.
+/// The heading of the section in docs/data-model.md, and the head of its table.
 const SECTION: &str = "## What a request costs in a large lab";
 const HEAD: &str = "| request | calls | read units | write units | KiB |";
 
-/// Every tenth case is open, in turn in each status.
+/// Every tenth case is open; the open statuses alternate.
 fn status(id: u64) -> &'static str {
     let open = ["pending", "in_progress", "on_hold", "quality_check", "completed", "returned"];
     if id.is_multiple_of(10) { open[(id / 10 % 6) as usize] } else { "delivered" }
 }
 
-/// A lab of 20,000 cases, written into the table as the service would have left it: cases, change log, statistics.
+/// A lab with 20,000 cases, written into the table as the service would write it: cases, change log, statistics.
 async fn large_lab() -> Service {
     let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
     let example = SPEC["components"]["examples"]["NewCrown"]["value"].clone();
@@ -83,8 +83,8 @@ async fn large_lab() -> Service {
     service
 }
 
-/// A row of the table: the request, and what it makes DynamoDB do.
-fn row(request: &str, calls: &[Witnessed]) -> String {
+/// A row of the table: the request, and its calls to DynamoDB.
+fn row(request: &str, calls: &[RecordedCall]) -> String {
     let mut names = BTreeMap::<&str, usize>::new();
     let (mut read, mut write) = (0.0, 0.0);
     for call in calls {
@@ -97,25 +97,25 @@ fn row(request: &str, calls: &[Witnessed]) -> String {
     format!("| `{request}` | {} | {read} | {write} | {kib} |", names.join(", "))
 }
 
-/// Sends the request of a row and returns what it made DynamoDB do.
-async fn cost(service: &Service, request: &str, places: &BTreeMap<&str, String>) -> Vec<Witnessed> {
+/// Sends the request of a row and returns its calls to DynamoDB.
+async fn cost(service: &Service, request: &str, places: &BTreeMap<&str, String>) -> Vec<RecordedCall> {
     let mut words = request.splitn(3, ' ');
     let (method, mut path) = (words.next().unwrap(), words.next().unwrap().to_owned());
     for (place, value) in places {
         path = path.replace(&format!("{{{place}}}"), value);
     }
-    service.dynamodb.witness();
+    service.dynamodb.record_calls();
     let call = service.as_user("admin", method, &path);
     let reply = match words.next() {
         Some(body) => call.json(serde_json::from_str(body).unwrap()).send().await,
         None => call.send().await,
     };
     reply.expect_success();
-    service.dynamodb.take_witnessed()
+    service.dynamodb.take_recorded_calls()
 }
 
 #[tokio::test]
-async fn a_request_in_a_lab_of_twenty_thousand_cases_costs_what_the_data_model_says() {
+async fn requests_in_a_lab_of_twenty_thousand_cases_cost_what_the_data_model_says() {
     let text = fs::read_to_string(root().join("docs/data-model.md")).unwrap();
     let section = text.split_once(SECTION).expect("the section on costs").1;
     let table = section.split_once(HEAD).expect("the table of costs").1;

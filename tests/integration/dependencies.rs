@@ -1,4 +1,4 @@
-//! DynamoDB and LinksHub in trouble: a clear answer in time, and nothing half-written.
+//! Failures of DynamoDB and LinksHub: the service answers 503 in time and writes nothing half.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -8,7 +8,7 @@ use std::{
 use local::linkshub::Relation;
 use serde_json::json;
 
-use crate::harness::{Service, proxy::Fate, reply::until_it_works};
+use crate::harness::{Service, proxy::Fault, reply::retry_until_success};
 
 const CONFLICT: &str = r#"{"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "message": "Transaction cancelled",
     "CancellationReasons": [{"Code": "None"}, {"Code": "None"}, {"Code": "TransactionConflict", "Message": "busy"}]}"#;
@@ -16,7 +16,7 @@ const THROTTLED: &str =
     r#"{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"}"#;
 
 #[tokio::test]
-async fn without_its_table_the_service_says_so_on_every_route() {
+async fn without_its_table_every_route_answers_503() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     service.drop_table().await;
@@ -36,23 +36,23 @@ async fn without_its_table_the_service_says_so_on_every_route() {
             None => call,
         };
         let problem = call.send().await.expect_problem(503, "service_unavailable");
-        assert!(!problem.to_string().contains("lhcms-test"), "nothing of the inside is shown");
+        assert!(!problem.to_string().contains("lhcms-test"), "the problem shows no internal names");
     }
 }
 
 #[tokio::test]
-async fn a_database_that_fails_or_hangs_means_503_in_time_and_nothing_half_written() {
-    for (what, fate) in [
-        ("error", Fate::Answer(500, "{}".into())),
-        ("html", Fate::Answer(200, "<html>".into())),
-        ("throttling", Fate::Answer(400, THROTTLED.into())),
-        ("silence", Fate::Hang),
+async fn a_failing_or_hanging_database_means_503_in_time_and_no_partial_write() {
+    for (what, fault) in [
+        ("error", Fault::Answer(500, "{}".into())),
+        ("html", Fault::Answer(200, "<html>".into())),
+        ("throttling", Fault::Answer(400, THROTTLED.into())),
+        ("silence", Fault::Hang),
     ] {
         let service = Service::start().await;
-        let broken = fate.clone();
+        let broken = fault.clone();
         service
             .dynamodb
-            .rule(move |name, _| if name == "TransactWriteItems" { broken.clone() } else { Fate::Pass });
+            .rule(move |name, _| if name == "TransactWriteItems" { broken.clone() } else { Fault::Pass });
         let reply = service
             .as_user("admin", "POST", "/api/v1/cases")
             .json(json!({"procedure_type": "Crown"}))
@@ -60,14 +60,14 @@ async fn a_database_that_fails_or_hangs_means_503_in_time_and_nothing_half_writt
             .await;
         reply.expect_problem(503, "service_unavailable");
         let keys: Vec<String> = service.items(123).await.into_keys().collect();
-        assert_eq!(keys, ["COUNTER"], "{what}: an id is used up, and nothing else is there");
+        assert_eq!(keys, ["COUNTER"], "{what}: an id is used, and nothing else is written");
         service.dynamodb.heal();
         assert_eq!(service.create("admin", json!({"procedure_type": "Crown"})).await["id"], 2);
     }
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_means_503_in_time() {
+async fn an_unreachable_database_means_503_in_time() {
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let service = Service::start_with(&[("AWS_ENDPOINT_URL_DYNAMODB", &format!("http://{nobody}"))]).await;
     for (method, path) in
@@ -79,14 +79,14 @@ async fn a_database_that_is_not_there_means_503_in_time() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_meets_others_is_tried_again() {
+async fn a_transaction_with_conflicts_is_tried_again() {
     let service = Service::start().await;
     static CONFLICTS: AtomicU32 = AtomicU32::new(0);
     service.dynamodb.rule(|name, _| {
         if name == "TransactWriteItems" && CONFLICTS.fetch_add(1, Ordering::Relaxed) < 3 {
-            Fate::Answer(400, CONFLICT.into())
+            Fault::Answer(400, CONFLICT.into())
         } else {
-            Fate::Pass
+            Fault::Pass
         }
     });
     assert_eq!(service.create("admin", json!({"procedure_type": "Crown"})).await["id"], 1);
@@ -94,14 +94,14 @@ async fn a_transaction_that_meets_others_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_not_done_twice() {
+async fn a_write_whose_response_was_lost_is_not_done_twice() {
     let service = Service::start().await;
     static WRITES: AtomicU32 = AtomicU32::new(0);
     service.dynamodb.rule(|name, _| {
         if name == "TransactWriteItems" && WRITES.fetch_add(1, Ordering::Relaxed) == 0 {
-            Fate::LoseAnswer
+            Fault::LoseAnswer
         } else {
-            Fate::Pass
+            Fault::Pass
         }
     });
     assert_eq!(service.create("admin", json!({"procedure_type": "Crown"})).await["version"], 1);
@@ -111,10 +111,10 @@ async fn a_write_whose_answer_was_lost_is_not_done_twice() {
 }
 
 #[tokio::test]
-async fn without_linkshub_a_case_that_names_a_doctor_is_not_written() {
-    for fate in [Fate::Answer(500, "{}".into()), Fate::Answer(200, "<html>".into()), Fate::Hang] {
+async fn while_linkshub_fails_a_case_with_a_doctor_is_not_created() {
+    for fault in [Fault::Answer(500, "{}".into()), Fault::Answer(200, "<html>".into()), Fault::Hang] {
         let service = Service::start().await;
-        service.linkshub_proxy.rule(move |_, _| fate.clone());
+        service.linkshub_proxy.rule(move |_, _| fault.clone());
         let named = json!({"procedure_type": "Crown", "doctor_id": "DOC001"});
         let reply = service.as_user("admin", "POST", "/api/v1/cases").json(named).send().await;
         reply.expect_problem(503, "service_unavailable");
@@ -126,7 +126,7 @@ async fn without_linkshub_a_case_that_names_a_doctor_is_not_written() {
 }
 
 #[tokio::test]
-async fn linkshub_is_asked_once_a_minute_for_what_is_good() {
+async fn linkshub_is_called_once_a_minute_for_a_valid_id() {
     let service = Service::start().await;
     let named = json!({"procedure_type": "Crown", "doctor_id": "DOC001", "product_id": "PROD001"});
     for _ in 0..3 {
@@ -145,7 +145,7 @@ async fn linkshub_is_asked_once_a_minute_for_what_is_good() {
 }
 
 #[tokio::test]
-async fn a_doctor_who_is_not_active_gets_no_new_cases_and_is_still_shown() {
+async fn an_inactive_doctor_gets_no_new_cases_and_can_still_be_read() {
     let service = Service::start().await;
     service.linkshub.update(|catalogue| {
         let doctor = catalogue.doctors.iter_mut().find(|doctor| doctor.doctor_id == "DOC001").unwrap();
@@ -161,7 +161,7 @@ async fn a_doctor_who_is_not_active_gets_no_new_cases_and_is_still_shown() {
 }
 
 #[tokio::test]
-async fn what_linkshub_does_not_know_yet_can_be_used_as_soon_as_it_does() {
+async fn a_new_doctor_or_product_can_be_used_as_soon_as_linkshub_knows_it() {
     let service = Service::start().await;
     let named =
         json!({"procedure_type": "Crown", "doctor_id": "doctor_north", "product_id": "crown_gold_001"});
@@ -179,7 +179,7 @@ async fn what_linkshub_does_not_know_yet_can_be_used_as_soon_as_it_does() {
 }
 
 #[tokio::test]
-async fn what_linkshub_told_for_one_lab_is_not_told_to_another() {
+async fn an_answer_of_linkshub_for_one_lab_is_not_used_for_another() {
     let service = Service::start().await;
     let path = "/api/v1/cases/doctor-info/doctor_north";
     let named = json!({"procedure_type": "Crown", "doctor_id": "doctor_north"});
@@ -189,20 +189,20 @@ async fn what_linkshub_told_for_one_lab_is_not_told_to_another() {
     let reply = service.as_user("admin", "POST", "/api/v1/cases").json(named.clone()).send().await;
     reply.expect_problem(422, "validation_failed");
     assert_eq!(reply.pointers(), ["/doctor_id"]);
-    // The same user in the other of their labs is no exception.
+    // The same is true for one user in two labs.
     service.as_user("both", "GET", path).lab(456).send().await.expect(200);
     service.as_user("both", "GET", path).lab(123).send().await.expect_problem(404, "doctor_not_found");
 }
 
 #[tokio::test]
-async fn a_linkshub_that_keeps_failing_is_left_alone_and_what_needs_it_resumes_by_itself() {
+async fn the_circuit_to_linkshub_opens_after_failures_and_closes_by_itself() {
     let service = Service::start_tuned(&[], |config| config.outage_pause = Duration::from_secs(3600)).await;
     let create = |doctor: &str| {
         let named = json!({"procedure_type": "Crown", "doctor_id": doctor});
         service.as_user("admin", "POST", "/api/v1/cases").json(named).send()
     };
     create("DOC001").await.expect(201);
-    service.linkshub_proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
+    service.linkshub_proxy.rule(|_, _| Fault::Answer(500, "{}".into()));
     for _ in 0..3 {
         create("doctor_123").await.expect_problem(503, "service_unavailable");
     }
@@ -215,17 +215,17 @@ async fn a_linkshub_that_keeps_failing_is_left_alone_and_what_needs_it_resumes_b
     assert_eq!(service.linkshub_proxy.take_calls(), [""; 0]);
 
     let service = Service::start().await;
-    service.linkshub_proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
+    service.linkshub_proxy.rule(|_, _| Fault::Answer(500, "{}".into()));
     let path = "/api/v1/cases/doctor-info/DOC001";
     for _ in 0..10 {
         service.as_user("admin", "GET", path).send().await.expect_problem(503, "service_unavailable");
     }
     service.linkshub_proxy.heal();
-    until_it_works(|| service.as_user("admin", "GET", path).send()).await;
+    retry_until_success(|| service.as_user("admin", "GET", path).send()).await;
 }
 
 #[tokio::test]
-async fn with_linkshub_off_ids_are_taken_as_given() {
+async fn without_linkshub_ids_are_accepted_unchecked() {
     let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
     let case = service.create("admin", json!({"procedure_type": "Crown", "doctor_id": "anybody"})).await;
     assert_eq!(case["doctor_id"], "anybody");

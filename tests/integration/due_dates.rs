@@ -1,11 +1,11 @@
 //! Lead times: a case without a due date gets the earliest one, and an earlier one is accepted with a warning.
 
 use serde_json::{Value, json};
-use shared::{calendar::Calendar, time::Timestamp};
+use shared::base::{calendar::Calendar, time::Timestamp};
 
 use crate::harness::Service;
 
-/// The day that is so many business days from the day that the case was created.
+/// The day that is this number of business days after the day on which the case was created.
 fn after(case: &Value, days: u32) -> Value {
     let created: Timestamp = serde_json::from_value(case["created_at"].clone()).unwrap();
     json!(Calendar::default().after(created.date(), days))
@@ -37,7 +37,7 @@ async fn a_case_without_a_due_date_gets_the_earliest_that_its_lead_time_allows()
 }
 
 #[tokio::test]
-async fn the_catalogue_tells_the_lead_times_that_cases_get() {
+async fn the_catalogue_lists_the_lead_times_that_cases_get() {
     let service = Service::start().await;
     let types = service.request("GET", "/api/v1/cases/types").send().await.expect(200);
     for case_type in types["case_types"].as_array().unwrap() {
@@ -59,7 +59,7 @@ async fn the_catalogue_tells_the_lead_times_that_cases_get() {
 }
 
 #[tokio::test]
-async fn a_due_date_before_the_lead_time_is_over_is_accepted_with_a_warning() {
+async fn a_due_date_within_the_lead_time_is_accepted_with_a_warning() {
     let service = Service::start().await;
     let case = service.create("admin", json!({"procedure_type": "Crown", "due_date": "2020-01-02"})).await;
     assert_eq!(case["due_date"], "2020-01-02");
@@ -67,19 +67,19 @@ async fn a_due_date_before_the_lead_time_is_over_is_accepted_with_a_warning() {
     let detail = format!("is earlier than the lead time allows: {}", earliest.as_str().unwrap());
     assert_eq!(case["warnings"], json!([{"pointer": "/due_date", "detail": detail}]));
     let put = |body: Value| service.as_user("admin", "PUT", "/api/v1/cases/1").json(body).send();
-    assert_eq!(put(case.clone()).await.expect(200), case, "it can be put back as it was read");
+    assert_eq!(put(case.clone()).await.expect(200), case, "it can be sent back as it was read");
     let later = put(json!({"due_date": earliest})).await.expect(200);
     assert_eq!(later["warnings"], json!([]));
     let longer = put(json!({"procedure_type": "Bridge"})).await.expect(200);
     assert_eq!(longer["earliest_due_date"], after(&case, 7));
-    assert_eq!(longer["due_date"], earliest, "a due date that was agreed stays");
+    assert_eq!(longer["due_date"], earliest, "an agreed due date does not change");
     assert_eq!(longer["warnings"].as_array().unwrap().len(), 1);
     let open = put(json!({"due_date": null})).await.expect(200);
     assert_eq!((&open["due_date"], &open["warnings"]), (&Value::Null, &json!([])));
 }
 
 #[tokio::test]
-async fn holidays_of_the_configuration_are_no_business_days() {
+async fn configured_holidays_are_not_business_days() {
     let service = Service::start().await;
     let case = service.create("admin", json!({"procedure_type": "Inlay", "rush_order": true})).await;
     let next_day = case["due_date"].as_str().unwrap().to_owned();
@@ -89,7 +89,7 @@ async fn holidays_of_the_configuration_are_no_business_days() {
 }
 
 #[tokio::test]
-async fn a_case_number_names_the_lab_the_month_and_the_id() {
+async fn a_case_number_contains_the_lab_the_month_and_the_id() {
     let service = Service::start().await;
     let case = service.create("northgate", json!({"procedure_type": "Crown"})).await;
     let created = case["created_at"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! Exports: files that spreadsheets and other systems read, part by part.
+//! Exports: files for spreadsheets and other systems, in parts.
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::Service;
 
 #[tokio::test]
-async fn csv_has_a_row_a_case_and_nothing_that_a_spreadsheet_computes() {
+async fn csv_has_one_row_per_case_and_no_cell_that_a_spreadsheet_computes() {
     let service = Service::start().await;
     let formula = "=HYPERLINK(\"http://evil.example\",\"x\")";
     let first = service
@@ -39,7 +39,7 @@ async fn csv_has_a_row_a_case_and_nothing_that_a_spreadsheet_computes() {
     assert_eq!((cell(1, "case_name"), cell(1, "patient_name")), ("'-1+2".to_owned(), String::new()));
     let info: Value = serde_json::from_str(&cell(1, "patient_info")).unwrap();
     assert_eq!(info["age"], 41);
-    // Every member of a case that is kept has its column.
+    // Every stored field of a case has a column.
     let derived = ["allowed_transitions", "warnings"];
     let members = first.as_object().unwrap().keys().filter(|name| !derived.contains(&name.as_str()));
     let mut members: Vec<&str> = members.map(String::as_str).collect();
@@ -50,7 +50,7 @@ async fn csv_has_a_row_a_case_and_nothing_that_a_spreadsheet_computes() {
 }
 
 #[tokio::test]
-async fn the_parts_of_an_export_make_one_file() {
+async fn the_parts_of_an_export_join_into_one_file() {
     let service = Service::start().await;
     for _ in 0..7 {
         service.create("admin", json!({"procedure_type": "Crown"})).await;
@@ -71,7 +71,7 @@ async fn the_parts_of_an_export_make_one_file() {
 }
 
 #[tokio::test]
-async fn an_export_of_large_cases_stays_below_what_an_answer_may_have() {
+async fn an_export_of_large_cases_stays_below_the_response_limit() {
     let service = Service::start().await;
     let long = "\"\n".repeat(1000);
     let body = json!({
@@ -83,7 +83,7 @@ async fn an_export_of_large_cases_stays_below_what_an_answer_may_have() {
     for part in 1.. {
         let path = format!("/api/v1/cases/export?format=ndjson&limit=1000{cursor}");
         let reply = service.as_user("viewer", "GET", &path).send().await;
-        // Lambda hands the body over as a JSON string.
+        // Lambda transfers the body as a JSON string.
         let text = String::from_utf8(reply.bytes.clone()).unwrap();
         assert!(json!(text).to_string().len() < 6 * 1024 * 1024);
         ids.extend(
@@ -101,7 +101,7 @@ async fn an_export_of_large_cases_stays_below_what_an_answer_may_have() {
 }
 
 #[tokio::test]
-async fn wrong_parameters_of_an_export_are_all_named() {
+async fn all_invalid_parameters_of_an_export_are_reported() {
     let service = Service::start().await;
     let path = "/api/v1/cases/export?format=xls&limit=1001&per_page=5&q=&sort=name";
     let reply = service.as_user("viewer", "GET", path).send().await;

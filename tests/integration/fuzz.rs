@@ -1,5 +1,5 @@
-//! Random and damaged input: whatever is sent, the service neither panics nor fails (500), and its answer keeps to the
-//! contract, as the harness checks for every reply. proptest shrinks what breaks a property and prints it.
+//! Random and damaged input: the service never panics or answers 500, and every response matches the contract (the harness
+//! checks that for every reply). proptest reduces an input that breaks a property and prints it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use serde_json::{Value, json};
-use shared::gateway::make_readable;
+use shared::http::make_readable;
 
 use crate::harness::{
     Reply, Service,
@@ -24,7 +24,7 @@ use crate::harness::{
     spec,
 };
 
-/// Whether a property holds for this many random values. One service answers all of them.
+/// Checks a property for this number of random values. One service answers all of them.
 fn holds<S: Strategy>(cases: u32, values: S, property: impl AsyncFn(&Service, S::Value)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let service = runtime.block_on(async {
@@ -40,13 +40,13 @@ fn holds<S: Strategy>(cases: u32, values: S, property: impl AsyncFn(&Service, S:
     held.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// The dependencies are well, so only a defect can make a failure.
+/// All dependencies work, so only a defect can cause a failure.
 #[track_caller]
 fn assert_no_failure(reply: &Reply) {
     assert!(reply.status < 500, "{} {}", reply.status, String::from_utf8_lossy(&reply.bytes));
 }
 
-/// The operations that take a body, each with a good one.
+/// The operations that accept a body, each with a valid body.
 fn operations() -> impl Strategy<Value = (&'static str, &'static str, Value)> {
     let case = spec::SPEC["components"]["examples"]["NewCrown"]["value"].clone();
     select(vec![
@@ -67,7 +67,7 @@ fn operations() -> impl Strategy<Value = (&'static str, &'static str, Value)> {
 }
 
 #[test]
-fn bodies_of_random_and_of_damaged_json_are_answered() {
+fn random_and_damaged_json_bodies_get_documented_responses() {
     let body = prop_oneof![2 => damage().prop_map(Ok), 1 => any_json().prop_map(Err)];
     holds(600, (operations(), body), async |service, ((method, path, good), body)| {
         let body = match body {
@@ -78,7 +78,7 @@ fn bodies_of_random_and_of_damaged_json_are_answered() {
     });
 }
 
-/// What parsers stumble over.
+/// Bytes that parsers often handle badly.
 const SPLINTERS: &[&[u8]] = &[
     b"\\ud800",
     b"\\udc00\\ud800",
@@ -102,7 +102,7 @@ const SPLINTERS: &[&[u8]] = &[
 ];
 
 #[test]
-fn bodies_that_are_hardly_json_are_answered() {
+fn bodies_that_are_almost_json_get_documented_responses() {
     let splinter = prop_oneof![
         select(SPLINTERS).prop_map(<[u8]>::to_vec),
         (1..300usize).prop_map(|depth| b"[".repeat(depth)),
@@ -124,13 +124,13 @@ fn bodies_that_are_hardly_json_are_answered() {
     });
 }
 
-/// As it stands in a URL.
+/// Percent-encoded for a URL.
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 #[test]
-fn random_query_strings_and_cursors_are_answered() {
+fn random_query_strings_and_cursors_get_documented_responses() {
     let parameter = prop_oneof![
         4 => one_of("status doctor_id case_type procedure_type priority rush_order assigned_to due_from due_to created_from created_to overdue q sort order deleted page limit per_page cursor since lab_id format"),
         1 => word().prop_map(|word| encoded(&word)),
@@ -156,7 +156,7 @@ fn random_query_strings_and_cursors_are_answered() {
 }
 
 #[test]
-fn a_damaged_cursor_is_refused() {
+fn a_damaged_cursor_is_rejected() {
     holds(200, (any::<Index>(), any::<u8>()), async |service, (place, flip)| {
         service.create("admin", json!({"procedure_type": "Crown"})).await;
         let page = service.as_user("admin", "GET", "/api/v1/cases?limit=1").send().await.expect(200);
@@ -174,7 +174,7 @@ fn a_damaged_cursor_is_refused() {
 }
 
 #[test]
-fn random_headers_and_paths_are_answered() {
+fn random_headers_and_paths_get_documented_responses() {
     let name = one_of(
         "x-lab-id if-match if-none-match idempotency-key content-type origin cookie accept accept-encoding access-control-request-method content-length transfer-encoding x-request-id",
     );
@@ -198,7 +198,7 @@ fn random_headers_and_paths_are_answered() {
     });
 }
 
-/// A token with this header and these claims, well signed whatever they say.
+/// A token with this header and these claims, with a valid signature.
 fn sign(header: &str, claims: &str) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), message.as_bytes());
@@ -206,7 +206,7 @@ fn sign(header: &str, claims: &str) -> String {
 }
 
 #[test]
-fn random_and_damaged_tokens_are_refused_or_mean_what_they_say() {
+fn random_and_damaged_tokens_are_rejected_or_name_a_user() {
     let claims = || Value::Object(token::access_claims(1));
     let damaged_parts = (damage(), damage(), any::<bool>()).prop_map(move |(header, of_claims, both)| {
         let good = json!({"alg": "HS256", "typ": "JWT", "kid": "a"});
@@ -231,17 +231,17 @@ fn random_and_damaged_tokens_are_refused_or_mean_what_they_say() {
     holds(600, token, async |service, token| {
         let reply = service.request("GET", "/api/v1/cases/1").token(&token).send().await;
         let said = String::from_utf8_lossy(&reply.bytes).into_owned();
-        // A good token of somebody else, or with other labs.
+        // The damaged token can be a valid token of another user, or one with other labs.
         assert!([200, 400, 401, 403, 404, 503].contains(&reply.status), "{} {said}", reply.status);
         let claims = token.split('.').nth(1).and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
         let claims: Value = serde_json::from_slice(&claims.unwrap_or_default()).unwrap_or_default();
         let subject = claims["sub"].as_str().map_or_else(|| claims["sub"].to_string(), str::to_owned);
-        assert!(subject.parse::<u64>().is_ok() || reply.status != 200, "let in without being a user: {said}");
+        assert!(subject.parse::<u64>().is_ok() || reply.status != 200, "let in without a user: {said}");
     });
 }
 
 #[tokio::test]
-async fn a_url_that_is_none_is_answered_like_any_other() {
+async fn an_event_with_an_invalid_url_is_answered() {
     let service = Service::start().await;
     let event = std::fs::read_to_string(spec::root().join("tests/events/health.json")).unwrap();
     for (pointer, value) in [
@@ -267,7 +267,7 @@ async fn a_url_that_is_none_is_answered_like_any_other() {
 }
 
 #[test]
-fn random_and_damaged_events_of_the_gateway_are_answered_or_are_none() {
+fn random_and_damaged_gateway_events_are_answered_unless_they_do_not_parse() {
     let events: BTreeMap<String, Value> = std::fs::read_dir(spec::root().join("tests/events"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -276,7 +276,7 @@ fn random_and_damaged_events_of_the_gateway_are_answered_or_are_none() {
             (path.file_stem().unwrap().to_str().unwrap().to_owned(), event)
         })
         .collect();
-    // Most of an event is text, and what has another type instead is no event.
+    // Most values of an event are text; an event with another type there does not parse.
     let other_text = vec((any::<Index>(), word().prop_map(|word| Some(word.into()))), 1..4);
     let event = prop_oneof![
         6 => other_text.prop_map(Ok),

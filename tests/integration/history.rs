@@ -1,10 +1,10 @@
-//! The history of a case: every change in order, chained so that whatever is touched shows.
+//! The history of a case: every change in order, in a chain of hashes that shows tampering.
 
 use serde_json::{Value, json};
 
 use crate::harness::Service;
 
-/// A case with six versions: created, three updates, a status change, and deleted if asked for.
+/// A case with six versions: created, three updates, a status change, and deleted if `deleted` is set.
 async fn with_history(deleted: bool) -> Service {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
@@ -28,12 +28,12 @@ async fn history(service: &Service, query: &str) -> Value {
 }
 
 #[tokio::test]
-async fn every_change_is_there_in_order_with_who_when_and_why() {
+async fn the_history_lists_every_change_in_order_with_user_time_and_reason() {
     let service = with_history(false).await;
     let page = history(&service, "").await;
     assert_eq!((&page["case_id"], &page["pagination"]["has_next"]), (&json!(1), &json!(false)));
     let events = page["events"].as_array().unwrap();
-    let told: Vec<(u64, &str, &str)> = events
+    let found: Vec<(u64, &str, &str)> = events
         .iter()
         .map(|event| {
             (
@@ -44,7 +44,7 @@ async fn every_change_is_there_in_order_with_who_when_and_why() {
         })
         .collect();
     assert_eq!(
-        told,
+        found,
         [
             (1, "created", "1"),
             (2, "updated", "3"),
@@ -92,7 +92,7 @@ async fn verification(service: &Service) -> Value {
 }
 
 #[tokio::test]
-async fn an_untouched_history_verifies_also_after_the_case_was_deleted() {
+async fn an_unchanged_history_is_valid_even_after_the_case_was_deleted() {
     for (deleted, events) in [(false, 5), (true, 6)] {
         let service = with_history(deleted).await;
         let expected =
@@ -104,7 +104,7 @@ async fn an_untouched_history_verifies_also_after_the_case_was_deleted() {
 }
 
 #[tokio::test]
-async fn the_history_of_a_deleted_case_is_for_those_who_may_see_deleted_cases() {
+async fn the_history_of_a_deleted_case_needs_the_restore_permission() {
     let service = with_history(true).await;
     for user in ["viewer", "member"] {
         for path in ["/api/v1/cases/1/history", "/api/v1/cases/1/history/verify"] {
@@ -115,7 +115,7 @@ async fn the_history_of_a_deleted_case_is_for_those_who_may_see_deleted_cases() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_verifies_while_the_case_is_being_changed() {
+async fn a_history_is_valid_while_the_case_changes() {
     let service = with_history(false).await;
     let change = async {
         for number in 0..40 {
@@ -133,7 +133,7 @@ async fn a_history_verifies_while_the_case_is_being_changed() {
 }
 
 #[tokio::test]
-async fn a_changed_or_missing_event_shows_where_it_was() {
+async fn verification_finds_the_place_of_a_changed_or_missing_event() {
     let service = with_history(false).await;
     service.change_event(123, 1, 3, json!({"user_id": "999"})).await;
     let found = verification(&service).await;

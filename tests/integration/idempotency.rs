@@ -1,4 +1,4 @@
-//! Requests that are sent again: one effect, one answer.
+//! Idempotency keys: a repeated request has one effect and gets the stored response.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Service, proxy::Fate};
+use crate::harness::{Reply, Service, proxy::Fault};
 
 async fn create(service: &Service, user: &str, key: &str, body: Value) -> Reply {
     service.as_user(user, "POST", "/api/v1/cases").header("idempotency-key", key).json(body).send().await
@@ -17,7 +17,7 @@ async fn cases(service: &Service, lab: i64) -> usize {
 }
 
 #[tokio::test]
-async fn the_same_request_with_the_same_key_gets_the_first_answer() {
+async fn the_same_request_with_the_same_key_gets_the_stored_response() {
     let service = Service::start().await;
     let body = json!({"procedure_type": "Crown", "patient_name": "Jane Roe", "rush_order": true});
     let first = create(&service, "admin", "key-1", body).await;
@@ -41,7 +41,7 @@ async fn the_same_request_with_the_same_key_gets_the_first_answer() {
 }
 
 #[tokio::test]
-async fn the_same_key_with_another_body_is_refused() {
+async fn the_same_key_with_another_body_is_rejected() {
     let service = Service::start().await;
     create(&service, "admin", "key-1", json!({"procedure_type": "Crown"})).await.expect(201);
     let other = create(&service, "admin", "key-1", json!({"procedure_type": "Bridge"})).await;
@@ -66,7 +66,7 @@ async fn keys_are_per_lab_and_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_request_many_times_at_once_creates_one_case() {
+async fn simultaneous_requests_with_the_same_key_create_one_case() {
     let service = Service::start_patient().await;
     let body = json!({"procedure_type": "Crown"});
     let replies = join_all((0..16).map(|_| create(&service, "admin", "key-1", body.clone()))).await;
@@ -78,14 +78,14 @@ async fn the_same_request_many_times_at_once_creates_one_case() {
 }
 
 #[tokio::test]
-async fn a_request_whose_answer_was_lost_can_be_sent_again() {
+async fn a_request_whose_response_was_lost_can_be_sent_again() {
     let service = Service::start().await;
     static WRITES: AtomicU32 = AtomicU32::new(0);
-    // Done, but never told: all attempts of the first request lose their answers.
+    // The write succeeds, but the service never sees a response: the proxy loses all of them.
     service.dynamodb.rule(|name, _| match name {
-        "TransactWriteItems" if WRITES.fetch_add(1, Ordering::Relaxed) == 0 => Fate::LoseAnswer,
-        "TransactWriteItems" => Fate::Answer(500, "{}".into()),
-        _ => Fate::Pass,
+        "TransactWriteItems" if WRITES.fetch_add(1, Ordering::Relaxed) == 0 => Fault::LoseAnswer,
+        "TransactWriteItems" => Fault::Answer(500, "{}".into()),
+        _ => Fault::Pass,
     });
     let body = json!({"procedure_type": "Crown"});
     create(&service, "admin", "key-1", body.clone()).await.expect_problem(503, "service_unavailable");
@@ -99,7 +99,7 @@ async fn a_request_whose_answer_was_lost_can_be_sent_again() {
 }
 
 #[tokio::test]
-async fn a_refused_request_can_be_corrected_under_the_same_key() {
+async fn a_rejected_request_can_be_corrected_under_the_same_key() {
     let service = Service::start().await;
     create(&service, "admin", "key-1", json!({"procedure_type": "Crwn"}))
         .await
@@ -108,7 +108,7 @@ async fn a_refused_request_can_be_corrected_under_the_same_key() {
 }
 
 #[tokio::test]
-async fn a_request_that_changed_nothing_changes_nothing_when_it_comes_again() {
+async fn a_request_that_changed_nothing_changes_nothing_when_repeated() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let restore = || {
@@ -136,7 +136,7 @@ async fn a_request_that_changed_nothing_changes_nothing_when_it_comes_again() {
 }
 
 #[tokio::test]
-async fn what_is_no_key_is_refused() {
+async fn an_invalid_key_is_rejected() {
     let service = Service::start().await;
     for key in ["", "two words", &"x".repeat(256)] {
         let reply = create(&service, "admin", key, json!({"procedure_type": "Crown"})).await;

@@ -1,5 +1,5 @@
-//! Tokens of an OpenID provider: verified with the keys that it publishes, whatever it does with them and whatever
-//! others put into tokens.
+//! Tokens of an OpenID provider: verified with the keys that the provider publishes, also while keys change, while the
+//! provider fails, and when tokens are forged.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use shared::config::{Config, JwksConfig, KeyConfig};
 use crate::harness::{
     Reply, Service,
     provider::{EC, ED, JWKS, OTHER_RSA, Provider, RSA, Signer},
-    proxy::Fate,
-    reply::until_it_works,
+    proxy::Fault,
+    reply::retry_until_success,
 };
 
-/// What UMS says of user 1. Its stand-in only knows tokens of its own.
+/// The answer of UMS about user 1. The stand-in for UMS accepts only its own tokens, so the proxy gives this answer.
 const ME: &str = r#"{"user": {"id": 1, "is_active": true, "locked_until": null},
     "labs": [{"lab_id": 123, "lab_name": "Riverside Dental Lab", "role": "admin", "membership_status": "active"}]}"#;
 
@@ -26,7 +26,7 @@ async fn service(provider: &Provider, changes: &[(&str, &str)], tune: fn(&mut Co
     let url = provider.url();
     let all = [&[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", &url)], changes].concat();
     let service = Service::start_tuned(&all, tune).await;
-    service.ums_proxy.rule(|_, _| Fate::Answer(200, ME.into()));
+    service.ums_proxy.rule(|_, _| Fault::Answer(200, ME.into()));
     service
 }
 
@@ -37,17 +37,17 @@ fn jwks(config: &mut Config) -> &mut JwksConfig {
     }
 }
 
-/// Fetches as often as there is a reason to, and keeps keys as long as the tests run.
+/// Fetches the keys as often as needed, and keeps them as long as the tests run.
 fn without_pause(config: &mut Config) {
     (jwks(config).pause, jwks(config).max_age) = (Duration::ZERO, Duration::from_secs(3600));
 }
 
-/// Fetches for every token.
+/// Fetches the keys for every token.
 fn without_age(config: &mut Config) {
     (jwks(config).pause, jwks(config).max_age) = (Duration::ZERO, Duration::ZERO);
 }
 
-/// Fetches once, as far as the tests can tell.
+/// Fetches the keys once: the pause is longer than any test.
 fn with_a_long_pause(config: &mut Config) {
     (jwks(config).pause, jwks(config).max_age) = (Duration::from_secs(3600), Duration::from_secs(3600));
 }
@@ -85,7 +85,7 @@ async fn a_token_of_each_algorithm_is_accepted_and_the_keys_are_fetched_once() {
 }
 
 #[tokio::test]
-async fn what_an_access_token_of_a_provider_looks_like_is_accepted_and_nothing_else() {
+async fn access_tokens_of_a_provider_are_accepted_and_other_tokens_are_not() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let changes = [("JWT_ISSUER", "https://id.example.com"), ("JWT_AUDIENCE", "lhcms")];
     let service = service(&provider, &changes, |_| {}).await;
@@ -113,7 +113,7 @@ async fn what_an_access_token_of_a_provider_looks_like_is_accepted_and_nothing_e
 }
 
 #[tokio::test]
-async fn a_new_key_is_used_without_a_restart_and_the_withdrawn_one_is_forgotten() {
+async fn a_new_key_works_without_a_restart_and_the_withdrawn_key_stops_working() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], without_pause).await;
     good(&RSA, &service).await;
@@ -123,7 +123,7 @@ async fn a_new_key_is_used_without_a_restart_and_the_withdrawn_one_is_forgotten(
 }
 
 #[tokio::test]
-async fn a_withdrawn_key_stops_working_when_the_keys_are_old() {
+async fn a_withdrawn_key_stops_working_when_the_keys_expire() {
     let provider = Provider::start(json!([RSA.jwk(), EC.jwk()])).await;
     let service = service(&provider, &[], without_age).await;
     good(&RSA, &service).await;
@@ -133,26 +133,26 @@ async fn a_withdrawn_key_stops_working_when_the_keys_are_old() {
     refused(&EC.sign(&claims()), &service).await;
 }
 
-/// What the URL may do instead of publishing keys.
-fn troubles() -> [Fate; 8] {
+/// The failures of the URL: everything that it can answer instead of keys.
+fn failures() -> [Fault; 8] {
     [
-        Fate::Answer(500, "{}".into()),
-        Fate::Answer(404, "<html>Not found</html>".into()),
-        Fate::Redirect,
-        Fate::Answer(200, "<html>Sign in</html>".into()),
-        Fate::Answer(200, r#"{"keys": "none"}"#.into()),
-        Fate::Answer(200, format!("{{\"keys\":[\"{}\"]}}", "x".repeat(10_000_000))),
-        Fate::LoseAnswer,
-        Fate::Hang,
+        Fault::Answer(500, "{}".into()),
+        Fault::Answer(404, "<html>Not found</html>".into()),
+        Fault::Redirect,
+        Fault::Answer(200, "<html>Sign in</html>".into()),
+        Fault::Answer(200, r#"{"keys": "none"}"#.into()),
+        Fault::Answer(200, format!("{{\"keys\":[\"{}\"]}}", "x".repeat(10_000_000))),
+        Fault::LoseAnswer,
+        Fault::Hang,
     ]
 }
 
 #[tokio::test]
-async fn while_the_url_is_in_trouble_the_older_keys_are_kept() {
+async fn the_old_keys_are_kept_while_the_url_fails() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], without_age).await;
     good(&RSA, &service).await;
-    for trouble in troubles() {
+    for trouble in failures() {
         provider.proxy.rule(move |_, _| trouble.clone());
         good(&RSA, &service).await;
         refused(&EC.sign(&claims()), &service).await;
@@ -160,8 +160,8 @@ async fn while_the_url_is_in_trouble_the_older_keys_are_kept() {
 }
 
 #[tokio::test]
-async fn without_any_keys_yet_nobody_gets_in_and_the_service_recovers_by_itself() {
-    for trouble in troubles() {
+async fn without_keys_nobody_gets_in_and_the_service_recovers_by_itself() {
+    for trouble in failures() {
         let provider = Provider::start(json!([RSA.jwk()])).await;
         let service = service(&provider, &[], |config| jwks(config).pause = Duration::from_millis(100)).await;
         provider.proxy.rule(move |_, _| trouble.clone());
@@ -172,14 +172,14 @@ async fn without_any_keys_yet_nobody_gets_in_and_the_service_recovers_by_itself(
         assert_eq!(service.ums_proxy.take_calls(), [""; 0]);
         assert_eq!(service.dynamodb.take_calls(), [""; 0]);
         provider.proxy.heal();
-        until_it_works(|| list(&service, &token)).await;
+        retry_until_success(|| list(&service, &token)).await;
     }
 }
 
 #[tokio::test]
-async fn a_url_that_fails_is_not_asked_for_every_token() {
+async fn a_failing_jwks_url_is_not_called_for_every_token() {
     let provider = Provider::start(json!([])).await;
-    provider.proxy.rule(|_, _| Fate::Answer(500, "{}".into()));
+    provider.proxy.rule(|_, _| Fault::Answer(500, "{}".into()));
     let service = service(&provider, &[], with_a_long_pause).await;
     let token = RSA.sign(&claims());
     for reply in join_all((0..64).map(|_| list(&service, &token))).await {
@@ -189,7 +189,7 @@ async fn a_url_that_fails_is_not_asked_for_every_token() {
 }
 
 #[tokio::test]
-async fn a_flood_of_unknown_keys_costs_one_fetch() {
+async fn many_tokens_with_unknown_keys_cause_one_fetch() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], with_a_long_pause).await;
     let tokens = (0..64).map(|number| RSA.sign_with_header(&json!({"kid": format!("k{number}")}), &claims()));
@@ -203,7 +203,7 @@ async fn a_flood_of_unknown_keys_costs_one_fetch() {
 }
 
 #[tokio::test]
-async fn many_first_tokens_at_once_share_one_fetch() {
+async fn simultaneous_first_tokens_share_one_fetch() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], |_| {}).await;
     join_all((0..64).map(|_| good(&RSA, &service))).await;
@@ -211,7 +211,7 @@ async fn many_first_tokens_at_once_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_good_costs_no_fetch() {
+async fn an_obviously_invalid_token_causes_no_fetch() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], without_age).await;
     for header in [
@@ -234,7 +234,7 @@ async fn a_token_that_cannot_be_good_costs_no_fetch() {
 }
 
 #[tokio::test]
-async fn what_is_published_is_never_taken_for_a_shared_secret() {
+async fn a_published_key_is_never_used_as_a_shared_secret() {
     let symmetric = b"a published secret is none, whatever it looks like";
     let oct = json!({"kty": "oct", "kid": "oct-1", "alg": "HS256", "use": "sig",
         "k": base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(symmetric)});
@@ -275,7 +275,7 @@ fn pem(der: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_key_verifies_only_its_own_tokens_of_its_own_algorithm() {
+async fn a_key_verifies_only_its_own_tokens_with_its_own_algorithm() {
     let provider = Provider::start(json!([RSA.jwk(), OTHER_RSA.jwk(), EC.jwk(), ED.jwk()])).await;
     let service = service(&provider, &[], without_pause).await;
     let signers = [&RSA, &OTHER_RSA, &EC, &ED];
@@ -302,7 +302,7 @@ async fn a_key_verifies_only_its_own_tokens_of_its_own_algorithm() {
 }
 
 #[tokio::test]
-async fn a_token_that_names_no_key_is_accepted_only_if_one_key_fits() {
+async fn a_token_without_a_key_id_is_accepted_only_if_one_key_fits() {
     let provider = Provider::start(json!([RSA.jwk(), EC.jwk()])).await;
     let service = service(&provider, &[], without_age).await;
     let unnamed = |signer: &Signer| signer.sign_with_header(&json!({"kid": null}), &claims());
@@ -315,7 +315,7 @@ async fn a_token_that_names_no_key_is_accepted_only_if_one_key_fits() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_published_for_something_else_verifies_nothing() {
+async fn a_key_that_is_published_for_another_use_verifies_nothing() {
     for (member, value) in [
         ("use", json!("enc")),
         ("alg", json!("RSA-OAEP")),

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Service,
-    proxy::{Fate, Proxy},
-    reply::until_it_works,
+    proxy::{Fault, Proxy},
+    reply::retry_until_success,
     sts::Sts,
 };
 
@@ -17,7 +17,7 @@ async fn with_role(sts: &str) -> Service {
     Service::start_with(&[("LAB_ROLE_ARN", ROLE), ("AWS_ENDPOINT_URL_STS", sts)]).await
 }
 
-/// The partition keys that the body of a call names, anywhere in it: of items, and of the index by status.
+/// All partition keys in the body of a call: of items, and of the index by status.
 fn labs(call: &Value) -> Vec<&str> {
     let members = match call {
         Value::Object(members) => members,
@@ -32,7 +32,7 @@ fn labs(call: &Value) -> Vec<&str> {
 async fn every_call_is_signed_for_the_lab_whose_partition_it_names() {
     let sts = Sts::start().await;
     let service = with_role(sts.url()).await;
-    service.dynamodb.witness();
+    service.dynamodb.record_calls();
     let new = json!({"procedure_type": "Crown", "patient_name": "Jane Roe"});
     for (user, lab) in [("both", 123), ("both", 456), ("admin", 123)] {
         let ask = |method: &str, path: &str| service.as_user(user, method, path).lab(lab);
@@ -70,7 +70,7 @@ async fn every_call_is_signed_for_the_lab_whose_partition_it_names() {
     service.as_user("admin", "GET", "/api/v1/cases/1/access").send().await.expect(200);
     service.as_user("both", "GET", "/api/v1/cases?lab_id=all").send().await.expect(200);
 
-    let seen = service.dynamodb.take_witnessed();
+    let seen = service.dynamodb.take_recorded_calls();
     assert!(seen.len() > 80, "{}", seen.len());
     for call in &seen {
         let named = labs(&call.body);
@@ -82,7 +82,7 @@ async fn every_call_is_signed_for_the_lab_whose_partition_it_names() {
 }
 
 #[tokio::test]
-async fn a_session_is_begun_once_for_each_lab() {
+async fn each_lab_gets_one_session() {
     let sts = Sts::start().await;
     let service = with_role(sts.url()).await;
     for _ in 0..3 {
@@ -106,7 +106,7 @@ async fn a_session_is_begun_once_for_each_lab() {
     }
 }
 
-/// Says what it takes: `cargo test --release -p tests lab_role -- --nocapture` shows it.
+/// Prints the times: `cargo test --release -p tests lab_role -- --nocapture`.
 #[tokio::test]
 async fn the_first_request_in_a_lab_costs_one_call_to_sts_and_the_next_none() {
     let sts = Sts::start().await;
@@ -117,7 +117,7 @@ async fn the_first_request_in_a_lab_costs_one_call_to_sts_and_the_next_none() {
             service.request("GET", "/api/v1/cases").token(&token).lab(lab).send().await.expect(200);
             (started.elapsed(), sts.take_requests().len())
         };
-        // UMS and all connections are known after this one.
+        // After this request the caller is cached and all connections are open.
         list(456).await;
         let ((first, sessions), (next, none)) = (list(123).await, list(123).await);
         println!("the first request in a lab, with {sessions} calls to STS: {first:?}, the next: {next:?}");
@@ -127,21 +127,24 @@ async fn the_first_request_in_a_lab_costs_one_call_to_sts_and_the_next_none() {
 }
 
 #[tokio::test]
-async fn without_a_session_there_is_no_data_and_no_other_identity_is_tried() {
+async fn without_a_session_no_data_is_returned_and_no_other_identity_is_tried() {
     let sts = Sts::start().await;
     let denied =
         "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
-    for fate in
-        [Fate::Answer(403, denied.into()), Fate::Answer(200, "<html>".into()), Fate::LoseAnswer, Fate::Hang]
-    {
+    for fault in [
+        Fault::Answer(403, denied.into()),
+        Fault::Answer(200, "<html>".into()),
+        Fault::LoseAnswer,
+        Fault::Hang,
+    ] {
         let proxy = Proxy::start(sts.url()).await;
         let service = with_role(proxy.url()).await;
-        let broken = fate.clone();
+        let broken = fault.clone();
         proxy.rule(move |_, _| broken.clone());
         let list = || service.as_user("admin", "GET", "/api/v1/cases").send();
         list().await.expect_problem(503, "service_unavailable");
-        assert_eq!(service.dynamodb.take_calls(), [""; 0], "{fate:?}");
+        assert_eq!(service.dynamodb.take_calls(), [""; 0], "{fault:?}");
         proxy.heal();
-        until_it_works(list).await;
+        retry_until_success(list).await;
     }
 }

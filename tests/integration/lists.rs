@@ -1,4 +1,4 @@
-//! Lists: newest first, page by page, with cursors that hold for one lab only.
+//! Lists: newest case first, page by page, with cursors that work in one lab only.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ async fn an_empty_lab_has_an_empty_list() {
 }
 
 #[tokio::test]
-async fn a_walk_by_cursor_sees_each_case_once_while_others_come_in() {
+async fn paging_returns_each_case_once_while_cases_are_created() {
     let service = with_cases(7).await;
     let mut seen = Vec::new();
     let mut path = "/api/v1/cases?limit=3".to_owned();
@@ -65,7 +65,7 @@ async fn a_walk_by_cursor_sees_each_case_once_while_others_come_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn walks_see_each_case_once_while_others_come_in_and_all_are_moved() {
+async fn paging_returns_each_case_once_while_cases_are_created_and_updated() {
     let service = with_cases(30).await;
     let original: BTreeSet<u64> = (1..=30).collect();
     let walk = async |query: &str| {
@@ -104,14 +104,14 @@ async fn walks_see_each_case_once_while_others_come_in_and_all_are_moved() {
     for (query, seen) in walks {
         let once: BTreeSet<u64> = seen.iter().copied().collect();
         assert_eq!(once.len(), seen.len(), "{query}: none twice in {seen:?}");
-        // By due date one is looked for in each status, and may be missed between two of them.
+        // Lists by due date query each status in turn, so a case that changes status in between can be missed.
         let may_miss = query.contains("due_date");
         assert!(may_miss || once.is_superset(&original), "{query}: none is missing in {seen:?}");
     }
 }
 
 #[tokio::test]
-async fn a_page_that_ends_with_the_last_case_has_no_next() {
+async fn the_last_page_has_no_next_cursor() {
     let service = with_cases(4).await;
     let page = service.as_user("viewer", "GET", "/api/v1/cases?per_page=4").send().await.expect(200);
     assert_eq!((ids(&page).len(), &page["pagination"]["has_next"]), (4, &json!(false)));
@@ -120,7 +120,7 @@ async fn a_page_that_ends_with_the_last_case_has_no_next() {
 }
 
 #[tokio::test]
-async fn a_cursor_of_another_lab_or_with_a_changed_byte_is_refused() {
+async fn a_cursor_of_another_lab_or_with_a_changed_byte_is_rejected() {
     let service = with_cases(2).await;
     service.create("northgate", json!({"procedure_type": "Crown"})).await;
     service.create("northgate", json!({"procedure_type": "Crown"})).await;
@@ -141,7 +141,7 @@ async fn a_cursor_of_another_lab_or_with_a_changed_byte_is_refused() {
 }
 
 #[tokio::test]
-async fn wrong_parameters_are_all_named() {
+async fn all_invalid_parameters_are_reported() {
     let service = Service::start().await;
     for (query, pointers) in [
         ("limit=0", &["/query/limit"][..]),

@@ -1,5 +1,4 @@
-//! UMS and LinksHub in every kind of trouble: a clear status in time, nothing written, and afterwards the service goes on by
-//! itself.
+//! Every kind of failure of UMS and LinksHub: the service answers 503 in time, writes nothing, and recovers by itself.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -11,83 +10,83 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Reply, Service,
-    gate::Gate,
-    proxy::{Fate, Proxy},
-    reply::until_it_works,
+    proxy::{Fault, Proxy},
+    reply::retry_until_success,
+    tcp_proxy::TcpProxy,
 };
 
-/// Troubles in which connections are made and requests answered, if badly.
-fn troubles(another: &Value) -> Vec<(&'static str, Fate)> {
+/// Failures in which the dependency accepts the connection, but does not give a usable answer in time.
+fn failures(another: &Value) -> Vec<(&'static str, Fault)> {
     vec![
-        ("hanging", Fate::Hang),
-        ("slow", Fate::Slow(Duration::from_secs(5))),
-        ("an answer that breaks off", Fate::LoseAnswer),
-        ("html", Fate::Answer(200, "<html>It works!</html>".into())),
-        ("500", Fate::Answer(500, "{\"error\": \"Invalid fields\"}".into())),
-        ("502 in html", Fate::Answer(502, "<html>Bad gateway</html>".into())),
-        ("ten megabytes", Fate::Answer(200, format!("{{\"is_active\":\"{}\"}}", "x".repeat(10_000_000)))),
-        ("wrong json", Fate::Answer(200, "{\"user\":[],\"is_active\":\"yes\"}".into())),
-        ("broken json", Fate::Answer(200, "{\"user\":{\"id\":1,".into())),
-        ("the data of another", Fate::Answer(200, another.to_string())),
+        ("hanging", Fault::Hang),
+        ("slow", Fault::Slow(Duration::from_secs(5))),
+        ("an answer that breaks off", Fault::LoseAnswer),
+        ("html", Fault::Answer(200, "<html>It works!</html>".into())),
+        ("500", Fault::Answer(500, "{\"error\": \"Invalid fields\"}".into())),
+        ("502 in html", Fault::Answer(502, "<html>Bad gateway</html>".into())),
+        ("ten megabytes", Fault::Answer(200, format!("{{\"is_active\":\"{}\"}}", "x".repeat(10_000_000)))),
+        ("wrong json", Fault::Answer(200, "{\"user\":[],\"is_active\":\"yes\"}".into())),
+        ("broken json", Fault::Answer(200, "{\"user\":{\"id\":1,".into())),
+        ("the data of another", Fault::Answer(200, another.to_string())),
     ]
 }
 
-/// A request that needs the neighbour, in the middle of an outage and after it.
+/// A request that needs the dependency. It is sent during an outage and after it.
 struct Outage<'a, F: Future<Output = Reply>, S: Fn() -> F> {
-    neighbour: &'static str,
+    dependency: &'static str,
     service: &'a Service,
     send: S,
 }
 
 impl<F: Future<Output = Reply>, S: Fn() -> F> Outage<'_, F, S> {
-    /// Says how long it took; `cargo test -p tests outages -- --nocapture` shows it.
-    async fn refuses(&self, what: &str) {
+    /// Prints how long the request took: `cargo test -p tests outages -- --nocapture`.
+    async fn expect_503(&self, what: &str) {
         let before = self.service.items(123).await;
         let started = Instant::now();
         (self.send)().await.expect_problem(503, "service_unavailable");
-        println!("{}, {what}: 503 after {} ms", self.neighbour, started.elapsed().as_millis());
-        assert_eq!(self.service.items(123).await, before, "{} {what}", self.neighbour);
+        println!("{}, {what}: 503 after {} ms", self.dependency, started.elapsed().as_millis());
+        assert_eq!(self.service.items(123).await, before, "{} {what}", self.dependency);
     }
 
-    /// Every trouble, one after the other, each with a recovery.
-    async fn go_through(&self, proxy: &Proxy, another: &Value) {
-        for (what, fate) in troubles(another) {
-            proxy.rule(move |_, _| fate.clone());
-            self.refuses(what).await;
+    /// Goes through all bad answers; the dependency recovers after each.
+    async fn fail_answers(&self, proxy: &Proxy, another: &Value) {
+        for (what, fault) in failures(another) {
+            proxy.rule(move |_, _| fault.clone());
+            self.expect_503(what).await;
             proxy.heal();
-            until_it_works(&self.send).await;
+            retry_until_success(&self.send).await;
         }
     }
 
-    /// The troubles of connections.
-    async fn at(&self, gate: &Gate) {
-        gate.shut().await;
-        self.refuses("killed").await;
-        gate.open().await;
-        until_it_works(&self.send).await;
-        gate.reset().await;
-        self.refuses("resetting").await;
-        gate.open().await;
-        until_it_works(&self.send).await;
+    /// Goes through all failures of connections; the dependency recovers after each.
+    async fn fail_connections(&self, tcp_proxy: &TcpProxy) {
+        tcp_proxy.stop().await;
+        self.expect_503("killed").await;
+        tcp_proxy.forward().await;
+        retry_until_success(&self.send).await;
+        tcp_proxy.reset().await;
+        self.expect_503("resetting").await;
+        tcp_proxy.forward().await;
+        retry_until_success(&self.send).await;
     }
 }
 
 #[tokio::test]
-async fn a_ums_in_any_trouble_lets_nobody_in_and_the_service_goes_on_by_itself_afterwards() {
+async fn no_ums_failure_lets_anybody_in_and_the_service_recovers_by_itself() {
     let another = json!({"user": {"id": 2, "is_active": true, "locked_until": null}, "is_active": true});
     let with_ums = Service::start().await;
     let send = || with_ums.as_user("admin", "GET", "/api/v1/cases").send();
-    let outage = Outage { neighbour: "UMS", service: &with_ums, send };
-    outage.go_through(&with_ums.ums_proxy, &another).await;
+    let outage = Outage { dependency: "UMS", service: &with_ums, send };
+    outage.fail_answers(&with_ums.ums_proxy, &another).await;
 
-    // Behind the gate stands the UMS of the service before: the same people and the same key.
-    let gate = Gate::start(with_ums.ums_proxy.url()).await;
-    let service = Service::start_with(&[("UMS_BASE_URL", &gate.url())]).await;
+    // The TCP proxy leads to the UMS of the first service: it has the same users and the same key.
+    let tcp_proxy = TcpProxy::start(with_ums.ums_proxy.url()).await;
+    let service = Service::start_with(&[("UMS_BASE_URL", &tcp_proxy.url())]).await;
     let send = || service.as_user("admin", "GET", "/api/v1/cases").send();
-    Outage { neighbour: "UMS", service: &service, send }.at(&gate).await;
+    Outage { dependency: "UMS", service: &service, send }.fail_connections(&tcp_proxy).await;
 }
 
-/// So many doctors and products that each request can name one that nothing is known of yet.
+/// Adds so many doctors and products that each request can name one that is not in any cache.
 fn fill(catalogue: &mut Catalogue) {
     for number in 0..5000 {
         let id = format!("doctor_new_{number}");
@@ -98,16 +97,16 @@ fn fill(catalogue: &mut Catalogue) {
 }
 
 #[tokio::test]
-async fn a_linkshub_in_any_trouble_keeps_its_doctors_out_and_they_are_taken_afterwards() {
+async fn no_linkshub_failure_lets_an_unchecked_doctor_in_and_the_service_recovers_by_itself() {
     let another =
         json!({"doctor_id": "doctor_456", "first_name": "Tom", "product_id": "PROD001", "is_active": true});
     let with_linkshub = Service::start().await;
     with_linkshub.linkshub.update(fill);
-    let gate = Gate::start(with_linkshub.linkshub_proxy.url()).await;
-    let behind_gate = Service::start_with(&[("LINKSHUB_BASE_URL", &gate.url())]).await;
+    let tcp_proxy = TcpProxy::start(with_linkshub.linkshub_proxy.url()).await;
+    let behind_tcp_proxy = Service::start_with(&[("LINKSHUB_BASE_URL", &tcp_proxy.url())]).await;
     let next = AtomicU32::new(0);
     let next = || next.fetch_add(1, Ordering::Relaxed);
-    for service in [&with_linkshub, &behind_gate] {
+    for service in [&with_linkshub, &behind_tcp_proxy] {
         let create = || {
             let number = next();
             let named = json!({"procedure_type": "Crown", "doctor_id": format!("doctor_new_{number}"),
@@ -118,14 +117,14 @@ async fn a_linkshub_in_any_trouble_keeps_its_doctors_out_and_they_are_taken_afte
             let path = format!("/api/v1/cases/doctor-info/doctor_new_{}", next());
             async move { service.as_user("admin", "GET", &path).send().await }
         };
-        let creation = Outage { neighbour: "LinksHub at a creation", service, send: create };
-        let look = Outage { neighbour: "LinksHub at doctor-info", service, send: look };
+        let creation = Outage { dependency: "LinksHub at a creation", service, send: create };
+        let look = Outage { dependency: "LinksHub at doctor-info", service, send: look };
         if std::ptr::eq(service, &with_linkshub) {
-            creation.go_through(&service.linkshub_proxy, &another).await;
-            look.go_through(&service.linkshub_proxy, &another).await;
+            creation.fail_answers(&service.linkshub_proxy, &another).await;
+            look.fail_answers(&service.linkshub_proxy, &another).await;
         } else {
-            creation.at(&gate).await;
-            look.at(&gate).await;
+            creation.fail_connections(&tcp_proxy).await;
+            look.fail_connections(&tcp_proxy).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What anybody may ask: health, the catalogue, the docs, and paths that do not exist.
+//! Routes without a token: health, the catalogue, the docs, and unknown paths.
 
 use serde_json::json;
 use shared::{
@@ -7,10 +7,10 @@ use shared::{
     runtime::{Function, PublicFunction},
 };
 
-use crate::harness::{Service, proxy::Fate};
+use crate::harness::{Service, proxy::Fault};
 
 #[tokio::test]
-async fn health_tells_what_is_up() {
+async fn health_reports_each_dependency() {
     let service = Service::start().await;
     for path in ["/health", "/api/v1/health"] {
         let health = service.request("GET", path).send().await.expect(200);
@@ -21,7 +21,7 @@ async fn health_tells_what_is_up() {
             json!({"status": "healthy", "service": "case_service", "version": version, "checks": checks})
         );
     }
-    service.ums_proxy.rule(|_, _| Fate::Hang);
+    service.ums_proxy.rule(|_, _| Fault::Hang);
     let health = service.request("GET", "/health").send().await.expect(503);
     assert_eq!(
         (&health["status"], &health["checks"]),
@@ -30,7 +30,7 @@ async fn health_tells_what_is_up() {
 }
 
 #[tokio::test]
-async fn the_catalogue_is_the_contracts_example() {
+async fn the_catalogue_matches_the_examples_of_the_contract() {
     let service = Service::start().await;
     for (path, example) in [("types", "AllCaseTypes"), ("shades", "AllShades"), ("materials", "AllMaterials")]
     {
@@ -42,7 +42,7 @@ async fn the_catalogue_is_the_contracts_example() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_is_a_problem_that_tells_nothing() {
+async fn a_panicking_handler_returns_a_problem_without_details() {
     let common = Common::read(&mut Env::new(&|_: &str| None));
     let function = PublicFunction::new(common, async |_| -> http::Result { panic!("Jane Roe") });
     let response = function.call(http::Request::default()).await;
@@ -52,18 +52,18 @@ async fn a_handler_that_panics_is_a_problem_that_tells_nothing() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_says_so() {
+async fn unknown_paths_and_methods_get_404_and_405() {
     let service = Service::start().await;
     service.request("GET", "/api/v1/nothing").send().await.expect_problem(404, "not_found");
-    let reply = service.request("PATCH", "/api/v1/cases/1").send().await;
+    let reply = service.request("POST", "/api/v1/cases/1").send().await;
     reply.expect_problem(405, "method_not_allowed");
-    assert_eq!(reply.header("allow"), Some("GET, PUT, DELETE"));
+    assert_eq!(reply.header("allow"), Some("GET, PUT, PATCH, DELETE"));
     let reply = service.request("POST", "/api/v1/cases/").send().await;
     assert_eq!((reply.status, reply.header("location")), (308, Some("/api/v1/cases")));
 }
 
 #[tokio::test]
-async fn only_the_configured_origins_may_read_answers() {
+async fn only_the_configured_origins_may_read_responses() {
     let service = Service::start().await;
     let reply = service.request("GET", "/health").header("origin", "https://app.example.com").send().await;
     assert_eq!(reply.header("access-control-allow-origin"), Some("https://app.example.com"));
@@ -71,8 +71,8 @@ async fn only_the_configured_origins_may_read_answers() {
     assert_eq!(
         reply.header("access-control-expose-headers"),
         Some(
-            "etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, ratelimit-limit, \
-             ratelimit-remaining, ratelimit-reset"
+            "content-disposition, etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, \
+             ratelimit-limit, ratelimit-remaining, ratelimit-reset"
         )
     );
     for origin in

@@ -1,5 +1,5 @@
-//! Random walks: several users do random things to the cases of two labs, some of them at the same time. Whatever they
-//! do and are answered, what the table, the histories, the statistics and the feed say must fit together.
+//! Random walks: several users send random requests about the cases of two labs, some of them at the same time.
+//! Afterwards the table, the histories, the statistics and the feed must agree with each other and with the responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Reply, Service};
 
-/// Who takes part, and in which labs they work. `northgate` is made an administrator for the walks.
+/// The users and their labs. The walks make `northgate` an administrator.
 const USERS: [(&str, &[i64]); 5] = [
     ("admin", &[123]),
     ("member", &[123]),
@@ -35,7 +35,7 @@ const STATUSES: [&str; 9] = [
     "cancelled",
 ];
 
-/// The workflow, written down a second time.
+/// The workflow, written a second time, so that a defect in the first does not hide.
 fn is_legal(from: &str, to: &str) -> bool {
     let next: &[&str] = match from {
         "pending" => &["in_progress", "on_hold", "cancelled"],
@@ -55,14 +55,14 @@ fn is_legal(from: &str, to: &str) -> bool {
 struct Step {
     user: usize,
     lab: usize,
-    /// The case that it is about; the labs have a few, so walks meet.
+    /// The id of the case. The labs have few cases, so that walks collide.
     case: u64,
     action: Action,
-    /// Which version `If-Match` names, if it is sent.
+    /// The version in `If-Match`, if the header is sent.
     only: Option<u32>,
-    /// Which of a few keys is sent along, if any.
+    /// The number of the idempotency key, if one is sent.
     key: Option<u8>,
-    /// Whether the next step begins before this one has ended.
+    /// Whether the next step starts before this one ends.
     at_once: bool,
 }
 
@@ -143,8 +143,8 @@ async fn take(service: &Service, step: &Step) -> Reply {
     }
 }
 
-/// The versions that an answer says were made or are there, each with its status.
-fn told(reply: &Reply) -> Vec<Value> {
+/// The versions that a response mentions, each with its status.
+fn versions_in(reply: &Reply) -> Vec<Value> {
     let body = reply.json();
     match body["results"].as_array() {
         _ if reply.status >= 300 || reply.status == 204 => Vec::new(),
@@ -166,7 +166,7 @@ async fn walk(service: &Service, steps: &[Step]) -> Versions {
         let (now, later) = rest.split_at(together.min(rest.len()));
         for (step, reply) in now.iter().zip(join_all(now.iter().map(|step| take(service, step))).await) {
             assert!(reply.status < 500, "{step:?} {}", String::from_utf8_lossy(&reply.bytes));
-            for case in told(&reply) {
+            for case in versions_in(&reply) {
                 let number = |name: &str| case[name].as_u64().unwrap();
                 seen.insert((case["lab_id"].as_i64().unwrap(), number("id"), number("version")));
             }
@@ -179,17 +179,17 @@ async fn walk(service: &Service, steps: &[Step]) -> Versions {
     for follower in followers {
         let mut from_zero = Follower::new(follower.user, follower.lab);
         from_zero.catch_up(service).await;
-        assert_eq!(follower.cases, from_zero.cases, "who follows knows what who begins now is told");
+        assert_eq!(follower.cases, from_zero.cases, "a follower knows the same as a client that starts now");
     }
     seen
 }
 
-/// Who keeps a copy of a lab's cases by the feed.
+/// A client that keeps a copy of a lab's cases by reading the feed.
 struct Follower {
     user: &'static str,
     lab: i64,
     since: String,
-    /// The version and the case of each id; null when it is deleted.
+    /// The version and the case for each id; null for a deleted case.
     cases: BTreeMap<u64, (Value, Value)>,
 }
 
@@ -198,7 +198,7 @@ impl Follower {
         Self { user, lab, since: String::new(), cases: BTreeMap::new() }
     }
 
-    /// Takes all that is new; no case comes twice in the same state.
+    /// Reads everything new. No case comes twice in the same state.
     async fn catch_up(&mut self, service: &Service) {
         loop {
             let path = format!("/api/v1/cases/changes?limit=4{}", self.since);
@@ -218,7 +218,7 @@ impl Follower {
     }
 }
 
-/// What must be true of a lab, whatever was done in it.
+/// Checks everything that must be true of a lab after any requests.
 async fn check(service: &Service, lab: i64, admin: &'static str, seen: &Versions) {
     let items = service.items(lab).await;
     let under = |prefix: &str| -> Vec<&Value> {
@@ -229,22 +229,25 @@ async fn check(service: &Service, lab: i64, admin: &'static str, seen: &Versions
     for event in under("EVENT#") {
         events.entry(event["case_id"].as_u64().unwrap()).or_default().push(event);
     }
-    assert_eq!(events.len(), live.len() + deleted.len(), "a history for each case, and each under one key");
+    assert_eq!(events.len(), live.len() + deleted.len(), "each case has one history and one key");
     let mut made = Versions::new();
     for case in live.iter().chain(&deleted) {
         let id = case["id"].as_u64().unwrap();
         check_history(case, &events[&id], lab);
-        let told =
+        let versions =
             events[&id].iter().filter(|event| event["action"] != "deleted" && event["action"] != "remade");
-        made.extend(told.map(|event| (lab, id, event["version"].as_u64().unwrap())));
+        made.extend(versions.map(|event| (lab, id, event["version"].as_u64().unwrap())));
         let path = format!("/api/v1/cases/{id}/history/verify");
         let verified = service.as_user(admin, "GET", &path).lab(lab).send().await.expect(200);
         assert_eq!(verified["valid"], true, "{verified}");
     }
     let seen: Versions = seen.iter().filter(|(of, ..)| *of == lab).copied().collect();
-    assert!(made.is_subset(&seen), "changes of which nobody was told: {:?}", made.difference(&seen));
+    assert!(made.is_subset(&seen), "changes that no response mentioned: {:?}", made.difference(&seen));
     for (_, id, version) in seen {
-        assert!(version <= events[&id].len() as u64, "version {version} of {id} was told and is not there");
+        assert!(
+            version <= events[&id].len() as u64,
+            "a response mentions version {version} of case {id}, which does not exist"
+        );
     }
 
     let mut recount = BTreeMap::<String, i64>::new();
@@ -258,7 +261,7 @@ async fn check(service: &Service, lab: i64, admin: &'static str, seen: &Versions
     check_feed(service, lab, admin, &live, &deleted).await;
 }
 
-/// One event for each version, nothing illegal between them, and all of it by people of the lab.
+/// Checks that each version has one event, that every status change is legal, and that members of the lab made all changes.
 fn check_history(case: &Value, events: &[&Value], lab: i64) {
     let versions: Vec<u64> = events.iter().map(|event| event["version"].as_u64().unwrap()).collect();
     let expected: Vec<u64> = (1..=case["version"].as_u64().unwrap()).collect();
@@ -286,7 +289,7 @@ fn check_history(case: &Value, events: &[&Value], lab: i64) {
     assert_eq!(case["status"].as_str(), status.as_deref());
 }
 
-/// The feed from its beginning, replayed, is the table.
+/// Checks that the feed, replayed from its beginning, gives the table.
 async fn check_feed(service: &Service, lab: i64, admin: &'static str, live: &[&Value], deleted: &[&Value]) {
     let mut follower = Follower::new(admin, lab);
     follower.catch_up(service).await;
@@ -303,7 +306,7 @@ async fn check_feed(service: &Service, lab: i64, admin: &'static str, live: &[&V
 }
 
 #[test]
-fn whatever_users_do_histories_statistics_feed_and_table_fit_together() {
+fn after_random_requests_histories_statistics_feed_and_table_agree() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     let held = runner.run(&vec(step(), 20..60), |steps| {

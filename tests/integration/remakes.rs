@@ -1,4 +1,4 @@
-//! Work that has to be made again: a linked case with the details of the first.
+//! Remakes: a new case with the details of the first, linked to it.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ async fn remake(service: &Service, user: &str, body: Value) -> Reply {
 }
 
 #[tokio::test]
-async fn a_remake_has_the_details_of_the_first_case_and_each_knows_of_the_other() {
+async fn a_remake_copies_the_details_and_both_cases_link_to_each_other() {
     let (service, first) = with_case().await;
     let reply = remake(&service, "member", margin()).await;
     let second = reply.expect(201);
@@ -63,7 +63,7 @@ async fn a_remake_has_the_details_of_the_first_case_and_each_knows_of_the_other(
 }
 
 #[tokio::test]
-async fn a_remake_that_is_asked_for_again_is_made_once() {
+async fn a_repeated_remake_request_creates_one_remake() {
     let (service, _) = with_case().await;
     let ask =
         || service.as_user("admin", "POST", PATH).header("idempotency-key", "key-1").json(margin()).send();
@@ -75,7 +75,7 @@ async fn a_remake_that_is_asked_for_again_is_made_once() {
 }
 
 #[tokio::test]
-async fn a_remake_wants_a_reason_a_permission_and_a_case_of_the_lab() {
+async fn a_remake_needs_a_reason_a_permission_and_a_case_of_the_lab() {
     let (service, _) = with_case().await;
     let reply =
         remake(&service, "admin", json!({"reason_code": "ugly", "due_date": "soon", "status": "pending"}))

@@ -1,4 +1,4 @@
-//! Deleted cases: seen and brought back by administrators, with their history going on.
+//! Deleted cases: administrators list and restore them, and their history continues.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ async fn with_deleted_case() -> (Service, Value) {
 }
 
 #[tokio::test]
-async fn a_restored_case_is_as_it_was_and_its_history_goes_on() {
+async fn a_restored_case_is_unchanged_and_its_history_continues() {
     let (service, before) = with_deleted_case().await;
     let reply = service.as_user("admin", "POST", "/api/v1/cases/1/restore").send().await;
     let restored = reply.expect(200);
@@ -36,7 +36,7 @@ async fn a_restored_case_is_as_it_was_and_its_history_goes_on() {
 }
 
 #[tokio::test]
-async fn a_restoration_that_is_sent_again_does_nothing_more() {
+async fn a_repeated_restore_changes_nothing() {
     let (service, _) = with_deleted_case().await;
     let restore = |key: &'static str| {
         service.as_user("admin", "POST", "/api/v1/cases/1/restore").header("idempotency-key", key).send()
@@ -63,7 +63,7 @@ async fn a_restoration_that_is_sent_again_does_nothing_more() {
 }
 
 #[tokio::test]
-async fn only_administrators_see_and_restore_deleted_cases_and_only_their_labs() {
+async fn only_administrators_see_and_restore_deleted_cases_of_their_own_lab() {
     let (service, _) = with_deleted_case().await;
     for user in ["viewer", "technician", "member"] {
         service
@@ -91,7 +91,7 @@ async fn only_administrators_see_and_restore_deleted_cases_and_only_their_labs()
 }
 
 #[tokio::test]
-async fn a_case_whose_retention_is_over_is_gone_also_while_it_is_still_there() {
+async fn an_expired_case_is_not_found_even_before_it_is_removed() {
     let (service, _) = with_deleted_case().await;
     service.change_number(123, "DELETED#0000000001", "expires_at", 1_795_512_600).await;
     let list = service.as_user("admin", "GET", "/api/v1/cases?deleted=true").send().await.expect(200);
@@ -102,7 +102,7 @@ async fn a_case_whose_retention_is_over_is_gone_also_while_it_is_still_there() {
 }
 
 #[tokio::test]
-async fn the_deleted_cases_are_a_list_of_their_own() {
+async fn deleted_cases_have_a_list_of_their_own() {
     let service = Service::start().await;
     for number in 1..=5 {
         service.create("admin", json!({"procedure_type": "Crown"})).await;

@@ -1,5 +1,5 @@
-//! Many clients change a few cases at once while DynamoDB fails in every way that it can: no change is lost, none is made
-//! twice, and nobody is told of an internal error.
+//! Many clients change a few cases at the same time while DynamoDB fails in many ways: no change is lost, no change happens
+//! twice, and no client sees an internal error.
 
 use std::{
     collections::BTreeMap,
@@ -14,35 +14,35 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::harness::{Reply, Service, proxy::Fate};
+use crate::harness::{Reply, Service, proxy::Fault};
 
 const CASES: usize = 10;
 const CLIENTS: usize = 20;
-/// Of each client.
+/// The number of changes that each client makes.
 const CHANGES: usize = 10;
 
-/// What DynamoDB does to a call, by chance; a transaction has more to fail with.
-fn fate(rng: &mut Rng, name: &str) -> Fate {
+/// A random fault for a call to DynamoDB; transactions have more kinds of faults.
+fn fault(rng: &mut Rng, name: &str) -> Fault {
     let exception = |name: &str, more: &str| {
         format!(r#"{{"__type": "com.amazonaws.dynamodb.v20120810#{name}", "message": "no"{more}}}"#)
     };
     let conflict =
         r#", "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict", "Message": "busy"}]"#;
     match (rng.u8(0..100), name) {
-        (0..4, _) => Fate::Answer(400, exception("ThrottlingException", "")),
-        (4..8, _) => Fate::Answer(400, exception("ProvisionedThroughputExceededException", "")),
-        (8..12, _) => Fate::Answer(500, exception("InternalServerError", "")),
-        (12..20, _) => Fate::LoseAnswer,
+        (0..4, _) => Fault::Answer(400, exception("ThrottlingException", "")),
+        (4..8, _) => Fault::Answer(400, exception("ProvisionedThroughputExceededException", "")),
+        (8..12, _) => Fault::Answer(500, exception("InternalServerError", "")),
+        (12..20, _) => Fault::LoseAnswer,
         (20..35, "TransactWriteItems") => {
-            Fate::Answer(400, exception("TransactionCanceledException", conflict))
+            Fault::Answer(400, exception("TransactionCanceledException", conflict))
         }
-        _ => Fate::Pass,
+        _ => Fault::Pass,
     }
 }
 
-/// Sends until an answer says that it was done. One that says 409 or 503 leaves open whether it was: the history tells,
-/// and it is sent again if not.
-async fn insist<F: Future<Output = Reply>>(
+/// Sends a change until it is done. After a 409 or 503 the client does not know whether the change happened: it reads the
+/// history, and sends the change again if it is not there.
+async fn send_until_done<F: Future<Output = Reply>>(
     service: &Service,
     case: usize,
     mark: &str,
@@ -61,7 +61,7 @@ async fn insist<F: Future<Output = Reply>>(
             _ => reply.expect_problem(503, "service_unavailable"),
         };
         retries.fetch_add(1, Ordering::Relaxed);
-        assert!(Instant::now() < deadline, "{mark} does not get through");
+        assert!(Instant::now() < deadline, "{mark} does not succeed in time");
         if marks_of(service, case).await.contains_key(mark) {
             return;
         }
@@ -69,7 +69,7 @@ async fn insist<F: Future<Output = Reply>>(
     }
 }
 
-/// Sends a creation with a key again and again, whatever was answered, until it is done.
+/// Sends a create with an idempotency key again and again until it succeeds.
 async fn create_once(service: &Service, client: usize) {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
@@ -80,11 +80,11 @@ async fn create_once(service: &Service, client: usize) {
             return;
         }
         reply.expect_problem(503, "service_unavailable");
-        assert!(Instant::now() < deadline, "client {client} does not get through");
+        assert!(Instant::now() < deadline, "client {client} does not succeed in time");
     }
 }
 
-/// How often each mark was written into a case, by its events in the table.
+/// How often each mark was written into a case, counted in its events in the table.
 async fn marks_of(service: &Service, case: usize) -> BTreeMap<String, usize> {
     let mut marks = BTreeMap::new();
     let (first, behind) = (format!("EVENT#{case:010}#"), format!("EVENT#{case:010}$"));
@@ -98,7 +98,7 @@ async fn marks_of(service: &Service, case: usize) -> BTreeMap<String, usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_changes_at_once_through_a_failing_database_are_each_made_once() {
+async fn two_hundred_simultaneous_changes_through_a_failing_database_each_happen_once() {
     let service = Service::start().await;
     for _ in 0..CASES {
         service.create("admin", json!({"procedure_type": "Crown"})).await;
@@ -107,9 +107,9 @@ async fn two_hundred_changes_at_once_through_a_failing_database_are_each_made_on
         (&AtomicUsize::new(0), &AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
     let (rng, counter) = (Mutex::new(Rng::with_seed(7)), failures.clone());
     service.dynamodb.rule(move |name, _| {
-        let fate = fate(&mut rng.lock().unwrap(), name);
-        counter.fetch_add(usize::from(fate != Fate::Pass), Ordering::Relaxed);
-        fate
+        let fault = fault(&mut rng.lock().unwrap(), name);
+        counter.fetch_add(usize::from(fault != Fault::Pass), Ordering::Relaxed);
+        fault
     });
     let clients = (0..CLIENTS).map(|client| {
         let service = &service;
@@ -119,7 +119,7 @@ async fn two_hundred_changes_at_once_through_a_failing_database_are_each_made_on
                 let (case, mark) =
                     (1 + (client + change) % CASES, format!("client {client} change {change}"));
                 let path = format!("/api/v1/cases/{case}");
-                insist(service, case, &mark, failed, || {
+                send_until_done(service, case, &mark, failed, || {
                     calls.fetch_add(1, Ordering::Relaxed);
                     service.as_user("admin", "PUT", &path).json(json!({"notes": mark})).send()
                 })
@@ -129,9 +129,14 @@ async fn two_hundred_changes_at_once_through_a_failing_database_are_each_made_on
     });
     join_all(clients).await;
     service.dynamodb.heal();
-    let told = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-    println!("{} requests, {} of them sent again, {} failures", told(calls), told(failed), told(&failures));
-    assert!(told(&failures) > 100, "the storm was none");
+    let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    println!(
+        "{} requests, {} of them sent again, {} failures",
+        count(calls),
+        count(failed),
+        count(&failures)
+    );
+    assert!(count(&failures) > 100, "too few calls failed for this test to show anything");
 
     let expected: BTreeMap<String, usize> = (0..CLIENTS)
         .flat_map(|client| (0..CHANGES).map(move |change| (format!("client {client} change {change}"), 1)))
@@ -150,11 +155,11 @@ async fn two_hundred_changes_at_once_through_a_failing_database_are_each_made_on
     let cases = CASES + CLIENTS;
     assert_eq!(service.statistics(123).await, [("pending".to_owned(), cases as i64)].into());
     let items = service.items(123).await;
-    assert_eq!(items.keys().filter(|sk| sk.starts_with("CASE#")).count(), cases, "one for each key");
+    assert_eq!(items.keys().filter(|sk| sk.starts_with("CASE#")).count(), cases, "one case for each key");
     follow(&service).await;
 }
 
-/// The feed has every case once, at its newest.
+/// Checks that the feed has every case once, in its newest state.
 async fn follow(service: &Service) {
     let (mut followed, mut since) = (Vec::new(), String::new());
     loop {

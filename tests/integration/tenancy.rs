@@ -1,10 +1,10 @@
-//! No lab ever sees another's data: whatever a request says, it works in one lab of its caller.
+//! Tenancy: every request works in one lab of its caller, whatever the request says.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Service, spec};
 
-/// Each operation on a single case, with a body that would be good.
+/// Each operation on a single case, with a valid body.
 const SINGLE_CASE: [(&str, &str, Option<&str>); 4] = [
     ("GET", "/api/v1/cases/1", None),
     ("PUT", "/api/v1/cases/1", Some(r#"{"notes": "mine now"}"#)),
@@ -38,10 +38,10 @@ async fn naming_another_lab_is_forbidden_on_every_route_that_works_in_a_lab() {
     let service = Service::start().await;
     for operation in spec::operations().iter().filter(|operation| !operation.is_public()) {
         let path = operation.path.replace("{id}", "1").replace("{doctor_id}", "DOC001");
-        let method = operation.method.to_uppercase();
+        let method = operation.method;
         for call in [
-            service.as_user("admin", &method, &path).lab(456),
-            service.as_user("admin", &method, &format!("{path}?lab_id=456")),
+            service.as_user("admin", method, &path).lab(456),
+            service.as_user("admin", method, &format!("{path}?lab_id=456")),
         ] {
             let call = if method == "GET" || method == "DELETE" { call } else { call.json(json!({})) };
             call.send().await.expect_problem(403, "lab_forbidden");
@@ -51,7 +51,7 @@ async fn naming_another_lab_is_forbidden_on_every_route_that_works_in_a_lab() {
 }
 
 #[tokio::test]
-async fn a_member_of_two_labs_names_one_and_works_there() {
+async fn a_member_of_two_labs_chooses_one_per_request() {
     let service = Service::start().await;
     let body = json!({"procedure_type": "Crown"});
     let reply = service.as_user("both", "POST", "/api/v1/cases").json(body.clone()).send().await;
@@ -78,7 +78,7 @@ async fn a_lab_in_the_body_does_not_choose_the_lab() {
 }
 
 #[tokio::test]
-async fn an_inactive_membership_or_a_closed_lab_opens_nothing() {
+async fn an_inactive_membership_or_lab_gives_no_access() {
     for broken in [false, true] {
         let mut service = Service::start().await;
         if broken {
@@ -104,7 +104,7 @@ async fn an_inactive_membership_or_a_closed_lab_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_system_administrator_is_a_member_of_no_lab() {
+async fn a_system_administrator_is_not_a_member_of_any_lab() {
     for broken in [false, true] {
         let service = Service::start().await;
         if broken {
@@ -127,7 +127,7 @@ async fn a_system_administrator_is_a_member_of_no_lab() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_no_number_names_no_case() {
+async fn an_id_that_is_not_a_number_is_not_found() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     for id in [
@@ -147,7 +147,7 @@ async fn an_id_that_is_no_number_names_no_case() {
 }
 
 #[tokio::test]
-async fn a_doctor_is_shown_only_to_labs_that_work_with_them() {
+async fn a_doctor_is_visible_only_to_labs_with_a_relation() {
     let service = Service::start().await;
     let doctor =
         service.as_user("viewer", "GET", "/api/v1/cases/doctor-info/DOC001").send().await.expect(200);
@@ -155,7 +155,7 @@ async fn a_doctor_is_shown_only_to_labs_that_work_with_them() {
     assert_eq!(
         doctor.get("lab_relations"),
         None::<&Value>,
-        "which other labs a doctor works with is not told"
+        "the response does not reveal a doctor's other labs"
     );
     for id in ["doctor_north", "nobody"] {
         let path = format!("/api/v1/cases/doctor-info/{id}");

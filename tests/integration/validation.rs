@@ -1,4 +1,4 @@
-//! What a body may say. Every fault is named at once, by its JSON pointer, and nothing is written.
+//! Validation of bodies: all errors are reported at once, each with a JSON pointer, and nothing is written.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ async fn refused(service: &Service, body: Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn all_faults_of_a_body_are_named_at_once_and_nothing_is_written() {
+async fn all_errors_of_a_body_are_reported_at_once_and_nothing_is_written() {
     let service = Service::start().await;
     let body = json!({
         "patient_name": "", "procedure_type": "Crwn", "status": "delivered", "priority": "urgent", "rush_order": "no",
@@ -47,7 +47,7 @@ async fn all_faults_of_a_body_are_named_at_once_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn an_error_never_repeats_what_was_sent() {
+async fn a_validation_error_never_repeats_the_value() {
     let service = Service::start().await;
     let body = json!({"procedure_type": "Jane Roe's crown", "patient_info": {"gender": "Jane Roe"}, "due_date": "Jane Roe"});
     let reply = service.as_user("admin", "POST", "/api/v1/cases").json(body).send().await;
@@ -56,7 +56,7 @@ async fn an_error_never_repeats_what_was_sent() {
 }
 
 #[tokio::test]
-async fn the_procedure_and_the_kind_of_case_are_derived_from_each_other_and_the_details() {
+async fn procedure_and_case_type_are_derived_from_each_other_and_the_details() {
     let service = Service::start().await;
     let denture = json!({"type": "partial_upper", "material": "metal_framework"});
     let implant = json!({"implant_system": "straumann", "implant_diameter": "4.1mm", "implant_length": "10mm", "tooth_number": 30});
@@ -77,7 +77,7 @@ async fn the_procedure_and_the_kind_of_case_are_derived_from_each_other_and_the_
 }
 
 #[tokio::test]
-async fn what_does_not_belong_together_is_refused() {
+async fn inconsistent_fields_are_rejected() {
     let service = Service::start().await;
     let night_guard = json!({"type": "soft_guard", "material": "soft_vinyl", "arch": "upper"});
     let crown = json!({"type": "crown", "material": "zirconia", "tooth_numbers": [3]});
@@ -98,7 +98,7 @@ async fn what_does_not_belong_together_is_refused() {
 }
 
 #[tokio::test]
-async fn an_update_is_judged_with_what_the_case_already_has() {
+async fn an_update_is_validated_together_with_the_stored_case() {
     let service = Service::start().await;
     let crown = json!({"type": "crown", "material": "zirconia", "tooth_numbers": [3]});
     service.create("admin", json!({"fixed_prosthetic": crown})).await;
@@ -115,7 +115,7 @@ async fn an_update_is_judged_with_what_the_case_already_has() {
 }
 
 #[tokio::test]
-async fn the_first_hundred_faults_are_named() {
+async fn the_first_hundred_errors_are_reported() {
     let service = Service::start().await;
     let unknown: serde_json::Map<String, Value> =
         (0..20_000).map(|number| (format!("field_{number}"), json!(0))).collect();
@@ -130,7 +130,7 @@ async fn the_first_hundred_faults_are_named() {
 }
 
 #[tokio::test]
-async fn new_details_take_the_procedure_along() {
+async fn new_details_update_the_procedure() {
     let service = Service::start().await;
     let details = |kind: &str| json!({"type": kind, "material": "zirconia", "tooth_numbers": [3]});
     let case = service.create("admin", json!({"fixed_prosthetic": details("crown")})).await;
@@ -144,7 +144,7 @@ async fn new_details_take_the_procedure_along() {
 }
 
 #[tokio::test]
-async fn a_changed_read_only_field_is_refused() {
+async fn a_changed_read_only_field_is_rejected() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let body = json!({
@@ -177,7 +177,7 @@ async fn a_status_change_needs_a_known_status() {
 }
 
 #[tokio::test]
-async fn a_doctor_or_product_that_linkshub_does_not_know_is_refused() {
+async fn an_unknown_doctor_or_product_is_rejected() {
     let service = Service::start().await;
     let body =
         json!({"procedure_type": "Crown", "doctor_id": "doctor_north", "product_id": "crown_gold_001"});
@@ -199,7 +199,7 @@ async fn a_doctor_or_product_that_linkshub_does_not_know_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_object_is_refused_before_anything_is_read() {
+async fn a_body_that_is_not_a_json_object_is_rejected_before_any_read() {
     let service = Service::start().await;
     let post = || service.as_user("admin", "POST", "/api/v1/cases");
     let json = |body: &[u8]| post().header("content-type", "application/json").bytes(body);

@@ -1,7 +1,7 @@
-//! The way of a case through the lab: legal moves only, by either route, with their times and reasons.
+//! The workflow: only legal status changes, on both routes, with their times and reasons.
 
 use serde_json::{Value, json};
-use shared::{validate::Choice, workflow::Status};
+use shared::{base::wire_enum::WireEnum, case::workflow::Status};
 
 use crate::harness::{Reply, Service};
 
@@ -11,7 +11,7 @@ async fn patch(service: &Service, status: &str, reason: Option<&str>) -> Reply {
 }
 
 #[tokio::test]
-async fn a_case_goes_through_the_whole_workflow_and_its_times_are_kept() {
+async fn a_case_passes_the_whole_workflow_and_gets_its_timestamps() {
     let service = Service::start().await;
     let created = service.create("admin", json!({"procedure_type": "Crown"})).await;
     assert_eq!(created["status_changed_at"], created["created_at"]);
@@ -45,7 +45,7 @@ async fn a_case_goes_through_the_whole_workflow_and_its_times_are_kept() {
 }
 
 #[tokio::test]
-async fn an_illegal_move_names_the_legal_ones_and_changes_nothing() {
+async fn an_illegal_status_change_lists_the_legal_ones_and_changes_nothing() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let legal = json!(["in_progress", "on_hold", "cancelled"]);
@@ -66,7 +66,7 @@ async fn an_illegal_move_names_the_legal_ones_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn leaving_the_usual_way_wants_a_reason_by_either_route() {
+async fn on_hold_returned_and_cancelled_need_a_reason_on_both_routes() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     for status in ["on_hold", "cancelled"] {
@@ -85,7 +85,7 @@ async fn leaving_the_usual_way_wants_a_reason_by_either_route() {
 }
 
 #[tokio::test]
-async fn moving_to_where_the_case_is_already_changes_nothing() {
+async fn a_change_to_the_present_status_changes_nothing() {
     let service = Service::start().await;
     let created = service.create("admin", json!({"procedure_type": "Crown"})).await;
     assert_eq!(patch(&service, "pending", None).await.expect(200), created);

@@ -1,11 +1,12 @@
-//! `GET /api/v1/cases/changes`: what was changed or deleted in a lab since a cursor.
+//! `GET /api/v1/cases/changes`: the feed of what was changed or deleted in a lab.
 
 use shared::{
+    case::Cases,
     http::{self, Request},
     lab::LabScope,
 };
 
-/// Answers 200 with the next changes.
+/// Answers 200 with the changes after the cursor.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    http::ok(&lab.cases().changes(&req).await?)
+    http::ok(&Cases::of(&lab).feed(&req).await?)
 }

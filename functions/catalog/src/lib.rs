@@ -5,7 +5,7 @@ mod shades;
 mod types;
 
 use shared::{
-    error::Error,
+    base::error::Error,
     http::{self, Request},
 };
 

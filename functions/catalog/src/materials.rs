@@ -1,8 +1,8 @@
 //! What each material is good for, by the kind of work.
 
 use serde::{Serialize, Serializer};
-use shared::catalog::{
-    Listed,
+use shared::case::catalog::{
+    CatalogEntry,
     material::{DentureMaterial, FixedProstheticMaterial, Material, NightGuardMaterial},
 };
 
@@ -38,6 +38,6 @@ impl Serialize for Group {
     }
 }
 
-fn group<T: Listed<Entry = Material>>() -> Group {
+fn group<T: CatalogEntry<Entry = Material>>() -> Group {
     Group(T::ALL.iter().map(|material| (material.as_str(), material.entry())).collect())
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use shared::{
-    catalog::{
-        Listed,
+    base::wire_enum::WireEnum,
+    case::catalog::{
+        CatalogEntry,
         shade::{Guide, ShadeSystem, Translucency},
     },
-    validate::Choice,
 };
 
 /// The answer of `GET /api/v1/cases/shades`.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use shared::{
-    catalog::{CaseType, Listed, ProcedureType},
-    validate::Choice,
+    base::wire_enum::WireEnum,
+    case::catalog::{CaseType, CatalogEntry, ProcedureType},
 };
 
 /// The answer of `GET /api/v1/cases/types`.

@@ -1,7 +1,7 @@
 //! `POST /api/v1/cases`: a new case in the lab.
 
 use shared::{
-    case::CaseCreate,
+    case::{CaseCreate, Cases},
     http::{self, Request},
     lab::LabScope,
 };
@@ -10,6 +10,6 @@ use shared::{
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     let new: CaseCreate = http::json_body(&req)?;
-    let created = lab.cases().create(new, http::idempotency_key(&req)?.as_ref()).await?;
+    let created = Cases::of(&lab).create(new, http::idempotency_key(&req)?.as_ref()).await?;
     http::created(&created)
 }

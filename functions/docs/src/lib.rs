@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use lambda_http::http::response::Builder;
 use lambda_http::http::{Method, StatusCode, header};
 use lambda_http::{Body, RequestExt};
-use shared::error::Error;
+use shared::base::error::Error;
 use shared::http::{Request, Result};
 
 /// What the page may do: run and show what this origin serves, and call this origin's API. Nothing inline.
@@ -47,8 +47,9 @@ macro_rules! file {
 
 const PAGE: &str = "/docs";
 
-static FILES: [File; 6] = [
+static FILES: [File; 7] = [
     file!("/docs", "index.html", "text/html; charset=utf-8", REVALIDATE),
+    file!("/docs/page.css", "page.css", "text/css; charset=utf-8", REVALIDATE),
     file!("/docs/init.js", "init.js", "text/javascript; charset=utf-8", REVALIDATE),
     file!("/docs/swagger-ui.css", "swagger-ui.css", "text/css; charset=utf-8", ONE_DAY),
     file!("/docs/swagger-ui-bundle.js", "swagger-ui-bundle.js", "text/javascript; charset=utf-8", ONE_DAY),
@@ -56,14 +57,18 @@ static FILES: [File; 6] = [
     file!("/api/v1/openapi.yaml", "openapi.yaml", "application/yaml", REVALIDATE),
 ];
 
-/// Answers `GET` of the docs page, its assets and the contract; every other path is `not_found`.
+/// Answers `GET` and `HEAD` of the docs page, its assets and the contract; every other path is `not_found`.
 pub async fn handler(req: Request) -> Result {
     let path = req.raw_http_path().trim_end_matches('/');
     let file = FILES.iter().find(|file| file.path == path).ok_or_else(Error::not_found)?;
-    if req.method() != Method::GET {
-        return Err(Error::method_not_allowed("GET"));
+    if req.method() != Method::GET && req.method() != Method::HEAD {
+        return Err(Error::method_not_allowed("GET, HEAD"));
     }
-    answer(file, &req)
+    let mut response = answer(file, &req)?;
+    if req.method() == Method::HEAD {
+        *response.body_mut() = Body::Empty;
+    }
+    Ok(response)
 }
 
 fn answer(file: &File, req: &Request) -> Result {

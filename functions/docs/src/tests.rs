@@ -3,7 +3,7 @@
 use lambda_http::Request as LambdaRequest;
 use lambda_http::http::HeaderMap;
 use serde_json::Value;
-use shared::error::Code;
+use shared::base::error::ErrorCode;
 
 use super::*;
 use shared::http::Response;
@@ -44,6 +44,7 @@ const GZIP: (&str, &str) = ("accept-encoding", "gzip, deflate, br");
 async fn every_route_answers_its_file_compressed_and_plain() {
     let routes = [
         ("/docs", "text/html; charset=utf-8", "no-cache", "<!doctype html>"),
+        ("/docs/page.css", "text/css; charset=utf-8", "no-cache", "/* What Swagger UI"),
         ("/docs/init.js", "text/javascript; charset=utf-8", "no-cache", "// A file of its own"),
         ("/docs/swagger-ui.css", "text/css; charset=utf-8", "public, max-age=86400", ".swagger-ui"),
         ("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", "public, max-age=86400", "/*!"),
@@ -70,6 +71,20 @@ async fn every_route_answers_its_file_compressed_and_plain() {
         assert!(etags.iter().all(|etag| etag.len() > 32 && etag.starts_with('"')), "{etags:?}");
         assert_ne!(etags[0], etags[1], "{path}: one strong ETag for two encodings");
     }
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get_and_no_body() {
+    for file in &FILES {
+        for headers in [&[][..], &[GZIP], &[("if-none-match", "*")]] {
+            let get = get(file.path, headers).await;
+            let head = handler(request(Method::HEAD, file.path, headers)).await.unwrap();
+            assert_eq!((head.status(), head.headers()), (get.status(), get.headers()), "{}", file.path);
+            assert!(matches!(head.body(), Body::Empty), "{}", file.path);
+        }
+    }
+    let error = handler(request(Method::HEAD, "/docs/unknown.css", &[])).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::NotFound);
 }
 
 #[tokio::test]
@@ -117,7 +132,7 @@ async fn the_page_loads_only_files_that_exist_also_with_a_trailing_slash() {
     let html = text(&page);
     assert_eq!(html, text(&get("/docs", &[]).await));
     let linked: Vec<_> = html.split('"').filter(|part| part.starts_with('/')).collect();
-    assert_eq!(linked.len(), 5, "{linked:?}");
+    assert_eq!(linked.len(), 8, "{linked:?}");
     for path in linked {
         assert_eq!(get(path, &[]).await.status(), 200, "{path}");
     }
@@ -133,23 +148,24 @@ async fn the_page_loads_only_files_that_exist_also_with_a_trailing_slash() {
 async fn other_paths_are_not_found_and_other_methods_not_allowed() {
     for path in ["/docs/unknown.css", "/docs/init.js.map", "/docs/../docs", "/api/v1", "/"] {
         let error = handler(request(Method::GET, path, &[])).await.unwrap_err();
-        assert_eq!(error.code(), Code::NotFound, "{path}");
+        assert_eq!(error.code(), ErrorCode::NotFound, "{path}");
     }
     let error = handler(request(Method::POST, "/docs", &[])).await.unwrap_err();
-    assert_eq!(error.code(), Code::MethodNotAllowed);
-    assert_eq!(header_of(error.into_response("r").headers(), "allow"), "GET");
+    assert_eq!(error.code(), ErrorCode::MethodNotAllowed);
+    assert_eq!(header_of(shared::http::problem_response(&error, "r").headers(), "allow"), "GET, HEAD");
 }
 
 #[tokio::test]
 async fn the_published_contract_is_the_authored_one_without_the_gateway_in_both_formats() {
-    let authored = publish::parse(include_str!("../../../openapi.yaml")).unwrap();
+    let authored = contract::parse_yaml(include_str!("../../../openapi.yaml")).unwrap();
     let json = get("/api/v1/swagger.json", &[]).await;
     let yaml = get("/api/v1/openapi.yaml", &[]).await;
     let from_json: Value = serde_json::from_str(text(&json)).unwrap();
     assert_eq!(from_json, publish::publish(authored));
-    assert_eq!(from_json, publish::parse(text(&yaml)).unwrap());
+    assert_eq!(from_json, contract::parse_yaml(text(&yaml)).unwrap());
     for published in [text(&json), text(&yaml)] {
         assert!(!published.contains("x-amazon-"));
+        assert!(!published.contains("x-function"));
         assert!(!published.contains("$default"));
     }
 }

@@ -2,7 +2,7 @@
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use shared::{
-    error::Error,
+    base::error::Error,
     http::{self, Request, Response},
 };
 
@@ -66,7 +66,7 @@ mod tests {
             .body(().into())
             .unwrap()
             .with_raw_http_path(path);
-        let response = handler(request).await.unwrap_or_else(|error| error.into_response("r"));
+        let response = handler(request).await.unwrap_or_else(|error| http::problem_response(&error, "r"));
         let header =
             |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         (response.status().as_u16(), header("allow"), header("location"))

@@ -1,11 +1,12 @@
 //! `GET /api/v1/cases/{id}/history`: every change of a case, in order.
 
 use shared::{
+    case::Cases,
     http::{self, Request},
     lab::LabScope,
 };
 
 /// Answers 200 with a page of events.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
-    http::ok(&lab.cases().history(http::case_id(&req)?, &req).await?)
+    http::ok(&Cases::of(&lab).history(http::case_id(&req)?, &req).await?)
 }

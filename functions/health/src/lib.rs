@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use shared::{
-    health::Probe,
     http::{self, Request},
+    runtime::health::Probe,
 };
 
 /// Answers 200 when the table and UMS answer, else 503; the body says which does not.
 pub async fn handler(probe: Arc<Probe>, _req: Request) -> http::Result {
-    let health = probe.check().await;
-    http::health(&health)
+    probe.check().await.response()
 }

@@ -1,5 +1,9 @@
-//! The Lambda entry point.
+//! The Lambda entry point. Generated from openapi.yaml by `make generate`; do not edit.
 
-fn main() -> std::process::ExitCode {
-    shared::runtime::run_probe(health::handler)
+use std::process::ExitCode;
+
+use shared::runtime;
+
+fn main() -> ExitCode {
+    runtime::run_probe(health::handler)
 }

@@ -1,8 +1,8 @@
-//! The Lambda entry point.
+//! The Lambda entry point. Generated from openapi.yaml by `make generate`; do not edit.
 
 use std::process::ExitCode;
 
-use shared::{lab::Operation, runtime};
+use shared::{auth::Operation, runtime};
 
 fn main() -> ExitCode {
     runtime::run(Operation::ListCases, list_cases::handler)

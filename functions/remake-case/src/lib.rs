@@ -1,7 +1,7 @@
 //! `POST /api/v1/cases/{id}/remakes`: a new case that makes this one again.
 
 use shared::{
-    case::RemakeCreate,
+    case::{Cases, RemakeCreate},
     http::{self, Request},
     lab::LabScope,
 };
@@ -10,7 +10,7 @@ use shared::{
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
     let remake: RemakeCreate = http::json_body(&req)?;
-    let once = http::idempotency_key(&req)?;
-    let created = lab.cases().remake(http::case_id(&req)?, &remake, once.as_ref()).await?;
+    let key = http::idempotency_key(&req)?;
+    let created = Cases::of(&lab).remake(http::case_id(&req)?, &remake, key.as_ref()).await?;
     http::created(&created)
 }

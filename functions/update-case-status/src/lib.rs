@@ -1,7 +1,7 @@
 //! `PATCH /api/v1/cases/{id}/status`: moves a case to another status.
 
 use shared::{
-    case::StatusChange,
+    case::{Cases, StatusUpdate},
     http::{self, Request},
     lab::LabScope,
 };
@@ -9,8 +9,8 @@ use shared::{
 /// Answers 200 with the case in its new status.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
-    let change: StatusChange = http::json_body(&req)?;
-    let case =
-        lab.cases().update_status(http::case_id(&req)?, &change, http::if_match(&req)?.as_ref()).await?;
-    http::ok_case(&case)
+    let update: StatusUpdate = http::json_body(&req)?;
+    let if_match = http::if_match(&req)?;
+    let case = Cases::of(&lab).update_status(http::case_id(&req)?, &update, if_match.as_ref()).await?;
+    http::resource(&case)
 }

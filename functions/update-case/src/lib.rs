@@ -1,15 +1,15 @@
-//! `PUT /api/v1/cases/{id}`: changes the given fields of a case; `null` clears one.
+//! `PUT /api/v1/cases/{id}`: sets the given fields of a case; `null` clears one.
 
 use shared::{
-    case::CaseUpdate,
+    case::{CaseUpdate, Cases},
     http::{self, Request},
     lab::LabScope,
 };
 
-/// Answers 200 with the case as it is after the change.
+/// Answers 200 with the case as it is after the update.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
-    let change: CaseUpdate = http::json_body(&req)?;
-    let case = lab.cases().update(http::case_id(&req)?, &change, http::if_match(&req)?.as_ref()).await?;
-    http::ok_case(&case)
+    let update: CaseUpdate = http::json_body(&req)?;
+    let case = Cases::of(&lab).update(http::case_id(&req)?, &update, http::if_match(&req)?.as_ref()).await?;
+    http::resource(&case)
 }

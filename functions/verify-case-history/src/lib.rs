@@ -1,12 +1,13 @@
-//! `GET /api/v1/cases/{id}/history/verify`: whether all changes of a case are there and as they were written.
+//! `GET /api/v1/cases/{id}/history/verify`: whether each event of a case is there and as it was written.
 
 use shared::{
+    case::Cases,
     http::{self, Request},
     lab::LabScope,
 };
 
-/// Answers 200 with what the walk along the chain of events found.
+/// Answers 200 with what the verification found.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
     http::no_query(&req)?;
-    http::ok(&lab.cases().verify_history(http::case_id(&req)?).await?)
+    http::ok(&Cases::of(&lab).verify_history(http::case_id(&req)?).await?)
 }

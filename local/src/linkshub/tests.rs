@@ -85,3 +85,46 @@ async fn a_relation_that_ends_while_it_runs_is_seen_by_the_next_request() {
     assert_eq!(relation, (200, json!({"is_active": false})));
     assert_eq!(get_json(&url, Some("Bearer x")).await.1["lab_relations"], json!([]));
 }
+
+#[tokio::test]
+async fn doctors_and_products_can_be_listed() {
+    let (server, _) = linkshub().await;
+    let get = async |path: &str| get_json(&format!("{}{path}", server.url()), Some("Bearer x")).await;
+    let ids = async |path: &str, list: &str, id: &str| {
+        let (status, body) = get(path).await;
+        assert_eq!(status, 200);
+        body[list]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it[id].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let all = ["DOC001", "doctor_123", "doctor_456", "doctor_654", "doctor_789", "doctor_north"];
+    assert_eq!(ids("/api/v1/doctors", "doctors", "doctor_id").await, all);
+    assert_eq!(ids("/api/v1/doctors?lab_id=123", "doctors", "doctor_id").await, all[..5]);
+    assert_eq!(ids("/api/v1/products", "products", "product_id").await.len(), 6);
+    assert_eq!(get_json(&format!("{}/api/v1/doctors", server.url()), None).await.0, 401);
+}
+
+#[tokio::test]
+async fn a_browser_may_ask_with_a_token() {
+    let (server, _) = linkshub().await;
+    let url = format!("{}/api/v1/doctors/DOC001", server.url());
+    let headers = [
+        ("origin", "http://localhost:3000"),
+        ("access-control-request-method", "GET"),
+        ("access-control-request-headers", "authorization"),
+    ];
+    let client = Client::new(Duration::from_secs(5));
+    let preflight = client.send(axum::http::Method::OPTIONS, &url, &headers, "").await.unwrap();
+    assert_eq!(preflight.status, 200);
+    assert_eq!(preflight.headers["access-control-allow-origin"], "*");
+    assert_eq!(preflight.headers["access-control-allow-headers"], "authorization");
+    // A page has to see what is wrong as well.
+    let refused = client.send(axum::http::Method::GET, &url, &headers[..1], "").await.unwrap();
+    assert_eq!(
+        (refused.status.as_u16(), &refused.headers["access-control-allow-origin"]),
+        (401, &"*".parse().unwrap())
+    );
+}

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::seed::Person;
 
 /// Free ports, no API, data in `folder`, and the template of the project.
 fn settings(folder: &Path, variables: &[(&str, &str)]) -> Settings {
@@ -51,7 +52,7 @@ async fn a_port_in_use_is_named_with_the_variable_that_changes_it() {
 }
 
 /// Starts the stack with a script in place of cargo-lambda, and gives the error that this must end in.
-async fn start_with_gateway(script: Option<&str>) -> String {
+async fn start_with_cargo_lambda(script: Option<&str>) -> String {
     use std::{fs, os::unix::fs::PermissionsExt};
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(folder.path(), &[("WITHOUT_API", "0")]);
@@ -68,21 +69,58 @@ async fn start_with_gateway(script: Option<&str>) -> String {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_missing_or_ends_is_told_at_once() {
-    let error = start_with_gateway(None).await;
+async fn a_cargo_lambda_that_is_missing_or_ends_is_reported_at_once() {
+    let error = start_with_cargo_lambda(None).await;
     assert!(error.contains("cargo-lambda is missing"), "{error}");
-    let error = start_with_gateway(Some("exit 7")).await;
+    let error = start_with_cargo_lambda(Some("exit 7")).await;
     assert!(error.contains("exited with 7"), "{error}");
 }
 
 #[tokio::test]
-async fn a_function_that_ends_as_it_starts_is_told_at_once() {
-    let error = start_with_gateway(Some("echo 'ERROR command exited code=1'\nexec /bin/sleep 600")).await;
+async fn a_function_that_ends_as_it_starts_is_reported_at_once() {
+    let error =
+        start_with_cargo_lambda(Some("echo 'ERROR command exited code=1'\nexec /bin/sleep 600")).await;
     assert!(error.contains("a function ended as it started"), "{error}");
 }
 
+#[tokio::test]
+async fn data_that_another_stack_uses_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), &[]);
+    let (mut first, mut second) = (Stack::default(), Stack::default());
+    first.start(&settings).await.unwrap();
+    let error = second.start(&settings).await.unwrap_err().to_string();
+    assert!(error.contains("another stack uses this data") && error.contains("LOCAL_DATA_DIR"), "{error}");
+    second.stop().await;
+    first.stop().await;
+    let mut third = Stack::default();
+    third.start(&settings).await.unwrap();
+    third.stop().await;
+}
+
+#[tokio::test]
+async fn a_real_service_is_used_in_place_of_its_stand_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let real =
+        [("UMS_BASE_URL", "https://ums.example.com"), ("LINKSHUB_BASE_URL", "https://linkshub.example.com/")];
+    let settings = settings(folder.path(), &real);
+    let mut stack = Stack::default();
+    stack.start(&settings).await.unwrap();
+    let urls = stack.urls().clone();
+    assert_eq!(urls.ums, "https://ums.example.com");
+    assert_eq!(urls.linkshub, "https://linkshub.example.com");
+    assert_eq!(stack.servers.len(), 1, "DynamoDB alone");
+    stack.stop().await;
+    let text = greeting(&settings, &urls);
+    assert!(text.contains("UMS        https://ums.example.com\n"), "{text}");
+    for of_stand_ins in ["stand-in", "admin123", "DOC001", "auth/login"] {
+        assert!(!text.contains(of_stand_ins), "{text}");
+    }
+    assert!(text.contains("/api/v1/cases -H \"Authorization: Bearer $TOKEN\""), "{text}");
+}
+
 #[test]
-fn the_greeting_names_every_part_and_person() {
+fn the_greeting_names_every_part_and_every_id() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path(), &[("WITHOUT_API", "0")]);
     let urls = Urls {
@@ -95,8 +133,18 @@ fn the_greeting_names_every_part_and_person() {
     for part in 1..=4 {
         assert!(text.contains(&format!("http://localhost:{part}")), "{text}");
     }
-    for Person { username, password, .. } in seed::PEOPLE {
-        assert!(text.contains(username) && text.contains(password), "{username}");
+    let row = |cells: &[&str]| {
+        let is_row = |line: &str| {
+            let mut rest = line;
+            cells.iter().all(|cell| rest.split_once(cell).map(|(_, after)| rest = after).is_some())
+        };
+        assert!(text.lines().any(is_row), "{cells:?} in {text}");
+    };
+    for Person { id, username, password, .. } in seed::PEOPLE {
+        row(&[&id.to_string(), username, password]);
     }
+    row(&["123", "Riverside Dental Lab", "RIVERSIDE"]);
+    row(&["doctor_north", "Nora Lindqvist", "456"]);
+    row(&["crown_gold_001", "Gold crown", "(inactive)"]);
     assert!(text.contains("curl -i http://localhost:1/api/v1/cases"), "{text}");
 }

@@ -71,10 +71,10 @@ async fn the_table_has_the_keys_indexes_and_expiry_of_the_template_and_no_stream
 async fn an_existing_table_of_the_same_definition_is_kept() {
     let database = database().await;
     create(database.url(), TABLE, &definition()).await.unwrap();
-    assert_eq!(create(database.url(), TABLE, &definition()).await.unwrap(), Created::Kept);
+    assert_eq!(create(database.url(), TABLE, &definition()).await.unwrap(), Created::StoredCase);
     let reordered = TEMPLATE.replace("[status, due_date]", "[due_date, status]");
     let reordered = Definition::from_template(&reordered).unwrap();
-    assert_eq!(create(database.url(), TABLE, &reordered).await.unwrap(), Created::Kept);
+    assert_eq!(create(database.url(), TABLE, &reordered).await.unwrap(), Created::StoredCase);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn an_existing_table_of_another_definition_is_refused_with_what_differs() 
 async fn items_in_a_file_are_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let storage = dynamodb::Storage::File(folder.path().join("new/dynamodb.sqlite"));
-    for expected in [Created::New, Created::Kept] {
+    for expected in [Created::New, Created::StoredCase] {
         let listener = listen("DynamoDB", "DYNAMODB_PORT", 0).await.unwrap();
         let database = dynamodb::serve(listener, &storage).unwrap();
         assert_eq!(create(database.url(), TABLE, &definition()).await.unwrap(), expected);

@@ -245,3 +245,35 @@ async fn me_can_list_the_labs_as_an_earlier_design_promised() {
     let lab = json!({"lab_id": 123, "lab_name": "Riverside Dental Lab", "role": "admin", "membership_status": "active"});
     assert_eq!(me["labs"], json!([lab]));
 }
+
+#[tokio::test]
+async fn members_of_a_lab_are_listed_for_its_members() {
+    let ums = Running::start().await;
+    let (status, body) = ums.get_as(4, "/api/labs/456/members").await;
+    assert_eq!((status, body), (404, json!({"error": "Lab not found"})));
+    for user_id in [5, 8] {
+        let (status, body) = ums.get_as(user_id, "/api/labs/456/members").await;
+        assert_eq!((status, &body["lab_id"]), (200, &json!(456)));
+        let members = body["members"].as_array().unwrap();
+        let ids: Vec<_> = members.iter().map(|member| (&member["user_id"], &member["role"])).collect();
+        assert_eq!(ids, [(&json!(5), &json!("member")), (&json!(6), &json!("member"))]);
+    }
+    let (_, body) = ums.get_as(1, "/api/labs/123/members").await;
+    assert!(!body.to_string().contains("inactive"), "a deactivated user is no member to choose: {body}");
+}
+
+#[tokio::test]
+async fn a_browser_may_log_in() {
+    let ums = Running::start().await;
+    let headers = [
+        ("origin", "http://localhost:3000"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,content-type"),
+    ];
+    let client = Client::new(Duration::from_secs(5));
+    let url = format!("{}/api/auth/login", ums.server.url());
+    let preflight = client.send(Method::OPTIONS, &url, &headers, "").await.unwrap();
+    assert_eq!(preflight.status, 200);
+    assert_eq!(preflight.headers["access-control-allow-origin"], "*");
+    assert_eq!(preflight.headers["access-control-allow-headers"], "authorization,content-type");
+}

@@ -1,66 +1,92 @@
 //! Creating a case, once for each request even if the request comes again.
 
-use std::collections::HashMap;
+use serde_json::Value;
+use tokio::sync::OnceCell;
 
-use super::{Case, CaseCreate, CaseFields, CaseId, Cases, item, transaction::Transaction};
+use super::{
+    Case, CaseFields, Cases, WriteOutcome, change_set::ChangeSet, event::Action, fields,
+    references::References, workflow::Status, write::Shards,
+};
 use crate::{
-    error::Error,
-    event::Action,
-    idempotency::{IdempotencyKey, Record},
-    keys,
-    table::Item,
-    time::Timestamp,
-    workflow::Status,
+    base::{
+        CaseId,
+        error::Error,
+        field_error::{FieldCode, Invalid},
+        time::Timestamp,
+        validate::{Checked, Fields, FromObject, not_one_of, one_of},
+        wire_enum::WireEnum,
+    },
+    http::IdempotencyKey,
+    table::Attempt,
 };
 
-/// What a request that may come again has done: the case as it was then.
-pub struct Done {
-    /// The case as it was answered first.
-    pub case: Case,
-    /// Whether this is the answer to an earlier request with the same key.
-    pub replayed: bool,
+/// A new case.
+pub struct CaseCreate {
+    /// The status it starts in.
+    pub status: Status,
+    /// Its fields.
+    pub fields: CaseFields,
+}
+
+impl FromObject for CaseCreate {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let status = fields.optional("status", initial_status).value().unwrap_or(Status::INITIAL[0]);
+        let mut case = CaseFields::default();
+        case.apply(fields);
+        let object = fields.object();
+        for name in fields::read_only().filter(|name| object.contains_key(*name)) {
+            fields.reject(name, Invalid::new(FieldCode::ReadOnly, "is set by the service"));
+        }
+        fields.skip(fields::read_only());
+        Some(Self { status, fields: case })
+    }
+}
+
+fn initial_status(value: &Value) -> Checked<Status> {
+    let allowed: Vec<&str> = Status::INITIAL.iter().map(|status| status.as_str()).collect();
+    let status = one_of(value).ok().filter(|status| Status::INITIAL.contains(status));
+    status.ok_or_else(|| not_one_of(&allowed))
 }
 
 impl Cases<'_> {
-    /// Creates a case with the lab's next id; a request with a key that was answered before is not done again.
+    /// Creates a case with the lab's next id. A request with a key gets the response of the first one with that key.
     ///
     /// # Errors
-    /// Validation when LinksHub does not know the doctor or product; idempotency key reused; unavailable when a
-    /// dependency fails.
-    pub async fn create(&self, new: CaseCreate, once: Option<&IdempotencyKey>) -> Result<Done, Error> {
-        let mut retry = self.lab.retry();
-        let preparation = async {
-            self.check_references(None, &new.fields).await?;
-            self.table().next_case_id(self.lab.lab_id()).await
-        };
-        // Asked together, so that a key costs no time. A replay leaves an id unused.
-        let (read, id) = tokio::join!(self.read_for_change(self.answer_keys(once)), preparation);
-        let (mut items, mut place) = read?;
-        if let Some(case) = self.answered(once, &mut items)? {
-            return self.replayed(case).await;
+    /// Validation when LinksHub does not know the doctor or product; idempotency key reused; conflict; unavailable when
+    /// a dependency fails.
+    pub async fn create(
+        &self,
+        new: CaseCreate,
+        idempotency_key: Option<&IdempotencyKey>,
+    ) -> Result<WriteOutcome, Error> {
+        // LinksHub is asked before the log's position is read, so that the position is fresh when it is written to. A
+        // replay needs no LinksHub.
+        let references = References::new_in(None, &new.fields);
+        let stored = self.stored_response(idempotency_key, &references);
+        let (stored, checked) = tokio::join!(stored, self.check(&references));
+        if let Some(case) = stored? {
+            return self.replay(case).await;
         }
-        let id = id?;
-        loop {
+        checked?;
+        let id = OnceCell::new();
+        self.write(|| async {
+            // Together, so that neither costs time. A replay leaves an id unused.
+            let next_id = id.get_or_try_init(|| self.table().next_case_id(self.lab.lab_id()));
+            let keys = self.response_keys(idempotency_key);
+            let (snapshot, id) = tokio::join!(self.read_for_write(keys, Shards::Any), next_id);
+            let mut snapshot = snapshot?;
+            if let Some(case) = snapshot.response(self, idempotency_key)? {
+                return self.replay(case).await.map(Attempt::Done);
+            }
             let now = Timestamp::now();
-            let case = self.new_case(id, new.status, new.fields.clone(), now);
-            let mut transaction = Transaction::new(self, place);
-            transaction.change(Action::Created, None, &case, None)?;
-            transaction.record(vec![id])?;
-            if let Some(once) = once {
-                transaction.answer(once, &case, now)?;
-            }
-            if transaction.commit(&mut retry).await? {
-                return Ok(Done { case, replayed: false });
-            }
-            // The same request at the same time was faster, or another change of the shard was.
-            if !retry.pause().await {
-                return Err(Error::unavailable("The database", "other changes were faster every time"));
-            }
-            (items, place) = self.read_for_change(self.answer_keys(once)).await?;
-            if let Some(case) = self.answered(once, &mut items)? {
-                return self.replayed(case).await;
-            }
-        }
+            let case = self.new_case(*id?, new.status, new.fields.clone(), now);
+            let mut changes = ChangeSet::new(self, snapshot.position);
+            changes.add(Action::Created, None, &case, None)?;
+            changes.record(vec![case.id])?;
+            changes.store_response(idempotency_key, &case, now)?;
+            changes.commit(WriteOutcome::first(case))
+        })
+        .await
     }
 
     /// A case as it begins.
@@ -89,52 +115,6 @@ impl Cases<'_> {
         case.settle_lead_time(&self.services.calendar);
         case.fields.due_date.get_or_insert(case.earliest_due_date);
         case
-    }
-
-    /// The answer to an earlier request, given once more. No event tells that.
-    pub(super) async fn replayed(&self, case: Case) -> Result<Done, Error> {
-        self.lab.recorder().granted(vec![case.id]).await?;
-        Ok(Done { case, replayed: true })
-    }
-
-    /// What was answered to the request before, if it has a key and was.
-    pub(super) fn answered(
-        &self,
-        once: Option<&IdempotencyKey>,
-        items: &mut HashMap<String, Item>,
-    ) -> Result<Option<Case>, Error> {
-        let Some(once) = once else { return Ok(None) };
-        Ok(self.record(once, items)?.map(|record| once.replay(record)).transpose()?.flatten())
-    }
-
-    /// Whether a request of several parts was begun before.
-    pub(super) fn is_claimed(
-        &self,
-        once: &IdempotencyKey,
-        items: &mut HashMap<String, Item>,
-    ) -> Result<bool, Error> {
-        let record = self.record(once, items)?;
-        record.map_or(Ok(false), |record| once.replay(record).map(|_| true))
-    }
-
-    fn record(
-        &self,
-        once: &IdempotencyKey,
-        items: &mut HashMap<String, Item>,
-    ) -> Result<Option<Record>, Error> {
-        let Some(item) = items.remove(&self.answer_key(once)) else { return Ok(None) };
-        let record: Record = item::from_item(item)?;
-        Ok(Some(record).filter(|record| record.is_current(Timestamp::now())))
-    }
-
-    /// The sort key of the answer to a request, if it has a key.
-    pub(super) fn answer_keys(&self, once: Option<&IdempotencyKey>) -> Vec<String> {
-        once.map(|once| self.answer_key(once)).into_iter().collect()
-    }
-
-    /// Keys are per lab and user.
-    pub(super) fn answer_key(&self, once: &IdempotencyKey) -> String {
-        keys::idempotency(self.lab.user_id().as_str(), once.as_str())
     }
 }
 

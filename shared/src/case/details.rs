@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::shade::Shade;
-use crate::{
+use super::{
     catalog::{details::*, material::*},
-    choices,
-    http::FromObject,
-    privacy::Private,
-    validate::{Fields, choice, distinct, reference, text, whole},
+    shade::Shade,
+};
+use crate::{
+    base::{
+        private::Private,
+        validate::{Fields, FromObject, distinct, one_of, reference, text, whole},
+    },
+    wire_enum,
 };
 
 /// Teeth in the universal numbering system, 1 (upper right third molar) to 32 (lower right third molar).
@@ -36,13 +39,13 @@ pub struct FixedProsthetic {
 
 impl FromObject for FixedProsthetic {
     fn from_object(fields: &mut Fields) -> Option<Self> {
-        let kind = fields.required("type", choice);
-        let material = fields.required("material", choice);
+        let kind = fields.required("type", one_of);
+        let material = fields.required("material", one_of);
         let tooth_numbers = fields.required("tooth_numbers", distinct(32, whole(TEETH)));
-        let preparation_type = fields.optional("preparation_type", choice).value();
-        let margin_type = fields.optional("margin_type", choice).value();
+        let preparation_type = fields.optional("preparation_type", one_of).value();
+        let margin_type = fields.optional("margin_type", one_of).value();
         let shade = fields.nested("shade").value();
-        let occlusion_type = fields.optional("occlusion_type", choice).value();
+        let occlusion_type = fields.optional("occlusion_type", one_of).value();
         Some(Self {
             kind: kind?,
             material: material?,
@@ -75,12 +78,12 @@ pub struct Denture {
 
 impl FromObject for Denture {
     fn from_object(fields: &mut Fields) -> Option<Self> {
-        let kind = fields.required("type", choice);
-        let material = fields.required("material", choice);
-        let tooth_material = fields.optional("tooth_material", choice).value();
+        let kind = fields.required("type", one_of);
+        let material = fields.required("material", one_of);
+        let tooth_material = fields.optional("tooth_material", one_of).value();
         let shade = fields.nested("shade").value();
-        let clasp_design = fields.optional("clasp_design", choice).value();
-        let retention_type = fields.optional("retention_type", choice).value();
+        let clasp_design = fields.optional("clasp_design", one_of).value();
+        let retention_type = fields.optional("retention_type", one_of).value();
         Some(Self { kind: kind?, material: material?, tooth_material, shade, clasp_design, retention_type })
     }
 }
@@ -105,12 +108,12 @@ pub struct NightGuard {
 
 impl FromObject for NightGuard {
     fn from_object(fields: &mut Fields) -> Option<Self> {
-        let kind = fields.required("type", choice);
-        let material = fields.required("material", choice);
-        let thickness = fields.optional("thickness", choice).value();
-        let arch = fields.required("arch", choice);
-        let design = fields.optional("design", choice).value();
-        let special_features = fields.optional("special_features", distinct(4, choice)).value();
+        let kind = fields.required("type", one_of);
+        let material = fields.required("material", one_of);
+        let thickness = fields.optional("thickness", one_of).value();
+        let arch = fields.required("arch", one_of);
+        let design = fields.optional("design", one_of).value();
+        let special_features = fields.optional("special_features", distinct(4, one_of)).value();
         Some(Self { kind: kind?, material: material?, thickness, arch: arch?, design, special_features })
     }
 }
@@ -138,14 +141,14 @@ pub struct Implant {
 
 impl FromObject for Implant {
     fn from_object(fields: &mut Fields) -> Option<Self> {
-        let implant_system = fields.required("implant_system", choice);
-        let implant_diameter = fields.required("implant_diameter", choice);
-        let implant_length = fields.required("implant_length", choice);
-        let platform_type = fields.optional("platform_type", choice).value();
-        let abutment_type = fields.optional("abutment_type", choice).value();
-        let restoration_type = fields.optional("restoration_type", choice).value();
+        let implant_system = fields.required("implant_system", one_of);
+        let implant_diameter = fields.required("implant_diameter", one_of);
+        let implant_length = fields.required("implant_length", one_of);
+        let platform_type = fields.optional("platform_type", one_of).value();
+        let abutment_type = fields.optional("abutment_type", one_of).value();
+        let restoration_type = fields.optional("restoration_type", one_of).value();
         let tooth_number = fields.required("tooth_number", whole(TEETH));
-        let tissue_level = fields.optional("tissue_level", choice).value();
+        let tissue_level = fields.optional("tissue_level", one_of).value();
         Some(Self {
             implant_system: implant_system?,
             implant_diameter: implant_diameter?,
@@ -159,7 +162,7 @@ impl FromObject for Implant {
     }
 }
 
-choices! {
+wire_enum! {
     /// The patient's gender, as the dentist gave it.
     Gender { Male = "male", Female = "female", Other = "other" }
 }
@@ -182,7 +185,7 @@ impl FromObject for PatientInfo {
         Some(Self {
             patient_id: fields.optional("patient_id", reference).value(),
             age: fields.optional("age", whole(0..=130)).value(),
-            gender: fields.optional("gender", choice).value(),
+            gender: fields.optional("gender", one_of).value(),
             medical_history: fields.optional("medical_history", text(0..=4000)).value(),
         })
     }

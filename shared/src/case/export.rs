@@ -1,13 +1,15 @@
-//! Exports: the cases of a list as CSV or NDJSON, in parts that fit into an answer.
+//! Exports: the cases of a list as CSV or NDJSON, in parts that fit into a response.
 
 use serde_json::{Map, Value};
 
-use super::{Case, CaseLists, filter::CaseFilter};
+use super::{Case, CaseLists, fields, filter::CaseFilter};
 use crate::{
-    error::Error,
-    http::{ENOUGH, Query, Request, length_in_json},
-    spreadsheet::{Format, Sheet, unwritten},
-    validate::choice,
+    base::{
+        csv::{Format, Sheet, unwritten},
+        error::Error,
+        validate::one_of,
+    },
+    http::{File, MAX_RESPONSE_BYTES, Query, Request, length_in_json},
 };
 
 /// The most cases of a part.
@@ -17,81 +19,35 @@ const USUAL: u32 = 500;
 /// How many cases are read and written before the size is looked at; the largest are about 60 KB each.
 const STEP: usize = 25;
 
-/// The columns of CSV: the members of a case, as JSON has them. Objects and lists stand in their cells as JSON.
-const COLUMNS: &[&str] = &[
-    "id",
-    "lab_id",
-    "case_number",
-    "version",
-    "status",
-    "patient_name",
-    "procedure_type",
-    "case_type",
-    "case_name",
-    "description",
-    "notes",
-    "special_instructions",
-    "priority",
-    "rush_order",
-    "due_date",
-    "earliest_due_date",
-    "doctor_id",
-    "product_id",
-    "assigned_to",
-    "patient_info",
-    "fixed_prosthetic",
-    "denture",
-    "night_guard",
-    "implant",
-    "remake_of",
-    "remake_reason_code",
-    "remakes",
-    "created_by",
-    "created_at",
-    "updated_at",
-    "status_changed_at",
-    "completed_at",
-    "shipped_at",
-    "delivered_at",
-    "deleted_at",
-    "deleted_by",
-];
-
-/// A part of an export.
-pub struct Export {
-    /// How it is written.
-    pub format: Format,
-    /// The text.
-    pub body: String,
-    /// Leads to the next part.
-    pub next_cursor: Option<String>,
-}
-
 impl CaseLists<'_> {
     /// The part of the export that the request asks for: `format`, `limit`, `cursor`, and the filters and order of lists.
     ///
     /// # Errors
     /// Those of [`CaseLists::page`].
-    pub async fn export(&self, request: &Request) -> Result<Export, Error> {
+    pub async fn export(&self, request: &Request) -> Result<File, Error> {
         let mut query = Query::of(request);
         let filter = CaseFilter::read(&mut query, self.user_id());
-        let format = query.checked("format", choice).unwrap_or(Format::Csv);
+        let format = query.checked("format", one_of).unwrap_or(Format::Csv);
         let limit = query.number("limit", 1..=MOST).unwrap_or(USUAL) as usize;
         let cursor = query.text("cursor");
         query.finish()?;
         let mut selection = self.select(&filter, cursor.as_deref(), 0, limit).await?;
         // Only the first part has the names, so that the parts make one file.
-        let mut writer = Writer::new(format, cursor.is_none())?;
+        let mut writer = Writer::new(format);
+        if cursor.is_none() {
+            writer.write_names()?;
+        }
         let mut shown = Vec::new();
         while let Some(cases) = selection.next(STEP, usize::MAX).await? {
             cases.iter().try_for_each(|case| writer.write(case))?;
             shown.extend(cases);
-            if writer.length >= ENOUGH {
+            if writer.length >= MAX_RESPONSE_BYTES {
                 break;
             }
         }
         self.record(&filter, &shown).await?;
-        Ok(Export { format, body: writer.finish()?, next_cursor: self.cursor(&filter, &selection) })
+        let next_cursor = self.cursor(&filter, &selection);
+        Ok(File { format, name: "cases", body: writer.finish()?, next_cursor })
     }
 }
 
@@ -107,15 +63,20 @@ enum Text {
 }
 
 impl Writer {
-    fn new(format: Format, with_names: bool) -> Result<Self, Error> {
-        if format == Format::Ndjson {
-            return Ok(Self { text: Text::Ndjson(String::new()), length: 0 });
+    fn new(format: Format) -> Self {
+        let text = match format {
+            Format::Csv => Text::Csv(Sheet::new()),
+            Format::Ndjson => Text::Ndjson(String::new()),
+        };
+        Self { text, length: 0 }
+    }
+
+    /// Writes the names of the columns, if the format has such.
+    fn write_names(&mut self) -> Result<(), Error> {
+        match &mut self.text {
+            Text::Csv(sheet) => sheet.row(fields::kept()),
+            Text::Ndjson(_) => Ok(()),
         }
-        let mut sheet = Sheet::new();
-        if with_names {
-            sheet.row(COLUMNS)?;
-        }
-        Ok(Self { text: Text::Csv(sheet), length: 0 })
     }
 
     fn write(&mut self, case: &Case) -> Result<(), Error> {
@@ -124,7 +85,7 @@ impl Writer {
                 let Ok(Value::Object(members)) = serde_json::to_value(case) else {
                     return Err(unwritten("a case is no object"));
                 };
-                let cells: Vec<String> = COLUMNS.iter().map(|name| cell(&members, name)).collect();
+                let cells: Vec<String> = fields::kept().map(|name| cell(&members, name)).collect();
                 // CSV doubles a quote before JSON escapes both.
                 self.length += cells.iter().map(|cell| 2 * length_in_json(cell.as_bytes())).sum::<usize>();
                 sheet.row(cells)

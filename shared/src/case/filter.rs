@@ -2,28 +2,30 @@
 
 use jiff::civil::Date;
 
-use super::{CaseType, Priority, ProcedureType, item::SEARCH};
+use super::{CaseType, Priority, ProcedureType, item::SEARCH, workflow::Status};
 use crate::{
-    choices,
+    base::{
+        CaseId, Subject,
+        field_error::Invalid,
+        private::Private,
+        time::Timestamp,
+        validate::{self, Checked, date, one_of, reference},
+        wire_enum::WireEnum,
+    },
     http::Query,
-    keys,
-    privacy::Private,
-    table::{Filter, Index, Order, boolean, text},
-    time::Timestamp,
-    token::Subject,
-    validate::{Checked, Choice, choice, date, reference},
-    workflow::Status,
+    table::{Filter, Index, Order, boolean, keys, text},
+    wire_enum,
 };
 
 /// The longest search text, in characters.
 const MAX_SEARCH: usize = 100;
 
-choices! {
+wire_enum! {
     /// What a list is ordered by.
     Sort { CreatedAt = "created_at", DueDate = "due_date", UpdatedAt = "updated_at" }
 }
 
-choices! {
+wire_enum! {
     /// In which direction.
     Direction { Asc = "asc", Desc = "desc" }
 }
@@ -53,20 +55,21 @@ pub(super) struct CaseFilter {
 }
 
 impl CaseFilter {
-    /// Takes the filters of a list; faults are recorded in `query`. `me` is the caller, who may look for their own.
+    /// Takes the filters of a list; errors are recorded in `query`. `me` is the caller, who may look for their own.
     pub(super) fn read(query: &mut Query, me: &Subject) -> Self {
         let canonical = Private::new(query.canonical_without(&NO_FILTERS));
         let deleted = query.boolean("deleted").unwrap_or(false);
-        let sort = query.checked("sort", choice).unwrap_or(Sort::CreatedAt);
+        let sort = query.checked("sort", one_of).unwrap_or(Sort::CreatedAt);
         let usual = if sort == Sort::DueDate { Direction::Asc } else { Direction::Desc };
-        let order = match query.checked("order", choice).unwrap_or(usual) {
+        let order = match query.checked("order", one_of).unwrap_or(usual) {
             Direction::Asc => Order::Ascending,
             Direction::Desc => Order::Descending,
         };
         if deleted && sort != Sort::CreatedAt {
-            query.fault("sort", "of deleted cases can only be created_at");
+            let detail = "must be created_at for deleted cases";
+            query.reject("sort", Invalid::inconsistent("/query/deleted", detail));
         }
-        let mut statuses = query.choices::<Status>("status");
+        let mut statuses = query.several::<Status>("status");
         // Cases without a due date are kept as due on the last day that there is.
         let mut due = span(query, "due_from", "due_to").map(|(from, to)| (from, to.min(LAST_DUE)));
         if query.boolean("overdue").unwrap_or(false) {
@@ -105,7 +108,7 @@ impl CaseFilter {
             Sort::UpdatedAt => vec![Index::ByUpdate],
             Sort::DueDate => {
                 let statuses = self.statuses.as_deref().unwrap_or(Status::ALL);
-                statuses.iter().map(|status| Index::ByStatus(*status)).collect()
+                statuses.iter().map(|status| Index::ByStatus(status.as_str())).collect()
             }
         }
     }
@@ -114,7 +117,7 @@ impl CaseFilter {
     pub(super) fn bounds(&self, source: Index) -> (String, String) {
         match (source, self.due) {
             (Index::ByStatus(_), Some((from, to))) => {
-                (from.to_string(), keys::ordered(&to.to_string(), super::CaseId::MAX))
+                (from.to_string(), keys::ordered(&to.to_string(), CaseId::MAX))
             }
             _ => (keys::BEFORE_ALL.to_owned(), keys::PAST_ALL.to_owned()),
         }
@@ -151,13 +154,13 @@ fn others(query: &mut Query, me: &Subject) -> Filter {
         let user = if user == "me" { me.to_string() } else { user };
         filter.equals("assigned_to", text(user));
     }
-    if let Some(case_type) = query.checked("case_type", choice::<CaseType>) {
+    if let Some(case_type) = query.checked("case_type", one_of::<CaseType>) {
         filter.equals("case_type", text(case_type.as_str()));
     }
     if let Some(procedure) = query.checked("procedure_type", ProcedureType::from_value) {
         filter.equals("procedure_type", text(procedure.as_str()));
     }
-    if let Some(priority) = query.checked("priority", choice::<Priority>) {
+    if let Some(priority) = query.checked("priority", one_of::<Priority>) {
         filter.equals("priority", text(priority.as_str()));
     }
     if let Some(rush) = query.boolean("rush_order") {
@@ -180,6 +183,6 @@ fn span(query: &mut Query, from: &str, to: &str) -> Option<(Date, Date)> {
 
 /// The words of a search text, in lower case.
 fn search(value: &serde_json::Value) -> Checked<Vec<Private<String>>> {
-    let text = crate::validate::text(1..=MAX_SEARCH)(value)?;
+    let text = validate::text(1..=MAX_SEARCH)(value)?;
     Ok(text.expose().to_lowercase().split_whitespace().map(|word| Private::new(word.to_owned())).collect())
 }

@@ -4,27 +4,28 @@ pub(super) use crate::table::{from_item, to_item};
 
 use super::{Case, CaseFields};
 use crate::{
-    error::Error,
-    keys,
-    table::{Item, key, number, text},
-    time::Timestamp,
+    base::{error::Error, time::Timestamp, wire_enum::WireEnum},
+    table::{Item, key, keys, number, text},
 };
 
 /// The hash of the newest event, which the next one follows.
 const LAST_EVENT_HASH: &str = "last_event_hash";
-/// The attribute that searches look at.
+/// The attribute that searches read.
 pub(super) const SEARCH: &str = "search";
 
-/// A case with what the table knows of it besides.
-pub(super) struct Kept {
+/// A case with what the table keeps beside it.
+pub(super) struct StoredCase {
     pub case: Case,
     pub last_event_hash: Option<String>,
+    /// Whether its time is over: a deleted case at the end of its retention.
+    pub is_expired: bool,
 }
 
-impl Kept {
+impl StoredCase {
     pub(super) fn from_item(item: Item) -> Result<Self, Error> {
         let last_event_hash = item.get(LAST_EVENT_HASH).and_then(|hash| hash.as_s().ok()).cloned();
-        Ok(Self { case: from_item(item)?, last_event_hash })
+        let is_expired = is_expired(&item);
+        Ok(Self { case: from_item(item)?, last_event_hash, is_expired })
     }
 }
 
@@ -34,9 +35,9 @@ pub(super) fn live(case: &Case, last_event_hash: &str) -> Result<Item, Error> {
     item.extend(key(case.lab_id, &keys::case(case.id)));
     item.insert(LAST_EVENT_HASH.to_owned(), text(last_event_hash));
     item.insert("live_id".to_owned(), number(case.id));
-    item.insert("status_key".to_owned(), text(keys::status(case.lab_id, case.status)));
-    item.insert("due_key".to_owned(), text(keys::due(case)));
-    item.insert("update_key".to_owned(), text(keys::update(case)));
+    item.insert("status_key".to_owned(), text(keys::status(case.lab_id, case.status.as_str())));
+    item.insert("due_key".to_owned(), text(keys::due(case.fields.due_date, case.id)));
+    item.insert("update_key".to_owned(), text(keys::update(case.updated_at, case.id)));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
     Ok(item)
 }
@@ -57,7 +58,7 @@ pub(super) fn is_expired(item: &Item) -> bool {
     end.is_some_and(|end| end <= Timestamp::now().epoch_seconds())
 }
 
-/// What a case is searched by, in lower case.
+/// The text that a search looks through, in lower case.
 fn search_text(case: &Case) -> String {
     let CaseFields { patient_name, case_name, .. } = &case.fields;
     let names = [patient_name, case_name].into_iter().flatten().map(|name| name.expose().as_str());

@@ -6,21 +6,23 @@ use futures_util::future::try_join_all;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Case, CaseId,
+    Case,
     filter::CaseFilter,
+    index_reader::{Batch, Entry, IndexReader},
     item::from_item,
     stats,
-    stream::{Entry, Stream, Stretch},
 };
 use crate::{
-    cursor::CursorKey,
-    error::Error,
-    http::{ENOUGH, Query, Request, size_in_answer},
-    keys,
-    lab::{LabId, LabScope, Labs, Permission},
-    page::{PageRequest, Pagination},
-    table::{Consistency, Order},
-    token::Subject,
+    auth::Permission,
+    base::{
+        CaseId, LabId, Subject,
+        cursor::CursorKey,
+        error::Error,
+        field_error::{FieldCode, Invalid},
+    },
+    http::{MAX_RESPONSE_BYTES, PageRequest, Pagination, Query, Request, size_in_response},
+    lab::{LabScope, Labs},
+    table::{Consistency, Order, keys},
 };
 
 /// The lists of the cases of one lab or several.
@@ -44,7 +46,8 @@ fn as_views<S: Serializer>(cases: &[Case], serializer: S) -> Result<S::Ok, S::Er
 type Positions = BTreeMap<u64, String>;
 
 impl<'a> CaseLists<'a> {
-    pub(crate) fn new(labs: &'a Labs) -> Self {
+    /// The lists of these labs' cases.
+    pub fn of(labs: &'a Labs) -> Self {
         Self { labs }
     }
 
@@ -63,10 +66,10 @@ impl<'a> CaseLists<'a> {
         let (mut selection, total) = tokio::try_join!(select, async {
             if counted { self.count(&filter).await.map(Some) } else { Ok(None) }
         })?;
-        let cases = selection.next(usize::MAX, ENOUGH).await?.unwrap_or_default();
+        let cases = selection.next(usize::MAX, MAX_RESPONSE_BYTES).await?.unwrap_or_default();
         if page.is_by_number() && !selection.entries.is_empty() {
-            let detail = "makes a page that is too large for an answer: ask for fewer cases";
-            return Err(Error::parameter("/query/per_page", detail));
+            let detail = "makes a page that is too large for a response: ask for fewer cases";
+            return Err(Error::parameter("/query/per_page", Invalid::new(FieldCode::PageTooLarge, detail)));
         }
         self.record(&filter, &cases).await?;
         let pagination = Pagination::new(&page, self.cursor(&filter, &selection), total);
@@ -87,24 +90,22 @@ impl<'a> CaseLists<'a> {
             return Ok(Selection::default());
         }
         let wanted = offset + size + 1;
-        let stretches = try_join_all(scopes.iter().map(|lab| {
+        let batches = try_join_all(scopes.iter().map(|lab| {
             let position = positions.get(&lab.lab_id().get()).cloned();
-            async move { Stream { lab, filter, offset }.next(position.as_deref(), wanted).await }
+            async move { IndexReader { lab, filter, offset }.next(position.as_deref(), wanted).await }
         }))
         .await?;
-        let mut heads: Vec<(&LabScope, Stretch)> = scopes.into_iter().zip(stretches).collect();
+        let mut heads: Vec<(&LabScope, Batch)> = scopes.into_iter().zip(batches).collect();
         let (mut entries, mut seen) = (VecDeque::new(), BTreeSet::new());
         for place in 0..offset + size {
             let next = first(&heads, filter.order);
             if next.is_none() && place < offset && heads.iter().any(|(_, head)| head.complete_to.is_some()) {
-                return Err(Error::parameter(
-                    "/query/page",
-                    "leads too far for these filters: use the cursor",
-                ));
+                let detail = "leads too far for these filters: use the cursor";
+                return Err(Error::parameter("/query/page", Invalid::new(FieldCode::PageTooFar, detail)));
             }
             let Some(next) = next else { break };
-            let (lab, stretch) = &mut heads[next];
-            let Some(entry) = stretch.entries.pop_front() else { break };
+            let (lab, batch) = &mut heads[next];
+            let Some(entry) = batch.entries.pop_front() else { break };
             // One that moved while the list was made may be in it twice.
             if !seen.insert((lab.lab_id(), entry.id)) {
                 continue;
@@ -116,8 +117,8 @@ impl<'a> CaseLists<'a> {
             }
         }
         let more = heads.iter().any(|(_, s)| !s.entries.is_empty() || s.complete_to.is_some());
-        let used_up = heads.into_iter().filter(|(_, stretch)| stretch.entries.is_empty());
-        let ends = used_up.filter_map(|(lab, stretch)| Some((lab.lab_id().get(), stretch.complete_to?)));
+        let used_up = heads.into_iter().filter(|(_, batch)| batch.entries.is_empty());
+        let ends = used_up.filter_map(|(lab, batch)| Some((lab.lab_id().get(), batch.complete_to?)));
         Ok(Selection { entries, positions, ends: ends.collect(), more })
     }
 
@@ -137,7 +138,7 @@ impl<'a> CaseLists<'a> {
         let all = self.labs.scopes().iter();
         let scopes: Vec<_> = all.filter(|lab| !filter.deleted || lab.allows(Permission::Restore)).collect();
         if scopes.is_empty() {
-            self.labs.first().require_permission(Permission::Restore)?;
+            self.labs.first().require(Permission::Restore)?;
         }
         Ok(scopes)
     }
@@ -154,7 +155,7 @@ impl<'a> CaseLists<'a> {
         }
         let records = self.scopes(filter)?.into_iter().map(|lab| {
             let ids = shown.remove(&lab.lab_id()).unwrap_or_default();
-            async move { lab.recorder().granted(ids).await }
+            async move { lab.recorder().record_granted(ids).await }
         });
         try_join_all(records).await.map(|_| ())
     }
@@ -215,7 +216,7 @@ impl Selection<'_> {
         read(&mut taken).await?;
         let (mut cases, mut size) = (Vec::with_capacity(taken.len()), 0);
         while let Some((lab, entry)) = taken.pop_front() {
-            size += entry.case.as_ref().map_or(0, |case| size_in_answer(&case.view()));
+            size += entry.case.as_ref().map_or(0, |case| size_in_response(&case.view()));
             if size > room && !cases.is_empty() {
                 taken.push_front((lab, entry));
                 break;
@@ -231,14 +232,14 @@ impl Selection<'_> {
 
 /// The lab whose next case comes first; none when that cannot be told, because a lab may have cases in between that
 /// were not read, or when there are no more.
-fn first(heads: &[(&LabScope, Stretch)], order: Order) -> Option<usize> {
-    let ran_dry = |stretch: &Stretch| stretch.entries.is_empty() && stretch.complete_to.is_some();
-    if heads.iter().any(|(_, stretch)| ran_dry(stretch)) {
+fn first(heads: &[(&LabScope, Batch)], order: Order) -> Option<usize> {
+    let ran_dry = |batch: &Batch| batch.entries.is_empty() && batch.complete_to.is_some();
+    if heads.iter().any(|(_, batch)| ran_dry(batch)) {
         return None;
     }
     let key = |index: &usize| -> Option<(&str, LabId)> {
-        let (lab, stretch) = &heads[*index];
-        Some((stretch.entries.front()?.at.as_str(), lab.lab_id()))
+        let (lab, batch) = &heads[*index];
+        Some((batch.entries.front()?.at.as_str(), lab.lab_id()))
     };
     let left = (0..heads.len()).filter(|index| key(index).is_some());
     match order {

@@ -1,38 +1,64 @@
-//! Making a case again: a new case with the details of the first, and each knows of the other.
+//! Making a case again: a new case with the details of the first, and each refers to the other.
+
+use jiff::civil::Date;
+use tokio::sync::OnceCell;
 
 use super::{
-    Case, CaseFields, CaseId, Cases, Done, RemakeCreate,
-    repository::{live, lost_race},
-    transaction::Transaction,
+    Case, CaseFields, Cases, RemakeReason, WriteOutcome, change_set::ChangeSet, event::Action,
+    workflow::Status, write::Shards,
 };
-use crate::{error::Error, event::Action, idempotency::IdempotencyKey, keys, workflow::Status};
+use crate::{
+    base::{
+        CaseId,
+        error::Error,
+        private::Private,
+        validate::{Fields, FromObject, date, one_of, text},
+    },
+    http::IdempotencyKey,
+    table::{Attempt, keys},
+};
+
+/// A case that is to be made again.
+pub struct RemakeCreate {
+    /// Why, for the statistics.
+    pub reason_code: RemakeReason,
+    /// Why, for the history.
+    pub reason: Private<String>,
+    /// When the new work is due; without it, as early as the lead time allows.
+    pub due_date: Option<Date>,
+}
+
+impl FromObject for RemakeCreate {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let reason_code = fields.required("reason_code", one_of);
+        let reason = fields.required("reason", text(1..=500));
+        let due_date = fields.optional("due_date", date).value();
+        Some(Self { reason_code: reason_code?, reason: reason?, due_date })
+    }
+}
 
 impl Cases<'_> {
     /// Creates the case that makes the case `id` again; both are written in one transaction.
     ///
     /// # Errors
-    /// Case not found; idempotency key reused; conflict when other writers of the first case win every time.
+    /// Case not found; idempotency key reused; conflict.
     pub async fn remake(
         &self,
         id: CaseId,
         remake: &RemakeCreate,
-        once: Option<&IdempotencyKey>,
-    ) -> Result<Done, Error> {
-        let mut retry = self.lab.retry();
-        let mut next_id = None;
-        loop {
-            let mut sks = self.answer_keys(once);
+        idempotency_key: Option<&IdempotencyKey>,
+    ) -> Result<WriteOutcome, Error> {
+        let new_id = OnceCell::new();
+        self.write(|| async {
+            let mut sks = self.response_keys(idempotency_key);
             sks.push(keys::case(id));
-            let (mut items, place) = self.read_for_change(sks).await?;
-            if let Some(case) = self.answered(once, &mut items)? {
-                return self.replayed(case).await;
+            let mut snapshot = self.read_for_write(sks, Shards::Any).await?;
+            if let Some(case) = snapshot.response(self, idempotency_key)? {
+                return self.replay(case).await.map(Attempt::Done);
             }
-            let original = live(&mut items, id, None)?;
-            // No id is used up for a case that is not there, and only one however often this is tried.
-            let new_id = match next_id {
-                Some(id) => id,
-                None => *next_id.insert(self.table().next_case_id(self.lab.lab_id()).await?),
-            };
+            let original = snapshot.live(id, None)?;
+            // No id is used up for a case that is not there, and only one for all attempts.
+            let new_id = *new_id.get_or_try_init(|| self.table().next_case_id(self.lab.lab_id())).await?;
             let now = original.case.next_moment();
             let fields = CaseFields { due_date: remake.due_date, ..original.case.fields.clone() };
             let case = Case {
@@ -43,17 +69,13 @@ impl Cases<'_> {
             let mut remade =
                 Case { version: original.case.version + 1, updated_at: now, ..original.case.clone() };
             remade.remakes.push(new_id);
-            let mut transaction = Transaction::new(self, place);
-            transaction.change(Action::Created, None, &case, Some(&remake.reason))?;
-            transaction.change(Action::Remade, Some(&original), &remade, Some(&remake.reason))?;
-            transaction.record(vec![new_id, id])?;
-            if let Some(once) = once {
-                transaction.answer(once, &case, now)?;
-            }
-            if transaction.commit(&mut retry).await? {
-                return Ok(Done { case, replayed: false });
-            }
-            lost_race(&mut retry).await?;
-        }
+            let mut changes = ChangeSet::new(self, snapshot.position);
+            changes.add(Action::Created, None, &case, Some(&remake.reason))?;
+            changes.add(Action::Remade, Some(&original), &remade, Some(&remake.reason))?;
+            changes.record(vec![new_id, id])?;
+            changes.store_response(idempotency_key, &case, now)?;
+            changes.commit(WriteOutcome::first(case))
+        })
+        .await
     }
 }

@@ -1,57 +1,69 @@
-//! The rules between a case's fields: procedure, kind of case and dental details have to belong together, and what is
-//! not said is derived from what is.
+//! The rules between a case's fields: procedure, kind of case and dental details have to belong together, and what
+//! is not given is derived from what is.
 
-use super::{CaseFields, CaseType, ProcedureType};
-use crate::{catalog::Listed, error::Fault, validate::Choice};
+use super::{
+    CaseFields,
+    catalog::{CaseType, CatalogEntry, ProcedureType},
+};
+use crate::base::{
+    field_error::{FieldCode, FieldError, Invalid},
+    wire_enum::WireEnum,
+};
 
-/// Which of the two was said by the request itself, and so wins over the other where they disagree.
+/// Which of the two the request itself gives: it wins over the other where they disagree.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct Explicit {
     pub procedure_type: bool,
     pub case_type: bool,
 }
 
-/// Derives what was not said and returns the faults of what was.
-pub(super) fn settle(case: &mut CaseFields, said: Said) -> Vec<Fault> {
-    let mut faults = Vec::new();
+/// Derives what the request does not say, and returns the errors of what it says.
+pub(super) fn settle(case: &mut CaseFields, explicit: Explicit) -> Vec<FieldError> {
+    let mut errors = Vec::new();
     // A change of one side alone takes the other side along.
-    if said.procedure_type && !said.case_type && case.procedure_type.is_some() && !agree(case) {
+    if explicit.procedure_type && !explicit.case_type && case.procedure_type.is_some() && !agree(case) {
         case.case_type = None;
     }
-    if said.case_type && !said.procedure_type && case.case_type.is_some() && !agree(case) {
+    if explicit.case_type && !explicit.procedure_type && case.case_type.is_some() && !agree(case) {
         case.procedure_type = None;
     }
     if case.case_type.is_none() {
         case.case_type = derived_case_type(case);
     }
     let Some(case_type) = case.case_type else {
-        faults.push(Fault::new("/procedure_type", "is required, or case_type, or the dental details"));
-        return faults;
+        let detail = "is required, or case_type, or the dental details";
+        let alternatives =
+            ["procedure_type", "case_type", "fixed_prosthetic", "denture", "night_guard", "implant"];
+        let alternatives: Vec<String> = alternatives.iter().map(|name| format!("/{name}")).collect();
+        let invalid = Invalid::new(FieldCode::Required, detail).with("any_of", alternatives);
+        errors.push(FieldError::new("/procedure_type", invalid));
+        return errors;
     };
     let from_details = procedure_of_details(case);
-    if !said.procedure_type && from_details.is_some() {
+    if !explicit.procedure_type && from_details.is_some() {
         case.procedure_type = from_details;
     }
     if case.procedure_type.is_none() {
         case.procedure_type = from_details.or(case_type.entry().usual_procedure);
     }
+    let of_type = |what: &str| {
+        Invalid::inconsistent("/case_type", format!("{what} a case of type {}", case_type.as_str()))
+    };
     if !agree(case) {
-        faults.push(Fault::new(
-            "/procedure_type",
-            format!("is not made in a case of type {}", case_type.as_str()),
-        ));
+        errors.push(FieldError::new("/procedure_type", of_type("is not made in")));
     } else if from_details.is_some() && from_details != case.procedure_type {
-        faults.push(Fault::new("/procedure_type", "is not what the dental details describe"));
+        let invalid = Invalid::inconsistent(
+            format!("/{}", case_type.as_str()),
+            "is not what the dental details describe",
+        );
+        errors.push(FieldError::new("/procedure_type", invalid));
     }
     for (name, present, kinds) in details(case) {
         if present && !kinds.contains(&case_type) {
-            faults.push(Fault::new(
-                format!("/{name}"),
-                format!("does not belong to a case of type {}", case_type.as_str()),
-            ));
+            errors.push(FieldError::new(format!("/{name}"), of_type("does not belong to")));
         }
     }
-    faults
+    errors
 }
 
 fn agree(case: &CaseFields) -> bool {

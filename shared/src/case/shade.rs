@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    catalog::{
-        Listed,
-        shade::{ShadeSystem, Translucency},
-    },
-    http::FromObject,
-    privacy::Private,
-    validate::{Choice, Fields, choice, text},
+use super::catalog::{
+    CatalogEntry,
+    shade::{ShadeSystem, Translucency},
+};
+use crate::base::{
+    field_error::Invalid,
+    private::Private,
+    validate::{Fields, FromObject, one_of, text},
+    wire_enum::WireEnum,
 };
 
 /// The colour of a restoration.
@@ -32,10 +33,10 @@ pub struct Shade {
 impl FromObject for Shade {
     fn from_object(fields: &mut Fields) -> Option<Self> {
         let shade_id = fields.optional("shade_id", text(1..=128)).value();
-        let shade_system: Option<ShadeSystem> = fields.required("shade_system", choice);
+        let shade_system: Option<ShadeSystem> = fields.required("shade_system", one_of);
         let shade_value = fields.required("shade_value", text(1..=64));
         let shade_description = fields.optional("shade_description", text(0..=500)).value();
-        let translucency = fields.optional("translucency", choice).value();
+        let translucency = fields.optional("translucency", one_of).value();
         let notes = fields.optional("notes", text(0..=1000)).value();
         let (shade_system, shade_value) = (shade_system?, shade_value?);
         if shade_system
@@ -43,7 +44,9 @@ impl FromObject for Shade {
             .as_ref()
             .is_some_and(|guide| !guide.values.contains(&shade_value.expose().as_str()))
         {
-            fields.fault("shade_value", format!("is not a shade of {}", shade_system.as_str()));
+            let detail = format!("is not a shade of {}", shade_system.as_str());
+            let invalid = Invalid::inconsistent(fields.pointer_to("shade_system"), detail);
+            fields.reject("shade_value", invalid);
         }
         Some(Self { shade_id, shade_system, shade_value, shade_description, translucency, notes })
     }

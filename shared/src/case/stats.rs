@@ -1,5 +1,5 @@
-//! The board: how many cases stand where, from counters that are exact and from the index of open cases; no case is
-//! read.
+//! Statistics: how many cases have which status, from counters that are exact and from the index of open cases. No case
+//! is read.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,16 @@ use futures_util::future::try_join_all;
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use super::{Cases, item::from_item, transaction::DAYS_COUNTED};
+use super::{Cases, change_set::DAYS_COUNTED, item::from_item, workflow::Status};
 use crate::{
-    error::Error,
-    keys,
+    base::{error::Error, time::Timestamp, wire_enum::WireEnum},
     lab::LabScope,
-    table::{Consistency, Index, Item, Order, Query, text},
-    time::Timestamp,
-    validate::Choice,
-    workflow::Status,
+    table::{Consistency, Index, Item, Order, Query, keys, text},
 };
 
-/// How a lab's live cases stand on a day.
+/// The numbers of a lab's live cases on a day.
 #[derive(Serialize)]
-pub struct Board {
+pub struct CaseStats {
     /// The day, in UTC.
     date: Date,
     /// All of them.
@@ -39,11 +35,11 @@ pub struct Board {
     rush: u64,
     /// Open, by who works on them.
     by_assignee: Vec<Assigned>,
-    /// How much of the work is done again.
+    /// How much of the work is made again.
     remakes: Remakes,
 }
 
-/// The open cases of one assignee; `None` for those that nobody has.
+/// The open cases of one assignee; `None` for cases without an assignee.
 #[derive(Serialize)]
 struct Assigned {
     assigned_to: Option<String>,
@@ -60,7 +56,7 @@ struct Remakes {
     rate: f64,
 }
 
-/// What the index by status tells of a case.
+/// What the index by status has of a case.
 #[derive(Deserialize)]
 struct OpenCase {
     due_key: String,
@@ -76,11 +72,11 @@ struct Day {
 }
 
 impl Cases<'_> {
-    /// The lab's board of today.
+    /// The lab's statistics of today.
     ///
     /// # Errors
     /// Unavailable when the database does not answer.
-    pub async fn board(&self) -> Result<Board, Error> {
+    pub async fn stats(&self) -> Result<CaseStats, Error> {
         let today = Timestamp::now().date();
         let open = Status::ALL.iter().filter(|status| status.is_open());
         let (counts, open, remakes) = tokio::try_join!(
@@ -89,7 +85,7 @@ impl Cases<'_> {
             self.remakes(today),
         )?;
         let in_7_days = today.saturating_add(7.days());
-        let mut board = Board {
+        let mut stats = CaseStats {
             date: today,
             total: counts.iter().map(|(_, count)| count).sum(),
             by_status: counts.iter().map(|(status, count)| (status.as_str(), *count)).collect(),
@@ -104,21 +100,21 @@ impl Cases<'_> {
         let mut by_assignee = BTreeMap::<Option<String>, u64>::new();
         for case in open.into_iter().flatten() {
             let due: Option<Date> = case.due_key.get(..10).and_then(|date| date.parse().ok());
-            board.open += 1;
-            board.overdue += u64::from(due.is_some_and(|due| due < today));
-            board.due_today += u64::from(due == Some(today));
-            board.due_in_7_days += u64::from(due.is_some_and(|due| (today..=in_7_days).contains(&due)));
-            board.rush += u64::from(case.rush_order);
+            stats.open += 1;
+            stats.overdue += u64::from(due.is_some_and(|due| due < today));
+            stats.due_today += u64::from(due == Some(today));
+            stats.due_in_7_days += u64::from(due.is_some_and(|due| (today..=in_7_days).contains(&due)));
+            stats.rush += u64::from(case.rush_order);
             *by_assignee.entry(case.assigned_to).or_default() += 1;
         }
-        board.by_assignee =
+        stats.by_assignee =
             by_assignee.into_iter().map(|(assigned_to, open)| Assigned { assigned_to, open }).collect();
-        Ok(board)
+        Ok(stats)
     }
 
     async fn open_cases(&self, status: Status) -> Result<Vec<OpenCase>, Error> {
         let query = Query {
-            index: Index::ByStatus(status),
+            index: Index::ByStatus(status.as_str()),
             from: text(keys::BEFORE_ALL),
             to: text(keys::PAST_ALL),
             order: Order::Ascending,

@@ -1,6 +1,7 @@
 //! Where the table is, and with which identity it is asked.
 
-use super::{Env, Secret, Stage};
+use super::{Env, Stage};
+use crate::base::private::Secret;
 
 /// Where the table is and with which identity it is asked.
 #[derive(Clone, Debug)]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Env, Secret, Stage};
+use super::{Env, Stage};
+use crate::base::private::Secret;
 
 /// How tokens are verified.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ impl KeyConfig {
                 String::new()
             });
             env.check_secret("JWT_SECRET_KEY", stage, &secret);
-            return Self::Secret(Secret(secret));
+            return Self::Secret(Secret::new(secret));
         };
         if secret.is_some() {
             env.fault("JWT_SECRET_KEY", "must not be set together with UMS_JWKS_URL");

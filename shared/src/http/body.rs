@@ -1,67 +1,65 @@
 //! The request body as a validated value.
 
 use lambda_http::http::header;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Request;
-use crate::{
-    error::{Code, Error},
-    idempotency::IdempotencyKey,
-    validate::Fields,
+use crate::base::{
+    error::{Error, ErrorCode},
+    validate::{Fields, FromObject},
 };
 
 /// The largest body that is read: 1 MiB; the largest legal case is a few kilobytes.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
+/// The media type of bodies that are a whole value.
+pub(super) const JSON: &str = "application/json";
+/// The media type of merge patches.
+const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// A value that is read from a JSON object field by field, so that all faults are reported at once.
-pub trait FromObject: Sized {
-    /// Reads the fields; `None` when a fault was recorded that leaves no value.
-    fn from_object(fields: &mut Fields) -> Option<Self>;
+/// Reads a JSON body: 415 unless it is declared as JSON, 413 when too large, 400 unless it is a JSON object, 422 with
+/// every error when its fields break the rules.
+pub fn json_body<T: FromObject>(request: &Request) -> Result<T, Error> {
+    read(&object(request, JSON)?)
 }
 
-/// Reads the body: 415 unless it is declared as JSON, 413 when too large, 400 unless it is a JSON object, 422 with
-/// every fault when its fields break the rules.
-pub fn json_body<T: FromObject>(request: &Request) -> Result<T, Error> {
-    let object = json_object(request)?;
-    let mut fields = Fields::new(&object);
+/// Reads a merge patch (RFC 7396) in the same way. It is a JSON object as well, but its members mean changes.
+pub fn merge_patch_body<T: FromObject>(request: &Request) -> Result<T, Error> {
+    read(&object(request, MERGE_PATCH)?)
+}
+
+fn read<T: FromObject>(object: &Map<String, Value>) -> Result<T, Error> {
+    let mut fields = Fields::new(object);
     let value = T::from_object(&mut fields);
     fields.finish()?;
-    value.ok_or_else(|| Error::internal("a body without faults has no value"))
+    value.ok_or_else(|| Error::internal("a body without errors has no value"))
 }
 
-/// The request's `Idempotency-Key`, if it has one, bound to its method, path and body.
-///
-/// # Errors
-/// Invalid parameter, when the header is no key.
-pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Error> {
-    let body = if request.body().is_empty() { Value::Null } else { Value::Object(json_object(request)?) };
-    let asked = json!([request.method().as_str(), super::raw_path(request).trim_end_matches('/'), body]);
-    IdempotencyKey::of(request.headers(), &asked)
-}
-
-fn json_object(request: &Request) -> Result<Map<String, Value>, Error> {
+/// The body as a JSON object of the media type.
+pub(super) fn object(request: &Request, media_type: &str) -> Result<Map<String, Value>, Error> {
     let bytes: &[u8] = request.body();
     if bytes.len() > MAX_BODY_BYTES {
-        return Err(Error::new(Code::PayloadTooLarge, "The body may have 1 MiB at most."));
+        return Err(Error::new(ErrorCode::PayloadTooLarge, "The body must have at most 1 MiB."));
     }
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !content_type.is_some_and(is_json) {
-        return Err(Error::new(Code::UnsupportedMediaType, "Send JSON with Content-Type: application/json."));
+    if !content_type.is_some_and(|content_type| is(content_type, media_type)) {
+        let detail = format!("Send JSON with Content-Type: {media_type}.");
+        return Err(Error::new(ErrorCode::UnsupportedMediaType, detail));
     }
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Error::new(Code::MalformedJson, "The body must be a JSON object.")),
+        Ok(_) => Err(Error::new(ErrorCode::MalformedJson, "The body must be a JSON object.")),
         // The parser's message names a position, never content.
         Err(error) => Err(Error::new(
-            Code::MalformedJson,
+            ErrorCode::MalformedJson,
             format!("The body is not JSON: line {}, column {}.", error.line(), error.column()),
         )),
     }
 }
 
-fn is_json(content_type: &str) -> bool {
+/// Whether a `Content-Type` names the media type, whatever its parameters are.
+fn is(content_type: &str, media_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    essence.eq_ignore_ascii_case(media_type)
 }
 
 #[cfg(test)]
@@ -70,29 +68,29 @@ mod tests {
 
     use super::*;
 
-    fn code(content_type: &str, body: impl Into<Body>) -> Option<Code> {
+    fn code(content_type: &str, body: impl Into<Body>) -> Option<ErrorCode> {
         let request =
             http::Request::builder().header("content-type", content_type).body(body.into()).unwrap();
-        json_object(&request).err().map(|error| error.code())
+        object(&request, JSON).err().map(|error| error.code())
     }
 
     #[test]
-    fn json_is_recognised_in_any_case_and_with_a_charset() {
+    fn the_media_type_is_compared_without_case_and_parameters() {
         assert_eq!(code("Application/JSON; charset=utf-8", "{}"), None);
-        assert_eq!(code("text/plain", "{}"), Some(Code::UnsupportedMediaType));
-        assert_eq!(code("application/jsonp", "{}"), Some(Code::UnsupportedMediaType));
+        assert_eq!(code("text/plain", "{}"), Some(ErrorCode::UnsupportedMediaType));
+        assert_eq!(code("application/jsonp", "{}"), Some(ErrorCode::UnsupportedMediaType));
     }
 
     #[test]
-    fn what_is_not_a_json_object_is_malformed() {
+    fn a_body_that_is_not_a_json_object_is_malformed() {
         for body in ["", "[]", "null", "{", "{\"a\":1}x", &"[".repeat(100_000)] {
-            assert_eq!(code("application/json", body), Some(Code::MalformedJson));
+            assert_eq!(code("application/json", body), Some(ErrorCode::MalformedJson));
         }
     }
 
     #[test]
     fn a_body_over_one_mebibyte_is_too_large() {
         let body = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_BODY_BYTES));
-        assert_eq!(code("application/json", body), Some(Code::PayloadTooLarge));
+        assert_eq!(code("application/json", body), Some(ErrorCode::PayloadTooLarge));
     }
 }

@@ -1,17 +1,17 @@
-//! Conditional requests (RFC 9110, section 13) on single cases, whose entity tag is their version.
+//! Conditional requests (RFC 9110, section 13) on resources whose entity tag is their version.
 
 use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::{Request, Response, respond};
-use crate::{
-    case::Case,
-    error::{Code, Error},
+use super::{Request, Resource, Response, respond};
+use crate::base::{
+    error::{Error, ErrorCode},
+    field_error::Invalid,
 };
 
-/// The versions that a request says it is about.
+/// The versions that a request names.
 #[derive(PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub struct Tags(Vec<Tag>);
+pub struct EntityTags(Vec<Tag>);
 
 #[derive(PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
@@ -21,19 +21,19 @@ enum Tag {
     Strong(String),
 }
 
-/// The request's `If-Match`: change the case only if it still has one of these versions.
+/// The request's `If-Match`: the change is for one of these versions only.
 ///
 /// # Errors
 /// Invalid parameter, when the header is no list of entity tags.
-pub fn if_match(request: &Request) -> Result<Option<Tags>, Error> {
+pub fn if_match(request: &Request) -> Result<Option<EntityTags>, Error> {
     tags(request, header::IF_MATCH, "/header/If-Match")
 }
 
-/// 200 with the case, or 304 when the client's `If-None-Match` has its version already.
-pub fn ok_or_not_modified(request: &Request, case: &Case) -> super::Result {
-    let response = respond::ok_case(case)?;
+/// 200 with the resource, or 304 when the client's `If-None-Match` has its version already.
+pub fn ok_or_not_modified(request: &Request, resource: &impl Resource) -> super::Result {
+    let response = respond::resource(resource)?;
     let known = tags(request, header::IF_NONE_MATCH, "/header/If-None-Match")?;
-    if !known.is_some_and(|tags| tags.weakly_match(case)) {
+    if !known.is_some_and(|tags| tags.weakly_match(resource.version())) {
         return Ok(response);
     }
     let mut not_modified = Response::new(().into());
@@ -46,13 +46,13 @@ pub fn ok_or_not_modified(request: &Request, case: &Case) -> super::Result {
     Ok(not_modified)
 }
 
-impl Tags {
-    /// Refuses a change of a case that has another version; weak tags never match (RFC 9110, 13.1.1).
+impl EntityTags {
+    /// Rejects a change of a resource that has another version; weak tags never match (RFC 9110, 13.1.1).
     ///
     /// # Errors
     /// Precondition failed.
-    pub fn check(&self, case: &Case) -> Result<(), Error> {
-        let current = respond::entity_tag(case);
+    pub(crate) fn check(&self, version: u32) -> Result<(), Error> {
+        let current = respond::entity_tag(version);
         let matches = self.0.iter().any(|tag| match tag {
             Tag::Any => true,
             Tag::Strong(tag) => *tag == current,
@@ -61,11 +61,14 @@ impl Tags {
         if matches {
             return Ok(());
         }
-        Err(Error::new(Code::PreconditionFailed, "The case has changed since it was read. Read it again."))
+        Err(Error::new(
+            ErrorCode::PreconditionFailed,
+            "The case has changed since it was read. Read it again.",
+        ))
     }
 
-    fn weakly_match(&self, case: &Case) -> bool {
-        let current = respond::entity_tag(case);
+    fn weakly_match(&self, version: u32) -> bool {
+        let current = respond::entity_tag(version);
         self.0.iter().any(|tag| match tag {
             Tag::Any => true,
             Tag::Strong(tag) | Tag::Weak(tag) => *tag == current,
@@ -73,14 +76,15 @@ impl Tags {
     }
 }
 
-fn tags(request: &Request, name: HeaderName, pointer: &str) -> Result<Option<Tags>, Error> {
+fn tags(request: &Request, name: HeaderName, pointer: &str) -> Result<Option<EntityTags>, Error> {
     let mut tags = Vec::new();
     for value in request.headers().get_all(name) {
-        let parsed =
-            parse(value).ok_or_else(|| Error::parameter(pointer, "must be * or a list of entity tags"))?;
+        let parsed = parse(value).ok_or_else(|| {
+            Error::parameter(pointer, Invalid::format("entity_tags", "must be * or a list of entity tags"))
+        })?;
         tags.extend(parsed);
     }
-    Ok(if tags.is_empty() { None } else { Some(Tags(tags)) })
+    Ok(if tags.is_empty() { None } else { Some(EntityTags(tags)) })
 }
 
 /// A list of entity tags as RFC 9110, section 8.8.3, writes them: a comma may stand inside of one.

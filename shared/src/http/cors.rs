@@ -6,7 +6,7 @@ use lambda_http::http::{HeaderValue, Method, StatusCode, header};
 use super::{Request, Response};
 use crate::config::Common;
 
-/// Whether a browser asks what it may send.
+/// Whether this is a browser's question before the real request.
 pub fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ORIGIN)
@@ -20,12 +20,13 @@ pub fn preflight() -> Response {
     let headers = response.headers_mut();
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS"),
+        HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     );
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static(
-            "authorization, content-type, x-lab-id, if-match, if-none-match, idempotency-key, x-break-glass, x-request-id",
+            "authorization, content-type, x-lab-id, if-match, if-none-match, idempotency-key, x-break-glass, x-request-id, \
+             traceparent",
         ),
     );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
@@ -50,8 +51,8 @@ pub(crate) fn allow_origin(common: &Common, origin: Option<HeaderValue>, respons
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(
-            "etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, ratelimit-limit, \
-             ratelimit-remaining, ratelimit-reset",
+            "content-disposition, etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, \
+             ratelimit-limit, ratelimit-remaining, ratelimit-reset",
         ),
     );
 }

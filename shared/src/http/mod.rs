@@ -1,22 +1,37 @@
-//! Requests in, responses out: typed bodies, path and query parameters, and the headers every response carries.
+//! Requests in, responses out: typed bodies, path and query parameters, problem details, and the headers every response
+//! carries.
 
 mod body;
 mod conditional;
 mod cors;
+mod event;
+mod idempotency;
+mod page;
 mod params;
+mod problem;
+mod rate_limit;
 mod respond;
 
-pub use body::{FromObject, MAX_BODY_BYTES, idempotency_key, json_body};
-pub use conditional::{Tags, if_match, ok_or_not_modified};
+pub use body::{MAX_BODY_BYTES, json_body, merge_patch_body};
+pub use conditional::{EntityTags, if_match, ok_or_not_modified};
 pub(crate) use cors::allow_origin;
 pub use cors::{is_preflight, preflight};
-pub use params::{Query, case_id, doctor_id, lab_header, no_query, raw_path, wants_csv};
-pub(crate) use respond::{ENOUGH, add_standard_headers, length_in_json, size_in_answer};
-pub use respond::{access_export, catalogue, created, done, export, health, no_content, ok, ok_case};
+pub(crate) use event::Readable;
+pub use event::make_readable;
+pub use idempotency::{IdempotencyKey, idempotency_key};
+pub(crate) use page::PageRequest;
+pub use page::Pagination;
+pub(crate) use params::is_for_all_labs;
+pub use params::{Query, case_id, doctor_id, lab_header, no_query, raw_path, requested_lab, wants_csv};
+pub(crate) use problem::problem;
+pub use problem::problem_response;
+pub use rate_limit::RateLimitStatus;
+pub use respond::{File, Resource, catalogue, created, file, no_content, ok, resource, with_status};
+pub(crate) use respond::{MAX_RESPONSE_BYTES, add_standard_headers, length_in_json, size_in_response};
 
 /// An HTTP request as the gateway delivers it.
 pub type Request = lambda_http::Request;
 /// An HTTP response as the gateway sends it.
 pub type Response = lambda_http::Response<lambda_http::Body>;
-/// What a handler answers: every [`Error`](crate::error::Error) becomes problem details.
-pub type Result = std::result::Result<Response, crate::error::Error>;
+/// What a handler returns: every [`Error`](crate::base::error::Error) becomes problem details.
+pub type Result = std::result::Result<Response, crate::base::error::Error>;

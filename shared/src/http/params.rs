@@ -6,11 +6,16 @@ use lambda_http::RequestExt;
 use serde_json::{Value, json};
 
 use super::Request;
-use crate::{
-    case::CaseId,
-    error::{Error, Fault},
-    validate::{self, Checked, Choice},
+use crate::base::{
+    CaseId, LabId,
+    error::Error,
+    field_error::{FieldCode, FieldError, Invalid},
+    validate::{self, Checked, not_boolean, not_one_of, one_of, out_of_range},
+    wire_enum::WireEnum,
 };
+
+/// The value of `lab_id` that means all of the caller's labs.
+const ALL_LABS: &str = "all";
 
 /// The path as the gateway received it.
 pub fn raw_path(request: &Request) -> &str {
@@ -20,7 +25,7 @@ pub fn raw_path(request: &Request) -> &str {
 /// The case that the path names.
 ///
 /// # Errors
-/// Case not found, when the text can be no case's id.
+/// Case not found, when the text cannot be the id of a case.
 pub fn case_id(request: &Request) -> Result<CaseId, Error> {
     CaseId::parse(path_parameter(request, "id")?).ok_or_else(Error::case_not_found)
 }
@@ -34,10 +39,10 @@ pub fn doctor_id(request: &Request) -> Result<String, Error> {
     let id = path_parameter(request, "doctor_id")?;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     if (1..=128).contains(&id.len()) && id.bytes().all(legal) {
-        Ok(id.to_owned())
-    } else {
-        Err(Error::parameter("/path/doctor_id", "must have 1 to 128 characters of A-Z a-z 0-9 _ -"))
+        return Ok(id.to_owned());
     }
+    let detail = "must have 1 to 128 characters of A-Z a-z 0-9 _ -";
+    Err(Error::parameter("/path/doctor_id", Invalid::format("doctor_id", detail)))
 }
 
 /// Not found when the route has no such parameter: the function was invoked on a path that is not its own.
@@ -53,39 +58,76 @@ pub fn wants_csv(request: &Request) -> Result<bool, Error> {
     match Query::of(request).text("format").as_deref() {
         None | Some("json") => Ok(false),
         Some("csv") => Ok(true),
-        Some(_) => Err(Error::parameter("/query/format", "must be one of json, csv")),
+        Some(_) => Err(Error::parameter("/query/format", not_one_of(&["json", "csv"]))),
     }
 }
 
-/// Refuses query parameters, for operations that have none but the lab.
+/// Rejects query parameters, for operations that have none but the lab.
 pub fn no_query(request: &Request) -> Result<(), Error> {
     Query::of(request).finish()
+}
+
+/// The lab that the request names, in the header or the query; both may be there if they agree.
+///
+/// # Errors
+/// Invalid parameter, when it is not clear which lab is meant.
+pub fn requested_lab(request: &Request) -> Result<Option<LabId>, Error> {
+    let parse = |pointer: &str, text: &str| {
+        let invalid = || Error::parameter(pointer, Invalid::format("lab_id", "must be a lab's id"));
+        LabId::parse(text).ok_or_else(invalid)
+    };
+    let header = lab_header(request)?.map(|text| parse("/header/X-Lab-Id", text)).transpose()?;
+    let query = lab_query(request)?.map(|text| parse("/query/lab_id", text)).transpose()?;
+    match (header, query) {
+        (Some(header), Some(query)) if header != query => Err(Error::parameter(
+            "/query/lab_id",
+            Invalid::inconsistent("/header/X-Lab-Id", "names another lab than X-Lab-Id"),
+        )),
+        (header, query) => Ok(header.or(query)),
+    }
+}
+
+/// Whether the request asks for all of the caller's labs.
+pub(crate) fn is_for_all_labs(request: &Request) -> bool {
+    lab_query(request).is_ok_and(|lab| lab == Some(ALL_LABS))
+}
+
+/// The text of the query parameter `lab_id`, if it is there.
+fn lab_query(request: &Request) -> Result<Option<&str>, Error> {
+    let values =
+        request.query_string_parameters_ref().and_then(|query| query.all("lab_id")).unwrap_or_default();
+    match values[..] {
+        [] => Ok(None),
+        [text] => Ok(Some(text)),
+        _ => Err(Error::parameter("/query/lab_id", Invalid::given_more_than_once())),
+    }
 }
 
 /// The `X-Lab-Id` header's text, if there is one.
 ///
 /// # Errors
-/// A repeated header or one that is not text is refused: it must be clear which lab is meant.
+/// Invalid parameter, when it is repeated or not text: it must be clear which lab is meant.
 pub fn lab_header(request: &Request) -> Result<Option<&str>, Error> {
+    const POINTER: &str = "/header/X-Lab-Id";
     let mut values = request.headers().get_all("x-lab-id").iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => match value.to_str() {
             Ok(text) => Ok(Some(text)),
-            Err(_) => Err(Error::parameter("/header/X-Lab-Id", "must be a lab's id")),
+            Err(_) => Err(Error::parameter(POINTER, Invalid::format("lab_id", "must be a lab's id"))),
         },
-        _ => Err(Error::parameter("/header/X-Lab-Id", "must be given once")),
+        _ => Err(Error::parameter(POINTER, Invalid::given_more_than_once())),
     }
 }
 
-/// The query parameters, taken one by one; whatever is left at the end was not known.
+/// The query parameters, taken one by one; any that is left at the end is unknown.
 pub struct Query {
     values: BTreeMap<String, Vec<String>>,
-    faults: Vec<Fault>,
+    errors: Vec<FieldError>,
 }
 
 impl Query {
-    /// The request's parameters. `lab_id` belongs to every lab route and is read by the lab scope, not here.
+    /// The request's parameters. `lab_id` belongs to every lab route and is read by [`requested_lab`], not here.
     pub fn of(request: &Request) -> Self {
         let mut values = BTreeMap::<String, Vec<String>>::new();
         if let Some(parameters) = request.query_string_parameters_ref() {
@@ -93,14 +135,14 @@ impl Query {
                 values.entry(name.to_owned()).or_default().push(value.to_owned());
             }
         }
-        Self { values, faults: Vec::new() }
+        Self { values, errors: Vec::new() }
     }
 
     /// Takes a parameter that may be given once.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let mut values = self.values.remove(name)?;
         if values.len() > 1 {
-            self.fault(name, "must be given once");
+            self.reject(name, Invalid::given_more_than_once());
         }
         values.pop()
     }
@@ -111,7 +153,7 @@ impl Query {
         let number = text.parse().ok().filter(|number| range.contains(number));
         // `+5` parses, but is not what the contract calls an integer.
         if number.is_none() || text.starts_with('+') {
-            self.fault(name, &format!("must be a whole number from {} to {}", range.start(), range.end()));
+            self.reject(name, out_of_range(*range.start(), *range.end()));
         }
         number
     }
@@ -121,7 +163,7 @@ impl Query {
         let text = self.text(name)?;
         let value = text.parse().ok();
         if value.is_none() {
-            self.fault(name, "must be true or false");
+            self.reject(name, not_boolean());
         }
         value
     }
@@ -129,24 +171,24 @@ impl Query {
     /// Takes what a check of JSON text accepts.
     pub fn checked<T>(&mut self, name: &str, check: impl FnOnce(&Value) -> Checked<T>) -> Option<T> {
         let text = self.text(name)?;
-        check(&Value::String(text)).map_err(|detail| self.fault(name, &detail)).ok()
+        check(&Value::String(text)).map_err(|invalid| self.reject(name, invalid)).ok()
     }
 
     /// Takes some of an enumeration's values: repeated, or separated by commas.
-    pub fn choices<T: Choice + PartialEq>(&mut self, name: &str) -> Option<Vec<T>> {
+    pub fn several<T: WireEnum + PartialEq>(&mut self, name: &str) -> Option<Vec<T>> {
         let given = self.values.remove(name)?;
-        let mut choices = Vec::new();
+        let mut values = Vec::new();
         for text in given.iter().flat_map(|values| values.split(',')) {
-            match validate::choice(&Value::String(text.to_owned())) {
-                Ok(choice) if choices.contains(&choice) => {}
-                Ok(choice) => choices.push(choice),
-                Err(detail) => {
-                    self.fault(name, &format!("each {detail}"));
+            match one_of(&Value::String(text.to_owned())) {
+                Ok(value) if values.contains(&value) => {}
+                Ok(value) => values.push(value),
+                Err(invalid) => {
+                    self.reject(name, invalid.of_each());
                     return None;
                 }
             }
         }
-        Some(choices)
+        Some(values)
     }
 
     /// All parameters that are left, but for these, as text that is the same whenever they are.
@@ -155,17 +197,58 @@ impl Query {
         json!(left).to_string()
     }
 
-    /// Records a fault of a parameter.
-    pub fn fault(&mut self, name: &str, detail: &str) {
-        self.faults.push(Fault::new(format!("/query/{name}"), detail));
+    /// Records why a parameter is not accepted.
+    pub fn reject(&mut self, name: &str, invalid: Invalid) {
+        self.errors.push(FieldError::new(format!("/query/{name}"), invalid));
     }
 
-    /// All faults at once, unknown parameters among them.
+    /// All errors at once, unknown parameters among them.
     pub fn finish(mut self) -> Result<(), Error> {
         for name in std::mem::take(&mut self.values).into_keys() {
             let shown: String = name.chars().take(64).collect();
-            self.fault(&validate::escape(&shown), "is not a parameter of this operation");
+            let invalid = Invalid::new(FieldCode::UnknownParameter, "is not a parameter of this operation");
+            self.reject(&validate::escape(&shown), invalid);
         }
-        if self.faults.is_empty() { Ok(()) } else { Err(Error::parameters(self.faults)) }
+        if self.errors.is_empty() { Ok(()) } else { Err(Error::parameters(self.errors)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use lambda_http::http;
+
+    use super::*;
+    use crate::base::error::ErrorCode;
+
+    fn requested(header: &[&str], query: &[&str]) -> Result<Option<u64>, ErrorCode> {
+        let mut builder = http::Request::builder();
+        for value in header {
+            builder = builder.header("X-Lab-Id", *value);
+        }
+        let values = query.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+        let parameters = HashMap::from([("lab_id".to_owned(), values)]);
+        let request = builder.body(().into()).unwrap().with_query_string_parameters(parameters);
+        requested_lab(&request).map(|lab| lab.map(LabId::get)).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn the_header_and_the_query_may_name_a_lab_if_they_agree() {
+        assert_eq!(requested(&[], &[]), Ok(None));
+        assert_eq!(requested(&["123"], &[]), Ok(Some(123)));
+        assert_eq!(requested(&[], &["123"]), Ok(Some(123)));
+        assert_eq!(requested(&["123"], &["123"]), Ok(Some(123)));
+        assert_eq!(requested(&["123"], &["456"]), Err(ErrorCode::InvalidParameter));
+    }
+
+    #[test]
+    fn a_value_that_is_not_clearly_one_lab_is_rejected() {
+        for header in
+            [&["0"][..], &["-1"], &["1 OR 1"], &["0123"], &["99999999999999999999"], &["123", "456"], &[""]]
+        {
+            assert_eq!(requested(header, &[]), Err(ErrorCode::InvalidParameter), "{header:?}");
+        }
+        assert_eq!(requested(&[], &["123", "123"]), Err(ErrorCode::InvalidParameter));
     }
 }

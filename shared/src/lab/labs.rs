@@ -4,91 +4,65 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::{LabScope, Opened, Operation, Visit, choice::lab_query};
+use super::{LabScope, Services};
 use crate::{
-    case::CaseLists,
-    error::{Code, Error},
-    http::{Request, lab_header},
-    rate::Standing,
-    services::Services,
-    telemetry::Seen,
-    ums,
+    auth::{Operation, RequestContext, within_budget},
+    base::{
+        error::{Error, ErrorCode},
+        field_error::Invalid,
+    },
+    http::{Request, is_for_all_labs, lab_header},
+    telemetry::LogContext,
 };
 
-/// One lab or several, opened for one verified caller. What is read from several is read from each through its own
-/// [`LabScope`].
+/// One lab or several, opened for one verified caller. Each is read through its own [`LabScope`].
 pub struct Labs {
     scopes: Vec<LabScope>,
-    all: bool,
+    extent: Extent,
+}
+
+/// Which labs the request asked for.
+enum Extent {
+    /// One.
+    One,
+    /// All of the caller's.
+    All,
 }
 
 impl Labs {
-    /// Opens the lab that the request means, or all of the caller's, and checks that the caller may do the operation in
-    /// one at least.
+    /// Opens the lab that the request means, or those of the caller's labs in which the caller may do the operation.
     ///
     /// # Errors
-    /// Those of [`LabScope::open`].
-    pub async fn open(
+    /// Those of opening one [`LabScope`].
+    pub(crate) async fn open(
         services: Arc<Services>,
         operation: Operation,
         request: &Request,
-        seen: &Seen,
-    ) -> Result<Opened<Self>, Error> {
-        let labs = Self::wanted(services, request, seen).await?;
-        let standings = labs.scopes.iter().map(LabScope::standing);
-        let standing = standings.fold(None, Standing::tighter);
-        let recorders = labs.scopes.iter().map(|lab| lab.recorder().clone()).collect();
-        Ok(Opened { scope: labs.require(operation), standing, recorders })
-    }
-
-    /// Opens the labs that the request means, whatever the caller may do in them.
-    async fn wanted(services: Arc<Services>, request: &Request, seen: &Seen) -> Result<Self, Error> {
-        if lab_query(request)?.as_deref() != Some("all") {
-            let only = LabScope::wanted(services, request, seen).await?;
-            return Ok(Self { scopes: vec![only], all: false });
+        log: &LogContext,
+    ) -> Result<Self, Error> {
+        if !is_for_all_labs(request) {
+            let only = LabScope::open(services, operation, request, log).await?;
+            return Ok(Self { scopes: vec![only], extent: Extent::One });
         }
-        let scopes: Vec<LabScope> = ums::within_budget(async {
-            let visit = Visit::begin(&services, request, seen).await?;
+        let scopes: Vec<LabScope> = within_budget(async {
+            let context = RequestContext::begin(&services.auth, operation, request, log).await?;
             if lab_header(request)?.is_some() {
-                return Err(Error::parameter("/query/lab_id", "names other labs than X-Lab-Id"));
+                let invalid = Invalid::inconsistent("/header/X-Lab-Id", "names other labs than X-Lab-Id");
+                return Err(Error::parameter("/query/lab_id", invalid));
             }
-            let caller = visit.caller(&services).await?;
-            let enter = |membership| LabScope::enter(services.clone(), visit.clone(), membership);
-            // All to the end: what UMS is asked for one lab is no outage because of another.
+            let caller = context.caller(&services.auth).await?;
+            let enter = |membership| LabScope::enter(services.clone(), context.clone(), membership, log);
+            // All are awaited to the end: dropping a call to UMS because another lab failed would count as an outage.
             let entered = join_all(caller.memberships.into_iter().map(enter)).await.into_iter();
             entered
-                .filter(|lab| !lab.as_ref().is_err_and(|error| error.code() == Code::LabForbidden))
+                .filter(|lab| !lab.as_ref().is_err_and(|error| error.code() == ErrorCode::LabForbidden))
                 .collect()
         })
         .await?;
         if scopes.is_empty() {
-            return Err(Error::new(Code::LabForbidden, "You have no active membership in any lab."));
+            return Err(Error::new(ErrorCode::LabForbidden, "You have no active membership in any lab."));
         }
-        Ok(Self { scopes, all: true })
-    }
-
-    /// Begins an operation in the labs in which the caller may do it, and leaves the others.
-    ///
-    /// # Errors
-    /// Forbidden, when there is none.
-    fn require(mut self, operation: Operation) -> Result<Self, Error> {
-        let mut refusal = None;
-        self.scopes.retain(|lab| match lab.require(operation) {
-            Ok(()) => true,
-            Err(error) => {
-                refusal = Some(error);
-                false
-            }
-        });
-        match refusal {
-            Some(error) if self.scopes.is_empty() => Err(error),
-            _ => Ok(self),
-        }
-    }
-
-    /// The lists of these labs' cases.
-    pub fn case_lists(&self) -> CaseLists<'_> {
-        CaseLists::new(self)
+        Ok(Self { scopes: permitted(scopes).await?, extent: Extent::All })
     }
 
     /// Each lab, at least one, by id.
@@ -103,6 +77,21 @@ impl Labs {
 
     /// Whether the request asked for all labs.
     pub(crate) fn is_all(&self) -> bool {
-        self.all
+        matches!(self.extent, Extent::All)
     }
+}
+
+/// The labs in which the caller may do the operation that the function serves.
+///
+/// # Errors
+/// Forbidden, when there is none.
+async fn permitted(scopes: Vec<LabScope>) -> Result<Vec<LabScope>, Error> {
+    let (permitted, refused): (Vec<_>, Vec<_>) = scopes.into_iter().partition(|lab| lab.permit().is_ok());
+    if let (Some(Err(forbidden)), true) = (refused.first().map(LabScope::permit), permitted.is_empty()) {
+        for lab in &refused {
+            lab.recorder().record_refused(&forbidden).await?;
+        }
+        return Err(forbidden);
+    }
+    Ok(permitted)
 }

@@ -3,22 +3,23 @@
 use std::sync::Arc;
 
 use super::{
-    LabId, Operation, Permission, Permissions, Visit,
-    choice::{break_glass, choose, wanted_lab},
+    Services,
+    linkshub::{Doctor, LinksHub},
+    membership::{break_glass, choose},
 };
 use crate::{
-    access::{AccessLists, Recorder},
-    case::Cases,
-    error::{Code, Error},
-    http::Request,
-    linkshub::{Doctor, LinksHub},
-    rate::Standing,
-    retry::Retry,
-    services::Services,
-    table::Table,
-    telemetry::{self, Seen},
-    token::{AccessToken, Subject},
-    ums::{self, Grant, Membership},
+    audit::AuditRecorder,
+    auth::{
+        AccessToken, Grant, Membership, Operation, Permission, Permissions, RequestContext, within_budget,
+    },
+    base::{
+        LabId, Subject,
+        error::{Error, ErrorCode},
+        wire_enum::WireEnum,
+    },
+    http::{Request, requested_lab},
+    table::{Retry, Table},
+    telemetry::{self, LogContext},
 };
 
 /// One lab, opened for one verified caller with an active membership in it.
@@ -27,74 +28,57 @@ use crate::{
 /// partition key of every request itself.
 ///
 /// ```compile_fail
-/// use shared::lab::{LabId, LabScope};
-/// // Private fields and no other constructor: a lab cannot be had by naming it.
+/// use shared::{base::LabId, lab::LabScope};
+/// // Private fields and no other constructor: naming a lab is not enough to open it.
 /// let forged = LabScope { lab_id: LabId::new(456).unwrap() };
 /// ```
 pub struct LabScope {
     services: Arc<Services>,
-    visit: Arc<Visit>,
-    recorder: Arc<Recorder>,
+    context: Arc<RequestContext>,
+    recorder: Arc<AuditRecorder>,
     lab_id: LabId,
     lab_code: String,
     permissions: Permissions,
-    standing: Option<Standing>,
     table: Table,
 }
 
-/// What became of opening a lab, or several, for an operation.
-pub struct Opened<S> {
-    /// What the handler is given, or forbidden, when the caller may not do the operation there.
-    pub scope: Result<S, Error>,
-    /// Where the caller stands with the limits of requests.
-    pub(crate) standing: Option<Standing>,
-    /// Where it is recorded what the request was given or refused, for each lab.
-    pub(crate) recorders: Vec<Arc<Recorder>>,
-}
-
 impl LabScope {
-    /// Verifies the caller, opens the lab that the request means, and checks that the caller may do the operation there.
-    /// The lab is the one that `X-Lab-Id` or `lab_id` names, else the caller's only one.
+    /// Verifies the caller, opens the lab that the request means (the one that `X-Lab-Id` or `lab_id` names, else the
+    /// caller's only one), and checks that the caller may do the operation there.
     ///
     /// # Errors
     /// Unauthorized for a bad token or a user who may not sign in; lab forbidden without an active membership; lab
-    /// required when it is not clear which lab is meant; break-glass required for a system administrator who says no
-    /// reason; too many requests; unavailable when UMS cannot tell, or when the reason cannot be put on record.
-    pub async fn open(
+    /// required when it is not clear which lab is meant; break-glass required for a system administrator who gives no
+    /// reason; forbidden without the operation's permission; too many requests; unavailable when UMS cannot answer, or
+    /// when the audit record cannot be written.
+    pub(crate) async fn open(
         services: Arc<Services>,
         operation: Operation,
         request: &Request,
-        seen: &Seen,
-    ) -> Result<Opened<Self>, Error> {
-        let lab = Self::wanted(services, request, seen).await?;
-        let (standing, recorders) = (lab.standing, vec![lab.recorder.clone()]);
-        Ok(Opened { scope: lab.require(operation).map(|()| lab), standing, recorders })
-    }
-
-    /// Opens the lab that the request means, whatever the caller may do in it.
-    pub(super) async fn wanted(
-        services: Arc<Services>,
-        request: &Request,
-        seen: &Seen,
+        log: &LogContext,
     ) -> Result<Self, Error> {
-        let lab = ums::within_budget(async {
-            let visit = Visit::begin(&services, request, seen).await?;
-            let wanted = wanted_lab(request)?;
-            let caller = visit.caller(&services).await?;
+        let lab = within_budget(async {
+            let context = RequestContext::begin(&services.auth, operation, request, log).await?;
+            let wanted = requested_lab(request)?;
+            let caller = context.caller(&services.auth).await?;
             let membership = match choose(&caller.memberships, wanted) {
                 Ok(membership) => membership.clone(),
-                Err(error) if caller.is_admin && error.code() == Code::LabForbidden => {
-                    break_glass(&services, &visit, wanted).await?
+                Err(error) if caller.is_admin && error.code() == ErrorCode::LabForbidden => {
+                    break_glass(&services, &context, wanted).await?
                 }
                 Err(error) => return Err(error),
             };
-            let _ = seen.lab_id.set(membership.lab_id.get());
-            Self::enter(services.clone(), visit, membership).await
+            let _ = log.lab_id.set(membership.lab_id.get());
+            Self::enter(services.clone(), context, membership, log).await
         })
         .await?;
         if lab.recorder.is_break_glass() {
             telemetry::break_glass(lab.services.stage, lab.lab_id, lab.user_id(), lab.request_id());
-            lab.recorder.granted(Vec::new()).await?;
+            lab.recorder.record_granted(Vec::new()).await?;
+        }
+        if let Err(forbidden) = lab.permit() {
+            lab.recorder.record_refused(&forbidden).await?;
+            return Err(forbidden);
         }
         Ok(lab)
     }
@@ -102,21 +86,31 @@ impl LabScope {
     /// Opens the lab of one of the caller's memberships.
     pub(super) async fn enter(
         services: Arc<Services>,
-        visit: Arc<Visit>,
+        context: Arc<RequestContext>,
         membership: Membership,
+        log: &LogContext,
     ) -> Result<Self, Error> {
         let lab_id = membership.lab_id;
-        let standing = Standing::tighter(visit.standing, services.limits.lab(lab_id)?);
+        services.auth.limits.count_lab(lab_id, log)?;
         let permissions = match &membership.grant {
             Grant::Role(role) => Permissions::of_role(role),
-            Grant::Unknown => services.ums.permissions(&visit.token, lab_id).await?,
+            Grant::Unknown => services.auth.ums.permissions(&context.token, lab_id).await?,
             Grant::BreakGlass => Permissions::of_break_glass(),
         };
         let lab_code =
             membership.code.filter(|code| !code.is_empty()).unwrap_or_else(|| format!("LAB{lab_id}"));
         let table = services.tables.of(lab_id);
-        let recorder = Arc::new(Recorder::new(table.clone(), visit.clone(), lab_id, &membership.grant));
-        Ok(Self { services, visit, recorder, lab_id, lab_code, permissions, standing, table })
+        let recorder =
+            Arc::new(AuditRecorder::new(table.clone(), context.clone(), lab_id, &membership.grant));
+        Ok(Self { services, context, recorder, lab_id, lab_code, permissions, table })
+    }
+
+    /// Checks that the caller may do the operation that the function serves.
+    ///
+    /// # Errors
+    /// Forbidden.
+    pub(super) fn permit(&self) -> Result<(), Error> {
+        self.require(self.context.operation.permission())
     }
 
     /// Whether the caller has the permission.
@@ -124,44 +118,22 @@ impl LabScope {
         self.permissions.allow(permission)
     }
 
-    /// Begins an operation, if the caller may do it.
+    /// Rejects a caller who lacks a permission that only some requests of an operation need.
     ///
     /// # Errors
     /// Forbidden.
-    pub(super) fn require(&self, operation: Operation) -> Result<(), Error> {
-        self.recorder.begin(operation);
-        self.require_permission(operation.permission())
-    }
-
-    /// Refuses a caller who lacks a permission that only some requests of an operation need.
-    pub(crate) fn require_permission(&self, permission: Permission) -> Result<(), Error> {
+    pub(crate) fn require(&self, permission: Permission) -> Result<(), Error> {
         if self.allows(permission) {
             return Ok(());
         }
-        Err(Error::new(
-            Code::Forbidden,
-            format!("Your role in this lab does not include the permission {}.", permission.as_str()),
-        ))
+        let detail =
+            format!("Your role in this lab does not include the permission {}.", permission.as_str());
+        Err(Error::new(ErrorCode::Forbidden, detail))
     }
 
-    /// The lab's access records.
-    pub fn access_lists(&self) -> AccessLists<'_> {
-        AccessLists::new(self)
-    }
-
-    /// Where the caller stands with the limits of requests.
-    pub(crate) fn standing(&self) -> Option<Standing> {
-        self.standing
-    }
-
-    /// Where it is recorded what the request was given or refused.
-    pub(crate) fn recorder(&self) -> &Arc<Recorder> {
+    /// Records what the request was given or refused.
+    pub(crate) fn recorder(&self) -> &Arc<AuditRecorder> {
         &self.recorder
-    }
-
-    /// The lab's cases.
-    pub fn cases(&self) -> Cases<'_> {
-        Cases::new(self, &self.services)
     }
 
     /// A doctor whom the lab works with.
@@ -171,10 +143,10 @@ impl LabScope {
     /// does not answer.
     pub async fn doctor(&self, doctor_id: &str) -> Result<Doctor, Error> {
         let doctor = match self.linkshub() {
-            Some(linkshub) => linkshub.doctor(&self.visit.token, self.lab_id, doctor_id).await?,
+            Some(linkshub) => linkshub.doctor(&self.context.token, self.lab_id, doctor_id).await?,
             None => None,
         };
-        doctor.ok_or_else(|| Error::new(Code::DoctorNotFound, "The lab works with no such doctor."))
+        doctor.ok_or_else(|| Error::new(ErrorCode::DoctorNotFound, "The lab does not work with this doctor."))
     }
 
     /// LinksHub, asked on behalf of the caller; `None` when the integration is off.
@@ -194,27 +166,27 @@ impl LabScope {
 
     /// The caller's user id.
     pub fn user_id(&self) -> &Subject {
-        self.visit.token.subject()
+        self.context.token.subject()
     }
 
     /// The caller's token, for calls on their behalf.
     pub(crate) fn token(&self) -> &AccessToken {
-        &self.visit.token
+        &self.context.token
     }
 
     /// The request that the scope was opened for.
     pub fn request_id(&self) -> &str {
-        &self.visit.request_id
+        &self.context.request_id
     }
 
-    /// The time that the request has for trying again what other writers were in the way of.
+    /// The time that the request has for trying a write again.
     pub(crate) fn retry(&self) -> Retry {
-        Retry::since(self.visit.started, self.services.patience)
+        Retry::since(self.context.started, self.services.retry_budget)
     }
 
-    /// Whether the request may still begin something.
+    /// Whether the request has time left for another call.
     pub(crate) fn has_time_left(&self) -> bool {
-        self.visit.started.elapsed() < self.services.patience
+        self.context.started.elapsed() < self.services.retry_budget
     }
 
     /// The table, with an identity that opens this lab's partitions and, if the deployment has a role for that, no others.

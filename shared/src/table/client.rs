@@ -13,7 +13,7 @@ use crate::config::TableConfig;
 
 /// The certificate authorities of AWS (Amazon Trust Services). Parsing these five instead of the system's bundle is
 /// the largest saving at a cold start.
-const AMAZON_ROOTS: &str = include_str!("../amazon_roots.pem");
+const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
 /// All attempts of one operation together; with it a request answers 503 in time when DynamoDB does not.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(2);
 /// Throttling, broken connections and 500s are tried again this often, with random pauses that double from 25 ms;

@@ -16,8 +16,8 @@ use aws_sdk_sts::{config::BehaviorVersion, types::Tag};
 
 use super::{Table, client};
 use crate::{
+    base::LabId,
     config::{LabRoleConfig, TableConfig},
-    lab::LabId,
 };
 
 /// The session's tag; the policy of the role in `template.yaml` compares `dynamodb:LeadingKeys` with it.

@@ -1,31 +1,34 @@
-//! The only module that talks to DynamoDB: keyed reads and writes, transactions with retries, errors that tell nothing
-//! of the inside.
+//! The only module that talks to DynamoDB: keyed reads and writes, transactions with retries, errors that say
+//! nothing of the inside.
 
 mod client;
+pub(crate) mod keys;
 mod lab_role;
 mod query;
+mod retry;
+mod transaction;
+mod write;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Instant};
 
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::{RequestId, transact_write_items::TransactWriteItemsError},
-    types::{AttributeValue, KeysAndAttributes, ReturnValue, TransactWriteItem},
+    operation::RequestId,
+    types::{AttributeValue, KeysAndAttributes, ReturnValue},
 };
 use futures_util::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use lab_role::LabTables;
 pub(crate) use query::{Filter, Index, Order, Query};
+pub(crate) use retry::Retry;
+pub(crate) use transaction::{Transaction, Update};
+pub(crate) use write::Attempt;
 
 use crate::{
-    case::CaseId,
-    config::TableConfig,
-    error::Error,
-    keys,
-    lab::LabId,
-    retry::{self, Retry},
+    base::{CaseId, LabId, error::Error},
+    config::{RETRY_BUDGET, TableConfig},
 };
 
 /// An item as DynamoDB has it.
@@ -41,14 +44,6 @@ pub(crate) enum Consistency {
     Eventual,
     /// It does.
     Strong,
-}
-
-/// Why a transaction did not happen.
-pub(crate) enum Refused {
-    /// A condition did not hold: another writer was faster. Nothing was written.
-    Condition,
-    /// Anything else.
-    Failed(Error),
 }
 
 /// The table of one deployment.
@@ -102,7 +97,7 @@ impl Table {
         }
         let mut wanted = Some(wanted.build().map_err(unbuilt)?);
         // DynamoDB leaves keys out when it is throttled or the answer would be larger than 16 MB.
-        let mut retry = Retry::since(std::time::Instant::now(), retry::BUDGET);
+        let mut retry = Retry::since(Instant::now(), RETRY_BUDGET);
         while let Some(keys) = wanted.take() {
             let answer = self
                 .client
@@ -149,34 +144,7 @@ impl Table {
             .as_ref()
             .and_then(|attributes| attributes.get("last_id")?.as_n().ok()?.parse().ok())
             .and_then(CaseId::new)
-            .ok_or_else(|| Error::internal("the counter is no case id"))
-    }
-
-    /// Writes all actions or none. Conflicts with other transactions and throttling are tried again as long as `retry`
-    /// allows. One token goes with all attempts, so that one whose answer was lost is not done twice.
-    pub(crate) async fn transact(
-        &self,
-        actions: Vec<TransactWriteItem>,
-        retry: &mut Retry,
-    ) -> Result<(), Refused> {
-        let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(36).collect();
-        loop {
-            let sent = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(actions.clone()))
-                .client_request_token(&token)
-                .send()
-                .await;
-            let Err(error) = sent else { return Ok(()) };
-            let reasons = refusals(&error);
-            if reasons.iter().any(|reason| reason == "ConditionalCheckFailed") {
-                return Err(Refused::Condition);
-            }
-            if !reasons.iter().any(|reason| PASSING.contains(&reason.as_str())) || !retry.pause().await {
-                return Err(Refused::Failed(failed("TransactWriteItems", &error)));
-            }
-        }
+            .ok_or_else(|| Error::internal("the counter is not a case id"))
     }
 
     /// Whether the table answers a read.
@@ -185,11 +153,6 @@ impl Table {
         let nothing =
             HashMap::from([("lab_id".to_owned(), text("0")), ("sk".to_owned(), text(keys::COUNTER))]);
         self.client.get_item().table_name(&self.name).set_key(Some(nothing)).send().await.is_ok()
-    }
-
-    /// The table's name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
     }
 }
 
@@ -226,30 +189,8 @@ pub(crate) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// What passes by itself: the reasons of cancelled transactions, and the errors of whole requests.
-const PASSING: [&str; 6] = [
-    "TransactionConflict",
-    "ThrottlingError",
-    "ProvisionedThroughputExceeded",
-    "TransactionInProgressException",
-    "ThrottlingException",
-    "ProvisionedThroughputExceededException",
-];
-
-/// Why DynamoDB refused a transaction: the reasons of each action, or else the error's code.
-fn refusals(error: &SdkError<TransactWriteItemsError>) -> Vec<String> {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => canceled
-            .cancellation_reasons()
-            .iter()
-            .map(|reason| reason.code().unwrap_or_default().to_owned())
-            .collect(),
-        _ => error.code().map(str::to_owned).into_iter().collect(),
-    }
-}
-
-/// A request that lacks what DynamoDB insists on.
-pub(crate) fn unbuilt(error: aws_sdk_dynamodb::error::BuildError) -> Error {
+/// A request that lacks what DynamoDB requires.
+fn unbuilt(error: aws_sdk_dynamodb::error::BuildError) -> Error {
     Error::internal(format!("a request does not build: {error}"))
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Consistency, Item, Table, failed, text};
-use crate::{error::Error, keys, lab::LabId, validate::Choice, workflow::Status};
+use super::{Consistency, Item, Table, failed, keys, text};
+use crate::base::{LabId, error::Error, wire_enum::WireEnum};
 
 /// Where a query looks, within one lab.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub(crate) enum Index {
     ByCase,
     /// Live cases by the time of their last change.
     ByUpdate,
-    /// Live cases of one status by due date.
-    ByStatus(Status),
+    /// Live cases of one status, named as the table names it, by due date.
+    ByStatus(&'static str),
 }
 
 impl Index {
@@ -129,8 +129,8 @@ impl Filter {
     }
 
     /// The attribute has one of these values.
-    pub(crate) fn one_of<T: Choice>(&mut self, name: &'static str, choices: &[T]) {
-        let values: Vec<String> = choices.iter().map(|choice| self.value(text(choice.as_str()))).collect();
+    pub(crate) fn one_of<T: WireEnum>(&mut self, name: &'static str, values: &[T]) {
+        let values: Vec<String> = values.iter().map(|value| self.value(text(value.as_str()))).collect();
         let name = self.name(name);
         self.terms.push(format!("{name} IN ({})", values.join(", ")));
     }

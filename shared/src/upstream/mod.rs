@@ -1,8 +1,8 @@
 //! Calls to the services next to this one: one pooled HTTPS client, a time budget, bounded answers.
 
-mod breaker;
 mod cache;
-mod turns;
+mod circuit;
+mod single_flight;
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,13 +10,11 @@ use reqwest::{Client, Method, StatusCode, header::HeaderValue};
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 
-use crate::config::Secret;
-pub(crate) use breaker::{Breaker, PAUSE};
+use crate::base::private::Secret;
 pub(crate) use cache::{Cache, LIFETIME};
-pub(crate) use turns::Turns;
+pub(crate) use circuit::CircuitBreaker;
+pub(crate) use single_flight::SingleFlight;
 
-/// The most that all calls for one question may take together.
-pub(crate) const BUDGET: Duration = Duration::from_secs(2);
 /// The most of an answer that is read; what UMS and LinksHub send is a few kilobytes.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 

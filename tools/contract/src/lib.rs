@@ -2,13 +2,15 @@
 //! operations exist, which function serves each, and which operation a request belongs to.
 
 mod names;
+mod ordered;
 mod route;
 
 use std::{fmt, fs, path::Path};
 
-use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
+
+use ordered::Ordered;
 
 pub use names::{kebab, pascal, snake};
 pub use route::Route;
@@ -37,7 +39,7 @@ pub struct Operation {
     pub method: String,
     /// The path with its parameters, as in `/api/v1/cases/{id}`.
     pub path: String,
-    /// The function that serves it: the name of its crate and its folder.
+    /// The function that serves it, which is its crate and its folder: `x-function`, or the id with hyphens.
     pub function: String,
     /// `x-permission`: what the caller must be permitted, or `public`.
     pub permission: String,
@@ -87,17 +89,17 @@ impl Contract {
     /// # Errors
     /// Not YAML; an operation without `operationId` or `x-permission`.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        /// The paths a second time: a JSON value may sort its keys, and the order of the file is kept.
+        /// The paths a second time, in the order of the file.
         #[derive(Deserialize)]
         struct Paths {
-            paths: IndexMap<String, IndexMap<String, Value>>,
+            paths: Ordered<Ordered<Value>>,
         }
 
         let document = parse_yaml(text)?;
         let Paths { paths } = yaml(text)?;
         let mut operations = Vec::new();
-        for (path, item) in &paths {
-            for (method, operation) in item {
+        for (path, item) in &paths.0 {
+            for (method, operation) in &item.0 {
                 if METHODS.contains(&method.as_str()) {
                     operations.push(operation_of(method, path, operation)?);
                 }
@@ -120,10 +122,13 @@ impl Contract {
     }
 
     /// The functions with the operations that each serves, in the order of the file. `fallback` serves none.
-    pub fn functions(&self) -> IndexMap<&str, Vec<&Operation>> {
-        let mut functions = IndexMap::<&str, Vec<&Operation>>::new();
+    pub fn functions(&self) -> Vec<(&str, Vec<&Operation>)> {
+        let mut functions: Vec<(&str, Vec<&Operation>)> = Vec::new();
         for operation in &self.operations {
-            functions.entry(&operation.function).or_default().push(operation);
+            match functions.iter_mut().find(|(name, _)| *name == operation.function) {
+                Some((_, operations)) => operations.push(operation),
+                None => functions.push((&operation.function, vec![operation])),
+            }
         }
         functions
     }
@@ -156,7 +161,7 @@ fn operation_of(method: &str, path: &str, operation: &Value) -> Result<Operation
     let text = |name: &str| operation[name].as_str().map(str::to_owned);
     let needed = |name: &str| text(name).ok_or_else(|| Error(format!("{method} {path} has no {name}")));
     let id = needed("operationId")?;
-    let function = text("x-function").or_else(|| integration(operation)).unwrap_or_else(|| kebab(&id));
+    let function = text("x-function").unwrap_or_else(|| kebab(&id));
     Ok(Operation {
         function,
         method: method.to_uppercase(),
@@ -166,13 +171,6 @@ fn operation_of(method: &str, path: &str, operation: &Value) -> Result<Operation
         summary: text("summary").unwrap_or_default(),
         id,
     })
-}
-
-/// The function that an integration of the gateway names: `…${CreateCaseFunction.Arn}…` is `create-case`.
-fn integration(operation: &Value) -> Option<String> {
-    let uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].as_str()?;
-    let (_, rest) = uri.split_once("functions/${")?;
-    rest.split_once("Function.Arn}").map(|(name, _)| kebab(name))
 }
 
 #[cfg(test)]

@@ -1,0 +1,318 @@
+//! The whole stack: the parts, the functions under `cargo lambda watch`, the gateway in front of them, and what it tells
+//! the person who started it.
+
+mod greeting;
+
+use std::{
+    fs::{self, File, TryLockError},
+    future::pending,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::http::StatusCode;
+use contract::Contract;
+use futures_util::future::select_all;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    time::{Instant, sleep},
+};
+
+pub use greeting::greeting;
+
+use crate::{
+    Error, Result,
+    client::Client,
+    config::{Settings, WITHHELD},
+    dynamodb::{self, Storage},
+    gateway::{Gateway, Limits, Times},
+    linkshub::{self, LinksHub},
+    process::{self, Supervised},
+    seed,
+    server::{Server, listen},
+    table::{self, Definition},
+    ums::{self, Ums},
+};
+
+/// How long cargo-lambda may take to listen, and a function to answer its first request.
+const START: Duration = Duration::from_secs(60);
+
+/// What cargo-lambda logs when a function's process ends with an error. It never starts it again.
+const FUNCTION_ENDED: &str = "command exited";
+
+/// The running stack. Whatever has been started by [`start`](Self::start), even if that was broken off, is ended by
+/// [`stop`](Self::stop).
+#[derive(Debug, Default)]
+pub struct Stack {
+    servers: Vec<Server>,
+    api: Option<Api>,
+    urls: Urls,
+    /// Held as long as the stack uses its data.
+    _lock: Option<File>,
+}
+
+/// The functions and what is in front of them.
+#[derive(Debug)]
+struct Api {
+    functions: Supervised,
+    function_ended: Arc<Notify>,
+    gateway: Option<(Gateway, Server)>,
+}
+
+/// Where the parts listen, for example `http://127.0.0.1:5001`.
+#[derive(Clone, Debug, Default)]
+pub struct Urls {
+    /// The API, whether or not the stack runs it.
+    pub api: String,
+    /// UMS: the stand-in, or the real one.
+    pub ums: String,
+    /// LinksHub: the stand-in, or the real one.
+    pub linkshub: String,
+    /// DynamoDB.
+    pub dynamodb: String,
+}
+
+impl Stack {
+    /// Starts everything and returns when all of it answers.
+    ///
+    /// # Errors
+    /// When a port is in use, or a part does not start. What has been started then still wants to be stopped.
+    pub async fn start(&mut self, settings: &Settings) -> Result<()> {
+        let functions = settings.function_names()?;
+        let definition = Definition::read(&settings.root.join("template.yaml"))?;
+        let contract = Contract::read(&settings.root.join("openapi.yaml"));
+        let contract = contract.map_err(|error| Error::new(error.to_string()))?;
+
+        // All ports first, so that a port in use is told before anything has begun.
+        let ports = settings.ports;
+        let api_listener = listen("the API", "API_PORT", ports.api).await?;
+        let dynamodb_listener = listen("DynamoDB", "DYNAMODB_PORT", ports.dynamodb).await?;
+        let ums_listener = match settings.ums {
+            Some(_) => None,
+            None => Some(listen("the stand-in UMS", "UMS_PORT", ports.ums).await?),
+        };
+        let linkshub_listener = match settings.linkshub {
+            Some(_) => None,
+            None => Some(listen("the stand-in LinksHub", "LINKSHUB_PORT", ports.linkshub).await?),
+        };
+
+        self._lock = Some(lock(&settings.data)?);
+        let storage = Storage::File(settings.data.join("dynamodb.sqlite"));
+        let dynamodb = dynamodb::serve(dynamodb_listener, &storage)?;
+        self.urls.api = url_of(&api_listener)?;
+        self.urls.dynamodb = self.keep(dynamodb);
+        table::create(&self.urls.dynamodb, settings.function_variable("TABLE_NAME"), &definition).await?;
+        self.urls.ums = match (&settings.ums, ums_listener) {
+            (None, Some(listener)) => self.keep(serve_ums(listener, settings)?),
+            (real, _) => real.clone().unwrap_or_default(),
+        };
+        self.urls.linkshub = match (&settings.linkshub, linkshub_listener) {
+            (None, Some(listener)) => {
+                let linkshub = linkshub::router(LinksHub::new(seed::catalogue()));
+                self.keep(Server::start("LinksHub", listener, linkshub)?)
+            }
+            (real, _) => real.clone().unwrap_or_default(),
+        };
+        if !settings.without_api {
+            self.start_api(settings, contract, api_listener, &functions).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts cargo-lambda on a free port and the gateway in front of it, and a process of each function.
+    async fn start_api(
+        &mut self,
+        settings: &Settings,
+        contract: Contract,
+        listener: TcpListener,
+        functions: &[String],
+    ) -> Result<()> {
+        // cargo-lambda wants to be told its port. This one is free, and others ask for a free one as rarely as we do.
+        let cargo_lambda = url_of(&listen("cargo-lambda", "API_PORT", 0).await?)?;
+        let processes = start_functions(settings, &self.urls, &cargo_lambda)?;
+        let function_ended = processes.said();
+        let api = self.api.insert(Api { functions: processes, function_ended, gateway: None });
+        tokio::select! {
+            how = api.functions.ended() => {
+                return Err(Error::new(format!("cargo lambda watch {how}; see above")));
+            }
+            () = api.function_ended.notified() => {
+                return Err(Error::new("a function ended as it started; what it said stands above"));
+            }
+            awake = wake_functions(&cargo_lambda, functions) => awake?,
+        }
+        let gateway = Gateway::new(
+            contract,
+            functions,
+            &cargo_lambda,
+            settings.function_variable("CORS_ORIGINS"),
+            Limits::of_concurrency(settings.concurrency),
+            Times::default(),
+        );
+        let server = Server::start("the API", listener, gateway.router())?;
+        api.gateway = Some((gateway, server));
+        healthy(&self.urls.api).await
+    }
+
+    /// Where the parts listen.
+    pub fn urls(&self) -> &Urls {
+        &self.urls
+    }
+
+    /// Resolves when a part has ended by itself, with the reason.
+    pub async fn failed(&mut self) -> Error {
+        if self.servers.is_empty() {
+            return Error::new("the stack does not run");
+        }
+        let parts = select_all(self.servers.iter_mut().map(|server| Box::pin(server.failed())));
+        let api = async {
+            match &mut self.api {
+                Some(api) => api.failed().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            error = api => error,
+            (error, ..) = parts => error,
+        }
+    }
+
+    /// Stops everything: the gateway and the functions first, so that none of them sees the others go.
+    pub async fn stop(mut self) {
+        if let Some(Api { functions, gateway, .. }) = self.api.take() {
+            if let Some((_, server)) = gateway {
+                server.stop().await;
+            }
+            functions.stop().await;
+        }
+        while let Some(server) = self.servers.pop() {
+            server.stop().await;
+        }
+    }
+
+    fn keep(&mut self, server: Server) -> String {
+        let url = server.url().to_owned();
+        self.servers.push(server);
+        url
+    }
+}
+
+impl Api {
+    /// Resolves when cargo-lambda or the gateway has ended. That a function's process has ended is told, no more: the other
+    /// functions go on, and with `WATCH=1` the next change starts it again.
+    async fn failed(&mut self) -> Error {
+        let Some((gateway, server)) = &mut self.gateway else { return pending().await };
+        let mut gateway_failed = std::pin::pin!(server.failed());
+        loop {
+            tokio::select! {
+                how = self.functions.ended() => {
+                    return Error::new(format!("cargo lambda watch {how}; see above"));
+                }
+                error = &mut gateway_failed => return error,
+                () = self.function_ended.notified() => {
+                    gateway.process_ended();
+                    eprintln!(
+                        "lhcms-local: a function's process ended; what it said stands above. cargo-lambda does not \
+                         start it again: stop with Ctrl-C and run `make dev` (with WATCH=1: save a source file)"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Takes the data in this folder for this process. The lock ends with the process, however that ends.
+fn lock(data: &Path) -> Result<File> {
+    let failed = |why: &dyn std::fmt::Display| Error::new(format!("{}: {why}", data.display()));
+    fs::create_dir_all(data).map_err(|error| failed(&error))?;
+    let file = File::create(data.join("lock")).map_err(|error| failed(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(failed(&"another stack uses this data; stop it, or set API_PORT or LOCAL_DATA_DIR"))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(&error)),
+    }
+}
+
+fn url_of(listener: &TcpListener) -> Result<String> {
+    let address = listener.local_addr().map_err(|error| Error::new(format!("a port: {error}")))?;
+    Ok(format!("http://{address}"))
+}
+
+fn serve_ums(listener: TcpListener, settings: &Settings) -> Result<Server> {
+    let mut directory = seed::directory();
+    let key = settings.function_variable("UMS_API_KEY");
+    directory.api_key = Some(key.to_owned()).filter(|key| !key.is_empty());
+    let ums = Ums::new(directory, settings.function_variable("JWT_SECRET_KEY"));
+    Server::start("UMS", listener, ums::router(ums))
+}
+
+fn start_functions(settings: &Settings, urls: &Urls, cargo_lambda: &str) -> Result<Supervised> {
+    let port = cargo_lambda.rsplit(':').next().unwrap_or_default();
+    let program = settings.tools.join("cargo-lambda");
+    if !program.is_file() {
+        return Err(Error::new(format!("{} is missing; `make dev` installs it", program.display())));
+    }
+    process::start(&program, settings.supervisor.as_deref(), FUNCTION_ENDED, |command| {
+        // No --timeout: it would also end the functions' own waiting for the next request, and with it each function
+        // that has nothing to do for that long (cargo-lambda 1.9.2).
+        command.args(["lambda", "watch", "--quiet", "--invoke-address", "127.0.0.1"]);
+        command.args(["--invoke-port", port]);
+        command.args(["--concurrency", &settings.concurrency.to_string()]);
+        if settings.release {
+            command.arg("--release");
+        }
+        if !settings.watch {
+            command.arg("--ignore-changes");
+        }
+        command.current_dir(&settings.root);
+        for name in WITHHELD {
+            command.env_remove(name);
+        }
+        command.envs(settings.child_environment(&urls.ums, &urls.linkshub, &urls.dynamodb));
+    })
+}
+
+/// Waits for cargo-lambda and sends each function a first request, which starts it. One after the other: each start
+/// runs cargo, and several of them would only wait for each other's lock.
+async fn wake_functions(cargo_lambda: &str, functions: &[String]) -> Result<()> {
+    let address = cargo_lambda.trim_start_matches("http://");
+    let deadline = Instant::now() + START;
+    while let Err(error) = TcpStream::connect(address).await {
+        if Instant::now() > deadline {
+            return Err(Error::new(format!("cargo lambda watch does not listen on {address}: {error}")));
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    let client = Client::new(START);
+    for function in functions {
+        // This path of cargo-lambda goes to the function of that name. Without a token and on a path that no function
+        // has, it changes nothing; any answer of the function's own will do.
+        let answer = client.get(&format!("{cargo_lambda}/lambda-url/{function}/first-request")).await;
+        let why = match answer {
+            Ok(answer) if answer.status != StatusCode::INTERNAL_SERVER_ERROR => continue,
+            Ok(answer) => format!("answers {}", answer.status),
+            Err(_) => format!("did not answer its first request in {} s", START.as_secs()),
+        };
+        return Err(Error::new(format!("the function {function} {why}; what it said stands above")));
+    }
+    Ok(())
+}
+
+/// Asks the API as everybody else will.
+async fn healthy(api: &str) -> Result<()> {
+    let health = Client::new(START).get(&format!("{api}/health")).await?;
+    match health.status {
+        StatusCode::OK => Ok(()),
+        status => {
+            let body = String::from_utf8_lossy(&health.body);
+            Err(Error::new(format!("the API is not healthy: GET {api}/health answers {status} {body}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Reading the audit records: by time, and of those by user, case, action and outcome.
+
+use serde::Serialize;
+
+use crate::{
+    audit::{AuditRecord, Outcome},
+    auth::Operation,
+    base::{
+        CaseId,
+        csv::{Format, Sheet},
+        cursor::CursorKey,
+        error::Error,
+        field_error::Invalid,
+        time::Timestamp,
+        validate::{Checked, date, not_a_case_id, one_of, reference},
+        wire_enum::WireEnum,
+    },
+    http::{File, PageRequest, Pagination, Query as Parameters, Request},
+    lab::LabScope,
+    table::{self, Filter, Item, Order, Query, keys, number, text},
+};
+
+/// How many megabytes of records are read for one page. Behind that a page may be shorter than asked for.
+const MAX_CALLS: usize = 10;
+
+/// The audit records of one lab.
+pub struct AuditLog<'a> {
+    lab: &'a LabScope,
+}
+
+/// A page of audit records, newest first.
+#[derive(Serialize)]
+pub struct AuditPage {
+    records: Vec<AuditRecord>,
+    pagination: Pagination,
+}
+
+/// Which records are wanted.
+struct Search {
+    from: String,
+    to: String,
+    filter: Filter,
+    page: PageRequest,
+    list: String,
+}
+
+impl<'a> AuditLog<'a> {
+    /// The records of the lab that a scope opened.
+    pub fn of(lab: &'a LabScope) -> Self {
+        Self { lab }
+    }
+
+    /// A page of the records that the request asks for; of one case only, if there is one.
+    ///
+    /// # Errors
+    /// Invalid parameter; invalid cursor.
+    pub async fn page(&self, request: &Request, case: Option<CaseId>) -> Result<AuditPage, Error> {
+        let search = self.search(request, case)?;
+        let (records, last) = self.read(&search).await?;
+        let next = last.map(|sk| self.cursors().seal(&search.list, sk.as_bytes()));
+        Ok(AuditPage { records, pagination: Pagination::new(&search.page, next, None) })
+    }
+
+    /// The same as CSV.
+    ///
+    /// # Errors
+    /// Invalid parameter; invalid cursor.
+    pub async fn export(&self, request: &Request) -> Result<File, Error> {
+        let search = self.search(request, None)?;
+        let (records, last) = self.read(&search).await?;
+        let mut sheet = Sheet::new();
+        if search.page.cursor.is_none() {
+            sheet.row(AuditRecord::COLUMNS)?;
+        }
+        records.iter().try_for_each(|record| sheet.row(record.cells()))?;
+        let next_cursor = last.map(|sk| self.cursors().seal(&search.list, sk.as_bytes()));
+        Ok(File { format: Format::Csv, name: "access", body: sheet.finish()?, next_cursor })
+    }
+
+    fn search(&self, request: &Request, case: Option<CaseId>) -> Result<Search, Error> {
+        let mut query = Parameters::of(request);
+        let canonical = query.canonical_without(&["cursor", "limit", "per_page", "format"]);
+        let from = query.checked("from", moment).unwrap_or_default();
+        let to = query.checked("to", moment).unwrap_or_default() + keys::PAST_ALL;
+        let mut filter = Filter::default();
+        if let Some(user) = query.checked("user_id", reference) {
+            filter.equals("user_id", text(user));
+        }
+        if case.is_none() {
+            // The handler has read it, to choose between page and export.
+            query.text("format");
+        }
+        let case = match case {
+            None => query
+                .checked("case_id", |value| value.as_str().and_then(CaseId::parse).ok_or_else(not_a_case_id)),
+            case => case,
+        };
+        if let Some(case) = case {
+            filter.holds("case_ids", number(case));
+        }
+        if let Some(action) = query.checked("action", one_of::<Operation>) {
+            filter.equals("action", text(action.as_str()));
+        }
+        if let Some(outcome) = query.checked("outcome", one_of::<Outcome>) {
+            filter.equals("outcome", text(outcome.as_str()));
+        }
+        if query.boolean("break_glass").unwrap_or(false) {
+            filter.exists("break_glass");
+        }
+        let page = PageRequest::read_behind_cursor(&mut query, &self.lab.services().paging);
+        query.finish()?;
+        let case = case.map_or(String::new(), |case| case.to_string());
+        let list = format!("access to {case} of {} {canonical}", self.lab.lab_id());
+        Ok(Search { from, to, filter, page, list })
+    }
+
+    /// The records, and the key of the last that was looked at if there may be more.
+    async fn read(&self, search: &Search) -> Result<(Vec<AuditRecord>, Option<String>), Error> {
+        let lab = self.lab.lab_id();
+        let size = search.page.per_page as usize;
+        let mut start = None;
+        if let Some(cursor) = &search.page.cursor {
+            let sk = self.cursors().open(&search.list, cursor)?;
+            let sk = String::from_utf8(sk).map_err(|_| CursorKey::invalid())?;
+            start = Some(table::key(lab, &sk));
+        }
+        let mut records: Vec<(String, AuditRecord)> = Vec::new();
+        for _ in 0..MAX_CALLS {
+            let range = Query::of_table(keys::access(&search.from), keys::access(&search.to));
+            let limit = search.filter.is_empty().then(|| search.page.read_limit());
+            let query = Query {
+                order: Order::Descending,
+                filter: Some(&search.filter),
+                limit,
+                start,
+                ..range.consistent()
+            };
+            let page = self.lab.table().query(lab, query).await?;
+            for item in page.items {
+                records.push((sort_key(&item)?, table::from_item(item)?));
+            }
+            let Some(stopped_at) = page.stopped_at else {
+                let more = records.len() > size;
+                return Ok(cut(records, size, more.then_some(String::new())));
+            };
+            if records.len() >= size {
+                return Ok(cut(records, size, Some(sort_key(&stopped_at)?)));
+            }
+            start = Some(stopped_at);
+        }
+        let stopped_at = start.as_ref().map(sort_key).transpose()?;
+        Ok(cut(records, size, stopped_at))
+    }
+
+    fn cursors(&self) -> &CursorKey {
+        &self.lab.services().cursors
+    }
+}
+
+/// The first `size` records, and where the rest begins: behind the last of them, or, when all that was read is shown,
+/// where reading stopped.
+fn cut(
+    mut records: Vec<(String, AuditRecord)>,
+    size: usize,
+    stopped_at: Option<String>,
+) -> (Vec<AuditRecord>, Option<String>) {
+    let whole = records.len() <= size;
+    records.truncate(size);
+    let last = records.last().map(|(sk, _)| sk.clone());
+    let next = if whole { stopped_at } else { last };
+    (records.into_iter().map(|(_, record)| record).collect(), next)
+}
+
+fn sort_key(item: &Item) -> Result<String, Error> {
+    let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
+    sk.ok_or_else(|| Error::internal("an item without a sort key"))
+}
+
+/// A date or a moment, as the sort keys write it: a part of one is before all that it begins.
+fn moment(value: &serde_json::Value) -> Checked<String> {
+    if let Ok(date) = date(value) {
+        return Ok(date.to_string());
+    }
+    let moment: Result<Timestamp, _> = serde_json::from_value(value.clone());
+    let invalid = |_| Invalid::format("date_or_time", "must be a date (YYYY-MM-DD) or a time (RFC 3339)");
+    moment.map(|moment| moment.to_string()).map_err(invalid)
+}

@@ -1,0 +1,103 @@
+//! The operations behind a login, each with the permission that it needs: with the roles' permissions, the whole of who
+//! may do what. Generated from openapi.yaml by `make generate`; do not edit.
+
+use super::Permission;
+use crate::wire_enum;
+
+wire_enum! {
+    /// An operation of the contract, by its `operationId`.
+    Operation {
+        ListCases = "listCases",
+        CreateCase = "createCase",
+        GetCase = "getCase",
+        UpdateCase = "updateCase",
+        PatchCase = "patchCase",
+        DeleteCase = "deleteCase",
+        UpdateCaseStatus = "updateCaseStatus",
+        GetCaseHistory = "getCaseHistory",
+        VerifyCaseHistory = "verifyCaseHistory",
+        RestoreCase = "restoreCase",
+        RemakeCase = "remakeCase",
+        GetCaseAccess = "getCaseAccess",
+        ListAccess = "listAccess",
+        CaseStats = "caseStats",
+        CaseChanges = "caseChanges",
+        ExportCases = "exportCases",
+        BulkUpdateStatus = "bulkUpdateStatus",
+        GetDoctor = "getDoctor",
+    }
+}
+
+impl Operation {
+    /// What a caller must be permitted: `x-permission` in the contract.
+    pub const fn permission(self) -> Permission {
+        match self {
+            Self::ListCases => Permission::Read,
+            Self::CreateCase => Permission::Create,
+            Self::GetCase => Permission::Read,
+            Self::UpdateCase => Permission::Update,
+            Self::PatchCase => Permission::Update,
+            Self::DeleteCase => Permission::Delete,
+            Self::UpdateCaseStatus => Permission::UpdateStatus,
+            Self::GetCaseHistory => Permission::Read,
+            Self::VerifyCaseHistory => Permission::Read,
+            Self::RestoreCase => Permission::Restore,
+            Self::RemakeCase => Permission::Create,
+            Self::GetCaseAccess => Permission::Audit,
+            Self::ListAccess => Permission::Audit,
+            Self::CaseStats => Permission::Read,
+            Self::CaseChanges => Permission::Read,
+            Self::ExportCases => Permission::Read,
+            Self::BulkUpdateStatus => Permission::UpdateStatus,
+            Self::GetDoctor => Permission::Read,
+        }
+    }
+
+    /// Its method and path, as access records tell them: as the contract has them, without anything of the request.
+    pub const fn route(self) -> &'static str {
+        match self {
+            Self::ListCases => "GET /api/v1/cases",
+            Self::CreateCase => "POST /api/v1/cases",
+            Self::GetCase => "GET /api/v1/cases/{id}",
+            Self::UpdateCase => "PUT /api/v1/cases/{id}",
+            Self::PatchCase => "PATCH /api/v1/cases/{id}",
+            Self::DeleteCase => "DELETE /api/v1/cases/{id}",
+            Self::UpdateCaseStatus => "PATCH /api/v1/cases/{id}/status",
+            Self::GetCaseHistory => "GET /api/v1/cases/{id}/history",
+            Self::VerifyCaseHistory => "GET /api/v1/cases/{id}/history/verify",
+            Self::RestoreCase => "POST /api/v1/cases/{id}/restore",
+            Self::RemakeCase => "POST /api/v1/cases/{id}/remakes",
+            Self::GetCaseAccess => "GET /api/v1/cases/{id}/access",
+            Self::ListAccess => "GET /api/v1/audit",
+            Self::CaseStats => "GET /api/v1/cases/stats",
+            Self::CaseChanges => "GET /api/v1/cases/changes",
+            Self::ExportCases => "GET /api/v1/cases/export",
+            Self::BulkUpdateStatus => "POST /api/v1/cases/bulk-status",
+            Self::GetDoctor => "GET /api/v1/cases/doctor-info/{doctor_id}",
+        }
+    }
+
+    /// Whether it is about patients, so that a refused attempt goes on record as well: `x-patient-data` in the contract.
+    pub const fn is_about_patients(self) -> bool {
+        match self {
+            Self::ListCases => true,
+            Self::CreateCase => true,
+            Self::GetCase => true,
+            Self::UpdateCase => true,
+            Self::PatchCase => true,
+            Self::DeleteCase => true,
+            Self::UpdateCaseStatus => true,
+            Self::GetCaseHistory => true,
+            Self::VerifyCaseHistory => true,
+            Self::RestoreCase => true,
+            Self::RemakeCase => true,
+            Self::GetCaseAccess => true,
+            Self::ListAccess => true,
+            Self::CaseStats => false,
+            Self::CaseChanges => true,
+            Self::ExportCases => true,
+            Self::BulkUpdateStatus => true,
+            Self::GetDoctor => false,
+        }
+    }
+}

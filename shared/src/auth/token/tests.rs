@@ -1,0 +1,248 @@
+//! Hostile and faulty tokens. All of them must be refused before anything else happens.
+
+use std::collections::HashMap;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::FutureExt;
+use jsonwebtoken::{EncodingKey, encode};
+use lambda_http::{RequestExt, http};
+use serde_json::{Value, json};
+
+use super::{bearer::MAX_TOKEN_BYTES, *};
+use crate::{base::error::ErrorCode, upstream};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn config() -> TokenConfig {
+    TokenConfig { keys: KeyConfig::Secret(Secret::new(SECRET)), issuer: None, audience: None }
+}
+
+fn now() -> u64 {
+    jsonwebtoken::get_current_timestamp()
+}
+
+fn claims() -> Value {
+    json!({"fresh": false, "iat": now(), "jti": "j", "type": "access", "sub": 7, "nbf": now(), "csrf": "c", "exp": now() + 3600})
+}
+
+fn with(changes: Value) -> Value {
+    let mut claims = claims();
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => claims.as_object_mut().unwrap().remove(name),
+            value => claims.as_object_mut().unwrap().insert(name.clone(), value.clone()),
+        };
+    }
+    claims
+}
+
+fn sign(claims: &Value) -> String {
+    encode(&Header::default(), claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+fn verify_header(config: &TokenConfig, authorization: &[&str]) -> Result<AccessToken, Error> {
+    let mut builder = http::Request::builder();
+    for value in authorization {
+        builder = builder.header("authorization", *value);
+    }
+    verify_request(config, &builder.body(().into()).unwrap())
+}
+
+fn verify_request(config: &TokenConfig, request: &Request) -> Result<AccessToken, Error> {
+    let verifier = Verifier::new(config, upstream::client().unwrap());
+    verifier.verify(request).now_or_never().expect("with a secret there is nothing to wait for")
+}
+
+fn verify(claims: &Value) -> Result<AccessToken, Error> {
+    verify_header(&config(), &[&format!("Bearer {}", sign(claims))])
+}
+
+fn refused(result: Result<AccessToken, Error>) -> bool {
+    result.is_err_and(|error| error.code() == ErrorCode::Unauthorized)
+}
+
+#[test]
+fn a_token_of_ums_is_accepted_with_its_integer_subject() {
+    let token = verify(&claims()).ok().unwrap();
+    assert_eq!(token.subject().as_str(), "7");
+}
+
+#[test]
+fn a_subject_written_as_text_is_the_same_user() {
+    assert_eq!(verify(&with(json!({"sub": "7"}))).ok().unwrap().subject().as_str(), "7");
+}
+
+#[test]
+fn a_subject_that_is_no_user_id_is_refused() {
+    for subject in [json!("7/../8"), json!(""), json!("07"), json!(-7), json!(7.5), json!([7]), json!(null)] {
+        assert!(refused(verify(&with(json!({"sub": subject.clone()})))), "{subject}");
+    }
+}
+
+#[test]
+fn a_token_without_a_required_claim_is_refused() {
+    for claim in ["exp", "sub", "type"] {
+        assert!(refused(verify(&with(json!({claim: null})))), "{claim}");
+    }
+}
+
+#[test]
+fn times_are_honoured_with_thirty_seconds_of_leeway() {
+    assert!(verify(&with(json!({"exp": now() - 20}))).is_ok());
+    assert!(refused(verify(&with(json!({"exp": now() - 40})))));
+    assert!(verify(&with(json!({"nbf": now() + 20}))).is_ok());
+    assert!(refused(verify(&with(json!({"nbf": now() + 40})))));
+    assert!(verify(&with(json!({"iat": now() + 20}))).is_ok());
+    assert!(refused(verify(&with(json!({"iat": now() + 40})))));
+    assert!(verify(&with(json!({"iat": null}))).is_ok());
+}
+
+#[test]
+fn a_time_that_is_no_number_of_seconds_is_refused() {
+    for claim in ["exp", "nbf", "iat"] {
+        for time in [json!("soon"), json!(-1), json!(true), json!([now()]), json!(1e300)] {
+            assert!(refused(verify(&with(json!({claim: time.clone()})))), "{claim} {time}");
+        }
+    }
+}
+
+#[test]
+fn what_says_that_it_is_no_access_token_is_refused() {
+    for kind in [json!("refresh"), json!("id"), json!("Access"), json!(""), json!(7)] {
+        assert!(refused(verify(&with(json!({"type": kind.clone()})))), "{kind}");
+    }
+    let typed = |typ: Option<&str>| {
+        let header = Header { typ: typ.map(str::to_owned), ..Header::default() };
+        let token = encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+        verify_header(&config(), &[&format!("Bearer {token}")])
+    };
+    for good in [None, Some("JWT"), Some("jwt"), Some("at+jwt"), Some("AT+JWT")] {
+        assert!(typed(good).is_ok(), "{good:?}");
+    }
+    for bad in ["", "id_token", "logout+jwt", "secevent+jwt", "dpop+jwt", "JWE", "JWT "] {
+        assert!(refused(typed(Some(bad))), "{bad}");
+    }
+}
+
+#[test]
+fn a_token_in_the_url_is_refused_also_beside_a_good_header() {
+    let token = sign(&claims());
+    let request = |name: &str, authorization: bool| {
+        let mut builder = http::Request::builder();
+        if authorization {
+            builder = builder.header("authorization", format!("Bearer {token}"));
+        }
+        let query = HashMap::from([(name.to_owned(), vec![token.clone()])]);
+        builder.body(().into()).unwrap().with_query_string_parameters(query)
+    };
+    for name in ["access_token", "token", "jwt"] {
+        for authorization in [false, true] {
+            assert!(refused(verify_request(&config(), &request(name, authorization))), "{name}");
+        }
+    }
+    assert!(verify_request(&config(), &request("lab_id", true)).is_ok());
+}
+
+#[test]
+fn issuer_and_audience_are_required_when_configured() {
+    let config = TokenConfig { issuer: Some("ums".into()), audience: Some("lhcms".into()), ..config() };
+    let verify = |claims: &Value| verify_header(&config, &[&format!("Bearer {}", sign(claims))]);
+    assert!(verify(&with(json!({"iss": "ums", "aud": "lhcms"}))).is_ok());
+    assert!(verify(&with(json!({"iss": "ums", "aud": ["other", "lhcms"]}))).is_ok());
+    assert!(refused(verify(&claims())));
+    assert!(refused(verify(&with(json!({"iss": "else", "aud": "lhcms"})))));
+    assert!(refused(verify(&with(json!({"iss": "ums", "aud": "else"})))));
+}
+
+#[test]
+fn a_wrong_signature_or_algorithm_is_refused() {
+    let token = sign(&claims());
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let (_, payload) = signed.split_once('.').unwrap();
+    let other = encode(
+        &Header::default(),
+        &claims(),
+        &EncodingKey::from_secret(b"another secret of sufficient size"),
+    )
+    .unwrap();
+    let hs512 =
+        encode(&Header::new(Algorithm::HS512), &claims(), &EncodingKey::from_secret(SECRET.as_bytes()))
+            .unwrap();
+    let header = |json: &str| URL_SAFE_NO_PAD.encode(json);
+    for hostile in [
+        other,
+        hs512,
+        format!("{signed}."),
+        signed.to_owned(),
+        format!("{}.{payload}.", header(r#"{"alg":"none","typ":"JWT"}"#)),
+        format!("{}.{payload}.", header(r#"{"alg":"None"}"#)),
+        format!("{token}A"),
+        format!("{token}.{token}"),
+        "...".to_owned(),
+        "🦷".to_owned(),
+        "a".repeat(MAX_TOKEN_BYTES + 1),
+    ] {
+        assert!(
+            refused(verify_header(&config(), &[&format!("Bearer {hostile}")])),
+            "{}",
+            &hostile[..hostile.len().min(80)]
+        );
+    }
+}
+
+#[test]
+fn claims_that_are_not_utf8_are_refused() {
+    let signed = |claims: &[u8]| {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#);
+        let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+        verify_header(&config(), &[&format!("Bearer {message}.{signature}")])
+    };
+    let good = with(
+        json!({"labs": [{"lab_id": 1, "lab_name": "?", "role": "admin", "membership_status": "active"}]}),
+    );
+    let good = good.to_string().into_bytes();
+    assert!(signed(&good).is_ok());
+    let bad: Vec<u8> = good.into_iter().map(|byte| if byte == b'?' { 0xff } else { byte }).collect();
+    assert!(refused(signed(&bad)));
+}
+
+#[test]
+fn a_header_that_brings_its_own_key_or_rules_is_refused() {
+    for (member, value) in [
+        ("crit", json!(["exp"])),
+        ("jku", json!("https://evil.example.com/jwks")),
+        ("x5u", json!("https://evil.example.com/cert")),
+        ("x5c", json!(["AAAA"])),
+        ("jwk", json!({"kty": "oct", "k": "AAAA"})),
+    ] {
+        let header: Header = serde_json::from_value(json!({"alg": "HS256", member: value})).unwrap();
+        let token = encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+        assert!(refused(verify_header(&config(), &[&format!("Bearer {token}")])), "{member}");
+    }
+}
+
+#[test]
+fn the_scheme_is_bearer_in_any_case_and_nothing_else() {
+    let token = sign(&claims());
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        assert!(verify_header(&config(), &[&format!("{scheme} {token}")]).is_ok());
+    }
+    for header in [
+        &[][..],
+        &["Bearer"],
+        &["Bearer "],
+        &[&token],
+        &[&format!("Basic {token}")],
+        &[&format!("Token {token}")],
+    ] {
+        assert!(refused(verify_header(&config(), header)));
+    }
+}
+
+#[test]
+fn two_authorization_headers_are_refused() {
+    let header = format!("Bearer {}", sign(&claims()));
+    assert!(refused(verify_header(&config(), &[&header, &header])));
+}

@@ -1,0 +1,313 @@
+//! Every way a request can fail, as one table of stable codes, answered as RFC 9457 problem details.
+//!
+//! An [`Error`] has no `Display`: its internal cause can only go to the log, and only there, so nothing internal
+//! reaches a client by accident. Details never repeat what a client sent, because that may be patient data.
+
+use std::fmt;
+
+use lambda_http::http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::field_error::{FieldError, Invalid};
+
+/// A stable machine word for a kind of failure; `openapi.yaml` lists the same words in `Problem.code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// The body is not JSON, or not a JSON object.
+    MalformedJson,
+    /// A path, query or header parameter is unknown, repeated or has a bad value.
+    InvalidParameter,
+    /// The list cursor was not made by this service for this lab.
+    InvalidCursor,
+    /// The caller belongs to several labs and named none.
+    LabRequired,
+    /// No valid access token of an active user.
+    Unauthorized,
+    /// The caller's role in the lab does not permit the operation.
+    Forbidden,
+    /// The caller has no active membership in the lab.
+    LabForbidden,
+    /// The caller is a system administrator, who must say why they look into a lab.
+    BreakGlassRequired,
+    /// No such route.
+    NotFound,
+    /// No such case in the caller's lab.
+    CaseNotFound,
+    /// No such doctor, or none related to the caller's lab.
+    DoctorNotFound,
+    /// The path exists, but not with this method.
+    MethodNotAllowed,
+    /// Another change of the same case kept winning.
+    Conflict,
+    /// The workflow does not have this move.
+    IllegalTransition,
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused,
+    /// The case has another version than `If-Match` says.
+    PreconditionFailed,
+    /// The body is larger than 1 MiB.
+    PayloadTooLarge,
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The body is JSON, but breaks the rules that `errors` lists.
+    ValidationFailed,
+    /// The caller, or everybody in the lab together, sends more requests than a minute allows.
+    TooManyRequests,
+    /// A defect of this service.
+    InternalError,
+    /// A service that this one needs (DynamoDB, UMS, LinksHub) did not answer properly in time.
+    ServiceUnavailable,
+}
+
+impl ErrorCode {
+    /// The code's row: machine word, HTTP status, title.
+    const fn row(self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            ErrorCode::MalformedJson => ("malformed_json", S::BAD_REQUEST, "Malformed JSON"),
+            ErrorCode::InvalidParameter => ("invalid_parameter", S::BAD_REQUEST, "Invalid parameter"),
+            ErrorCode::InvalidCursor => ("invalid_cursor", S::BAD_REQUEST, "Invalid cursor"),
+            ErrorCode::LabRequired => ("lab_required", S::BAD_REQUEST, "Lab required"),
+            ErrorCode::Unauthorized => ("unauthorized", S::UNAUTHORIZED, "Unauthorized"),
+            ErrorCode::Forbidden => ("forbidden", S::FORBIDDEN, "Forbidden"),
+            ErrorCode::LabForbidden => ("lab_forbidden", S::FORBIDDEN, "Lab forbidden"),
+            ErrorCode::BreakGlassRequired => ("break_glass_required", S::FORBIDDEN, "Break-glass required"),
+            ErrorCode::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
+            ErrorCode::CaseNotFound => ("case_not_found", S::NOT_FOUND, "Case not found"),
+            ErrorCode::DoctorNotFound => ("doctor_not_found", S::NOT_FOUND, "Doctor not found"),
+            ErrorCode::MethodNotAllowed => {
+                ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed")
+            }
+            ErrorCode::Conflict => ("conflict", S::CONFLICT, "Conflict"),
+            ErrorCode::IllegalTransition => ("illegal_transition", S::CONFLICT, "Illegal transition"),
+            ErrorCode::IdempotencyKeyReused => {
+                ("idempotency_key_reused", S::CONFLICT, "Idempotency key reused")
+            }
+            ErrorCode::PreconditionFailed => {
+                ("precondition_failed", S::PRECONDITION_FAILED, "Precondition failed")
+            }
+            ErrorCode::PayloadTooLarge => ("payload_too_large", S::PAYLOAD_TOO_LARGE, "Payload too large"),
+            ErrorCode::UnsupportedMediaType => {
+                ("unsupported_media_type", S::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
+            }
+            ErrorCode::ValidationFailed => {
+                ("validation_failed", S::UNPROCESSABLE_ENTITY, "Validation failed")
+            }
+            ErrorCode::TooManyRequests => ("too_many_requests", S::TOO_MANY_REQUESTS, "Too many requests"),
+            ErrorCode::InternalError => ("internal_error", S::INTERNAL_SERVER_ERROR, "Internal error"),
+            ErrorCode::ServiceUnavailable => {
+                ("service_unavailable", S::SERVICE_UNAVAILABLE, "Service unavailable")
+            }
+        }
+    }
+
+    /// The machine word.
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status it is answered with.
+    pub const fn status(self) -> StatusCode {
+        self.row().1
+    }
+
+    /// The title of its problem documents.
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Every code, for the test that holds `openapi.yaml` to this table.
+    pub const ALL: &[ErrorCode] = &[
+        ErrorCode::MalformedJson,
+        ErrorCode::InvalidParameter,
+        ErrorCode::InvalidCursor,
+        ErrorCode::LabRequired,
+        ErrorCode::Unauthorized,
+        ErrorCode::Forbidden,
+        ErrorCode::LabForbidden,
+        ErrorCode::BreakGlassRequired,
+        ErrorCode::NotFound,
+        ErrorCode::CaseNotFound,
+        ErrorCode::DoctorNotFound,
+        ErrorCode::MethodNotAllowed,
+        ErrorCode::Conflict,
+        ErrorCode::IllegalTransition,
+        ErrorCode::IdempotencyKeyReused,
+        ErrorCode::PreconditionFailed,
+        ErrorCode::PayloadTooLarge,
+        ErrorCode::UnsupportedMediaType,
+        ErrorCode::ValidationFailed,
+        ErrorCode::TooManyRequests,
+        ErrorCode::InternalError,
+        ErrorCode::ServiceUnavailable,
+    ];
+}
+
+/// Why a request failed: what the client is told, and a cause that only the log sees. `Debug` shows what the log may
+/// show: faults name fields as the client sent them.
+#[derive(Clone)]
+pub struct Error(Box<Failure>);
+
+#[derive(Clone)]
+struct Failure {
+    code: ErrorCode,
+    detail: String,
+    errors: Vec<FieldError>,
+    extra: Map<String, Value>,
+    allow: Option<String>,
+    retry_after: Option<u16>,
+    cause: Option<String>,
+    outage: bool,
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure { code, cause, .. } = &*self.0;
+        f.debug_struct("Error").field("code", code).field("cause", cause).finish_non_exhaustive()
+    }
+}
+
+/// The most faults of a request that are named: a body has room for a hundred thousand, and an answer has not.
+const MAX_FIELD_ERRORS: usize = 100;
+
+/// Seconds after which a client may try again when a dependency failed.
+pub(crate) const RETRY_AFTER_SECONDS: u16 = 2;
+
+impl Error {
+    /// A failure of this kind; `detail` is shown to the client.
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self(Box::new(Failure {
+            code,
+            detail,
+            errors: Vec::new(),
+            extra: Map::new(),
+            allow: None,
+            retry_after: (code == ErrorCode::ServiceUnavailable).then_some(RETRY_AFTER_SECONDS),
+            cause: None,
+            outage: false,
+        }))
+    }
+
+    /// The body breaks the rules: all faults at once.
+    pub fn validation(mut errors: Vec<FieldError>) -> Self {
+        errors.truncate(MAX_FIELD_ERRORS);
+        let mut error =
+            Self::new(ErrorCode::ValidationFailed, "The body has fields that cannot be accepted.");
+        error.0.errors = errors;
+        error
+    }
+
+    /// One parameter outside the body is wrong; `pointer` is `/query/…`, `/path/…` or `/header/…`.
+    pub fn parameter(pointer: impl Into<String>, invalid: Invalid) -> Self {
+        Self::parameters(vec![FieldError::new(pointer, invalid)])
+    }
+
+    /// Several parameters outside the body are wrong.
+    pub fn parameters(mut errors: Vec<FieldError>) -> Self {
+        errors.truncate(MAX_FIELD_ERRORS);
+        let mut error =
+            Self::new(ErrorCode::InvalidParameter, "The request has parameters that cannot be accepted.");
+        error.0.errors = errors;
+        error
+    }
+
+    /// The token is missing, invalid or of a user who may not sign in.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Unauthorized, detail)
+    }
+
+    /// The case does not exist in the caller's lab; whether another lab has it is not told.
+    pub fn case_not_found() -> Self {
+        Self::new(ErrorCode::CaseNotFound, "The lab has no such case.")
+    }
+
+    /// Other writers were faster for as long as the request could try. Nothing was written.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Conflict, detail).retry_after(RETRY_AFTER_SECONDS)
+    }
+
+    /// No such route.
+    pub fn not_found() -> Self {
+        Self::new(ErrorCode::NotFound, "There is nothing at this path.")
+    }
+
+    /// The path exists with the methods in `allow` (the value of the `Allow` header).
+    pub fn method_not_allowed(allow: &str) -> Self {
+        let mut error = Self::new(ErrorCode::MethodNotAllowed, "The path does not have this method.");
+        error.0.allow = Some(allow.to_owned());
+        error
+    }
+
+    /// A dependency failed; `cause` goes to the log only and must not hold patient data or secrets.
+    pub fn unavailable(dependency: &str, cause: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ServiceUnavailable, format!("{dependency} did not answer. Try again shortly."))
+            .because(cause)
+    }
+
+    /// A dependency failed in a way that other requests will meet as well: no connection, no answer in time, or an
+    /// answer that says that it is broken.
+    pub(crate) fn outage(dependency: &str, cause: impl Into<String>) -> Self {
+        let mut error = Self::unavailable(dependency, cause);
+        error.0.outage = true;
+        error
+    }
+
+    /// Whether it was made by [`Error::outage`].
+    pub(crate) fn is_outage(&self) -> bool {
+        self.0.outage
+    }
+
+    /// A defect of this service; `cause` goes to the log only and must not hold patient data or secrets.
+    pub fn internal(cause: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InternalError, "The service failed. The request id helps to find out why.")
+            .because(cause)
+    }
+
+    /// Adds a member to the problem document.
+    pub fn with(mut self, member: &str, value: Value) -> Self {
+        self.0.extra.insert(member.to_owned(), value);
+        self
+    }
+
+    /// Says after how many seconds to try again.
+    pub(crate) fn retry_after(mut self, seconds: u16) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
+    fn because(mut self, cause: impl Into<String>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// The kind of failure.
+    pub fn code(&self) -> ErrorCode {
+        self.0.code
+    }
+
+    /// What only the log may show.
+    pub fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    /// What the client is told, for the problem document.
+    pub(crate) fn report(&self) -> Report<'_> {
+        let Failure { detail, errors, extra, allow, retry_after, .. } = &*self.0;
+        Report { detail, errors, extra, allow: allow.as_deref(), retry_after: *retry_after }
+    }
+}
+
+/// What the client is told of an error, beside its code.
+pub(crate) struct Report<'a> {
+    /// What is wrong, in words.
+    pub detail: &'a str,
+    /// What is wrong with each field or parameter.
+    pub errors: &'a [FieldError],
+    /// More members of the problem document.
+    pub extra: &'a Map<String, Value>,
+    /// The value of `Allow`.
+    pub allow: Option<&'a str>,
+    /// Seconds after which the request may succeed.
+    pub retry_after: Option<u16>,
+}

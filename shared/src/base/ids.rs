@@ -1,0 +1,118 @@
+//! The ids of labs, cases and users.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// A lab's id in UMS, from 1: the tenant, and the partition of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct LabId(u64);
+
+impl LabId {
+    /// The id, unless it is 0.
+    pub fn new(number: u64) -> Option<Self> {
+        (number > 0).then_some(Self(number))
+    }
+
+    /// Reads an id as a header or a query parameter writes it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits =
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+        digits.then(|| text.parse().ok()).flatten().and_then(Self::new)
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for LabId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// UMS and the API write a number; the table's partition key is text.
+impl<'de> Deserialize<'de> for LabId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum NumberOrText {
+            Number(u64),
+            Text(String),
+        }
+        match NumberOrText::deserialize(deserializer)? {
+            NumberOrText::Number(number) => LabId::new(number),
+            NumberOrText::Text(text) => LabId::parse(&text),
+        }
+        .ok_or_else(|| de::Error::custom("not a lab id"))
+    }
+}
+
+/// A case's number within its lab, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CaseId(u64);
+
+impl CaseId {
+    /// The largest id: ten digits, so that sort keys order as numbers do.
+    pub const MAX: u64 = 9_999_999_999;
+
+    /// The id, if it is in range.
+    pub fn new(number: u64) -> Option<Self> {
+        (1..=Self::MAX).contains(&number).then_some(Self(number))
+    }
+
+    /// Reads an id as a path writes it; anything else names no case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+        digits.then(|| text.parse().ok()).flatten().and_then(Self::new)
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for CaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The user that a token was issued to, as UMS numbers users.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Subject(String);
+
+impl Subject {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// UMS writes an integer, newer versions of its library a string (RFC 7519 wants one). It must be a number either
+/// way, because it becomes part of the URLs that UMS is asked with.
+impl<'de> Deserialize<'de> for Subject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum NumberOrText {
+            Number(u64),
+            Text(String),
+        }
+        let text = match NumberOrText::deserialize(deserializer)? {
+            NumberOrText::Number(number) => number.to_string(),
+            NumberOrText::Text(text) => text,
+        };
+        let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
+        number.map(|_| Self(text)).ok_or_else(|| de::Error::custom("not a user id"))
+    }
+}

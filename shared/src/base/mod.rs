@@ -1,0 +1,15 @@
+//! What everything else stands on: ids, time, private values, errors, validation. No I/O.
+
+pub mod calendar;
+pub(crate) mod canonical;
+pub mod csv;
+pub(crate) mod cursor;
+pub mod error;
+pub mod field_error;
+mod ids;
+pub mod private;
+pub mod time;
+pub mod validate;
+pub mod wire_enum;
+
+pub use ids::{CaseId, LabId, Subject};

@@ -1,0 +1,134 @@
+//! Checks of single values.
+
+use std::ops::RangeInclusive;
+
+use jiff::civil::Date;
+use serde_json::Value;
+
+use super::Checked;
+use crate::base::{
+    CaseId,
+    field_error::{FieldCode, Invalid},
+    private::Private,
+    wire_enum::WireEnum,
+};
+
+/// The value is of another JSON type; `expected` is the contract's word for the right one.
+pub(super) fn wrong_type(article_and_name: &str, expected: &str) -> Invalid {
+    Invalid::new(FieldCode::WrongType, format!("must be {article_and_name}")).with("expected", expected)
+}
+
+fn not_text() -> Invalid {
+    wrong_type("text", "text")
+}
+
+/// Text of `length` characters (Unicode scalar values). Line breaks and tabs are the only control characters. Every free
+/// text is private: whatever a field is meant for, people write about patients in it.
+pub fn text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<Private<String>> {
+    move |value| {
+        let text = value.as_str().ok_or_else(not_text)?;
+        let (shortest, longest) = (*length.start(), *length.end());
+        if !length.contains(&text.chars().count()) {
+            let detail = format!("must have {shortest} to {longest} characters");
+            return Err(Invalid::new(FieldCode::Length, detail).with("min", shortest).with("max", longest));
+        }
+        if shortest > 0 && text.trim().is_empty() {
+            return Err(Invalid::new(FieldCode::Blank, "must not be blank"));
+        }
+        if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t')) {
+            return Err(Invalid::new(FieldCode::Characters, "must not have control characters"));
+        }
+        Ok(Private::new(text.to_owned()))
+    }
+}
+
+/// The id of something in another system: 1 to 128 of `A-Z a-z 0-9 . _ : @ -`, the first a letter or digit, so that an
+/// id in a URL is never a dot segment.
+pub fn reference(value: &Value) -> Checked<String> {
+    let text = value.as_str().ok_or_else(not_text)?;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
+    let starts_well = text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+    if text.len() <= 128 && starts_well && text.bytes().all(legal) {
+        return Ok(text.to_owned());
+    }
+    let detail = "must have 1 to 128 characters of A-Z a-z 0-9 . _ : @ - and start with a letter or digit";
+    Err(Invalid::format("reference", detail))
+}
+
+/// `true` or `false`.
+pub fn boolean(value: &Value) -> Checked<bool> {
+    value.as_bool().ok_or_else(not_boolean)
+}
+
+/// The value is neither `true` nor `false`.
+pub fn not_boolean() -> Invalid {
+    wrong_type("true or false", "boolean")
+}
+
+/// A whole number in `range`.
+pub fn whole(range: RangeInclusive<u8>) -> impl Fn(&Value) -> Checked<u8> {
+    move |value| {
+        value
+            .as_u64()
+            .and_then(|number| u8::try_from(number).ok())
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| out_of_range(*range.start(), *range.end()))
+    }
+}
+
+/// The value is not a whole number from `min` to `max`.
+pub fn out_of_range(min: impl Into<u64>, max: impl Into<u64>) -> Invalid {
+    let (min, max) = (min.into(), max.into());
+    let detail = format!("must be a whole number from {min} to {max}");
+    Invalid::new(FieldCode::Range, detail).with("min", min).with("max", max)
+}
+
+/// A calendar date, `YYYY-MM-DD`.
+pub fn date(value: &Value) -> Checked<Date> {
+    let text = value.as_str().filter(|text| text.len() == 10);
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| Invalid::format("date", "must be a date written YYYY-MM-DD"))
+}
+
+/// The id of a case, as a number.
+pub fn case_id(value: &Value) -> Checked<CaseId> {
+    value.as_u64().and_then(CaseId::new).ok_or_else(not_a_case_id)
+}
+
+/// The value is not the id of a case.
+pub fn not_a_case_id() -> Invalid {
+    Invalid::format("case_id", "must be a case's id")
+}
+
+/// A list of 1 to `most` distinct items.
+pub fn distinct<T: PartialEq>(
+    most: usize,
+    item: impl Fn(&Value) -> Checked<T>,
+) -> impl Fn(&Value) -> Checked<Vec<T>> {
+    move |value| {
+        let values = value.as_array().ok_or_else(|| wrong_type("a list", "list"))?;
+        if !(1..=most).contains(&values.len()) {
+            let detail = format!("must have 1 to {most} items");
+            return Err(Invalid::new(FieldCode::Items, detail).with("min", 1).with("max", most));
+        }
+        let mut items = Vec::with_capacity(values.len());
+        for value in values {
+            let item = item(value).map_err(Invalid::of_each)?;
+            if items.contains(&item) {
+                return Err(Invalid::new(FieldCode::Duplicate, "must not repeat an item"));
+            }
+            items.push(item);
+        }
+        Ok(items)
+    }
+}
+
+/// One of an enumeration's values, in its exact spelling.
+pub fn one_of<T: WireEnum>(value: &Value) -> Checked<T> {
+    value.as_str().and_then(T::parse).ok_or_else(|| not_one_of(T::NAMES))
+}
+
+/// The value is none of `allowed`.
+pub fn not_one_of(allowed: &[&str]) -> Invalid {
+    Invalid::new(FieldCode::OneOf, format!("must be one of {}", allowed.join(", "))).with("allowed", allowed)
+}

@@ -1,0 +1,212 @@
+//! Reads the fields of a JSON object and collects what is wrong with each, with its JSON pointer.
+
+mod checks;
+
+use serde_json::{Map, Value};
+
+use checks::wrong_type;
+pub use checks::{
+    boolean, case_id, date, distinct, not_a_case_id, not_boolean, not_one_of, one_of, out_of_range,
+    reference, text, whole,
+};
+
+use crate::base::{
+    error::Error,
+    field_error::{FieldCode, FieldError, Invalid},
+    private::Private,
+};
+
+/// What an object says of a field. A field that is not accepted counts as absent: the request is rejected anyway.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// The field is not there.
+    Absent,
+    /// The field is `null`.
+    Null,
+    /// The field has this value.
+    Value(T),
+}
+
+impl<T> Patch<T> {
+    /// Sets `target` to what was given: an absent field keeps it, `null` clears it.
+    pub fn set(self, target: &mut Option<T>) {
+        match self {
+            Patch::Absent => {}
+            Patch::Null => *target = None,
+            Patch::Value(value) => *target = Some(value),
+        }
+    }
+
+    /// Like [`set`](Self::set) for a field that always has a value: `null` restores the default.
+    pub fn set_or_default(self, target: &mut T)
+    where
+        T: Default,
+    {
+        match self {
+            Patch::Absent => {}
+            Patch::Null => *target = T::default(),
+            Patch::Value(value) => *target = value,
+        }
+    }
+
+    /// The value; absent and `null` are alike.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Patch::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// A value, or why it is not accepted.
+pub type Checked<T> = Result<T, Invalid>;
+
+/// A value that is read from a JSON object field by field, so that all errors are reported at once.
+pub trait FromObject: Sized {
+    /// Reads the fields; `None` when an error was recorded that leaves no value.
+    fn from_object(fields: &mut Fields) -> Option<Self>;
+}
+
+impl<T: FromObject> FromObject for Private<T> {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        T::from_object(fields).map(Private::new)
+    }
+}
+
+/// The fields of one object, at any depth.
+pub struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    pointer: String,
+    known: Vec<&'static str>,
+    leave_unknown: bool,
+    errors: Vec<FieldError>,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of the whole body.
+    pub fn new(object: &'a Map<String, Value>) -> Self {
+        Self::at(object, String::new())
+    }
+
+    fn at(object: &'a Map<String, Value>, pointer: String) -> Self {
+        Self { object, pointer, known: Vec::new(), leave_unknown: false, errors: Vec::new() }
+    }
+
+    /// The object itself.
+    pub fn object(&self) -> &'a Map<String, Value> {
+        self.object
+    }
+
+    /// A field that may be absent or `null`.
+    pub fn optional<T>(&mut self, name: &'static str, parse: impl FnOnce(&Value) -> Checked<T>) -> Patch<T> {
+        self.known.push(name);
+        match self.object.get(name) {
+            None => Patch::Absent,
+            Some(Value::Null) => Patch::Null,
+            Some(value) => match parse(value) {
+                Ok(value) => Patch::Value(value),
+                Err(invalid) => {
+                    self.reject(name, invalid);
+                    Patch::Absent
+                }
+            },
+        }
+    }
+
+    /// A field that must have a value; `None` means that an error was recorded.
+    pub fn required<T>(&mut self, name: &'static str, parse: impl FnOnce(&Value) -> Checked<T>) -> Option<T> {
+        if matches!(self.object.get(name), None | Some(Value::Null)) {
+            self.known.push(name);
+            self.reject(name, Invalid::new(FieldCode::Required, "is required"));
+            return None;
+        }
+        self.optional(name, parse).value()
+    }
+
+    /// A nested object that may be absent or `null`.
+    pub fn nested<T: FromObject>(&mut self, name: &'static str) -> Patch<T> {
+        self.known.push(name);
+        match self.object.get(name) {
+            None => Patch::Absent,
+            Some(Value::Null) => Patch::Null,
+            Some(Value::Object(object)) => {
+                let mut inner = Fields::at(object, format!("{}/{name}", self.pointer));
+                let value = T::from_object(&mut inner);
+                self.errors.extend(inner.into_errors());
+                value.map_or(Patch::Absent, Patch::Value)
+            }
+            Some(_) => {
+                self.reject(name, wrong_type("an object", "object"));
+                Patch::Absent
+            }
+        }
+    }
+
+    /// Records why a field is not accepted.
+    pub fn reject(&mut self, name: &str, invalid: Invalid) {
+        self.errors.push(FieldError::new(self.pointer_to(name), invalid));
+    }
+
+    /// The JSON pointer of a field of this object.
+    pub fn pointer_to(&self, name: &str) -> String {
+        format!("{}/{}", self.pointer, escape(name))
+    }
+
+    /// Adds errors found elsewhere, with whole pointers.
+    pub fn extend(&mut self, errors: Vec<FieldError>) {
+        self.errors.extend(errors);
+    }
+
+    /// A field that may be absent, but must not be `null`.
+    pub fn optional_but_not_null<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&Value) -> Checked<T>,
+    ) -> Option<T> {
+        match self.optional(name, parse) {
+            Patch::Null => {
+                self.reject(name, Invalid::new(FieldCode::NotNull, "must not be null"));
+                None
+            }
+            given => given.value(),
+        }
+    }
+
+    /// Leaves every field to be checked elsewhere.
+    pub fn skip_all(&mut self) {
+        self.leave_unknown = true;
+    }
+
+    /// Marks fields as known that are checked elsewhere.
+    pub fn skip(&mut self, names: impl IntoIterator<Item = &'static str>) {
+        self.known.extend(names);
+    }
+
+    /// Whether no error was recorded so far.
+    pub fn is_sound(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// All errors at once; fields that nobody asked for are among them.
+    pub fn finish(self) -> Result<(), Error> {
+        let errors = self.into_errors();
+        if errors.is_empty() { Ok(()) } else { Err(Error::validation(errors)) }
+    }
+
+    fn into_errors(mut self) -> Vec<FieldError> {
+        if !self.leave_unknown {
+            let object = self.object;
+            for name in
+                object.keys().filter(|key| !self.known.contains(&key.as_str())).cloned().collect::<Vec<_>>()
+            {
+                self.reject(&name, Invalid::new(FieldCode::UnknownField, "is not a known field"));
+            }
+        }
+        self.errors
+    }
+}
+
+/// A reference token of a JSON pointer (RFC 6901, section 3).
+pub fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,53 @@
+//! Enumerations whose values have names in JSON, in the table and in parameters.
+
+/// An enumeration whose values have names on the wire. [`wire_enum!`](crate::wire_enum!) implements it.
+pub trait WireEnum: Copy + 'static {
+    /// Every value, in the contract's order.
+    const ALL: &'static [Self];
+
+    /// Their names on the wire, in the same order.
+    const NAMES: &'static [&'static str];
+
+    /// The name on the wire.
+    fn as_str(self) -> &'static str;
+
+    /// The value of this name.
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|value| value.as_str() == name)
+    }
+}
+
+/// Declares an enumeration of the contract: its values with their names on the wire, in JSON and in the table alike.
+#[macro_export]
+macro_rules! wire_enum {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $(#[doc = concat!("`", $text, "`")] $variant),+
+        }
+
+        impl $crate::base::wire_enum::WireEnum for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+            const NAMES: &'static [&'static str] = &[$($text),+];
+
+            fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str($crate::base::wire_enum::WireEnum::as_str(*self))
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let name = String::deserialize(deserializer)?;
+                <Self as $crate::base::wire_enum::WireEnum>::parse(&name)
+                    .ok_or_else(|| serde::de::Error::custom(concat!("not a ", stringify!($name))))
+            }
+        }
+    };
+}

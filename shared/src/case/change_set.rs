@@ -1,0 +1,241 @@
+//! How changes are written: in one transaction the cases as they are now, an event for each, the effect on the statistics,
+//! and the entries in the change log. All of it or nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::{ToSpan, civil::Date, tz::TimeZone};
+
+use super::{
+    Case, Cases,
+    event::{self, Action, Event},
+    item::{self, StoredCase},
+    stored_response::StoredResponse,
+};
+use crate::{
+    base::{
+        CaseId,
+        error::{Error, ErrorCode},
+        private::Private,
+        time::Timestamp,
+        wire_enum::WireEnum,
+    },
+    http::IdempotencyKey,
+    table::{Attempt, Item, Transaction, Update, keys, number, text},
+};
+
+/// How long a day's counts are kept: the statistics look back 90 days.
+pub(super) const DAYS_COUNTED: i64 = 90;
+
+/// Where in the change log a write goes: behind the last change of a shard.
+pub(super) struct LogPosition {
+    shard: u8,
+    last_change: u64,
+}
+
+impl LogPosition {
+    /// Behind the last change of a shard, which has no item before its first change.
+    pub(super) fn behind(shard: u8, item: Option<&Item>) -> Self {
+        Self { shard, last_change: item.map_or(0, last_change) }
+    }
+}
+
+/// The number of the last change in a shard's log.
+pub(super) fn last_change(shard: &Item) -> u64 {
+    shard.get("last_change").and_then(|number| number.as_n().ok()?.parse().ok()).unwrap_or(0)
+}
+
+/// Changes that are written together.
+pub(super) struct ChangeSet<'a> {
+    cases: &'a Cases<'a>,
+    position: LogPosition,
+    transaction: Transaction,
+    logged: u64,
+    statuses: HashMap<&'static str, i64>,
+    days: BTreeMap<Date, Created>,
+}
+
+/// What is counted of the cases created on a day.
+#[derive(Default)]
+struct Created {
+    cases: i64,
+    remakes: i64,
+}
+
+impl<'a> ChangeSet<'a> {
+    pub(super) fn new(cases: &'a Cases<'a>, position: LogPosition) -> Self {
+        let transaction = Transaction::new(cases.table(), cases.lab.lab_id());
+        Self { cases, position, transaction, logged: 0, statuses: HashMap::new(), days: BTreeMap::new() }
+    }
+
+    /// Adds a change of a case, or its creation. Nothing is written if the case has another version than `before` by
+    /// then.
+    pub(super) fn add(
+        &mut self,
+        action: Action,
+        before: Option<&StoredCase>,
+        after: &Case,
+        reason: Option<&Private<String>>,
+    ) -> Result<(), Error> {
+        if after.version > keys::MAX_VERSION {
+            return Err(Error::new(
+                ErrorCode::Conflict,
+                "The case cannot be changed any more: it has reached its last version.",
+            ));
+        }
+        let event = Event {
+            case_id: after.id,
+            version: after.version,
+            action,
+            at: after.updated_at,
+            user_id: self.cases.lab.user_id().to_string(),
+            request_id: self.cases.lab.request_id().to_owned(),
+            reason: reason.cloned(),
+            changes: event::changes(before.map(|stored| &stored.case), Some(after))?,
+            previous_hash: before.and_then(|stored| stored.last_event_hash.clone()),
+            hash: String::new(),
+        }
+        .sealed()?;
+        self.write_case(before.map(|stored| &stored.case), after, &event.hash)?;
+        self.transaction.insert(&keys::event(event.case_id, event.version), item::to_item(&event)?)?;
+        self.log(after)?;
+        self.count(before.map(|stored| &stored.case).filter(|case| case.is_live()), -1);
+        self.count(Some(after).filter(|case| case.is_live()), 1);
+        Ok(())
+    }
+
+    /// Records that the request changed these cases, and was given them.
+    pub(super) fn record(&mut self, ids: Vec<CaseId>) -> Result<(), Error> {
+        let item = self.cases.lab.recorder().granted_item(ids)?;
+        self.transaction.put(item)
+    }
+
+    /// Stores the response to the request, if it has an idempotency key.
+    pub(super) fn store_response(
+        &mut self,
+        key: Option<&IdempotencyKey>,
+        case: &Case,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        key.map_or(Ok(()), |key| self.cases.add_response(&mut self.transaction, key, Some(case), now))
+    }
+
+    /// The attempt to write all of it, for which `value` is returned.
+    pub(super) fn commit<T>(mut self, value: T) -> Result<Attempt<T>, Error> {
+        self.update_shard()?;
+        self.update_days()?;
+        Ok(Attempt::Commit(self.transaction, value))
+    }
+
+    /// Live and deleted cases are kept under different keys.
+    fn write_case(&mut self, before: Option<&Case>, after: &Case, hash: &str) -> Result<(), Error> {
+        let sk = |case: &Case| if case.is_live() { keys::case(case.id) } else { keys::deleted(case.id) };
+        let item = match after.deleted_at {
+            None => item::live(after, hash)?,
+            Some(at) => {
+                let end = at.epoch_seconds_after_days(self.cases.services.retention_days);
+                item::deleted(after, hash, end)?
+            }
+        };
+        match before {
+            Some(before) if before.is_live() == after.is_live() => {
+                self.transaction.replace(&sk(after), item, before.version)
+            }
+            Some(before) => {
+                self.transaction.delete(&sk(before), before.version)?;
+                self.transaction.insert(&sk(after), item)
+            }
+            None => self.transaction.insert(&sk(after), item),
+        }
+    }
+
+    fn log(&mut self, case: &Case) -> Result<(), Error> {
+        self.logged += 1;
+        let sk = keys::change(self.position.shard, self.position.last_change + self.logged);
+        let change = Item::from([
+            ("case_id".to_owned(), number(case.id)),
+            ("version".to_owned(), number(case.version)),
+            ("at".to_owned(), text(case.updated_at.to_string())),
+        ]);
+        self.transaction.insert(&sk, change)
+    }
+
+    fn count(&mut self, case: Option<&Case>, amount: i64) {
+        let Some(case) = case else { return };
+        *self.statuses.entry(case.status.as_str()).or_default() += amount;
+        let day = self.days.entry(case.created_at.date()).or_default();
+        day.cases += amount;
+        day.remakes += if case.remake_of.is_some() { amount } else { 0 };
+    }
+
+    /// The next change of the shard must follow the last one that was read: its log has no gaps.
+    fn update_shard(&mut self) -> Result<(), Error> {
+        let last = self.position.last_change;
+        let mut update = Update {
+            condition: Some("attribute_not_exists(last_change)".to_owned()),
+            values: vec![(":next".to_owned(), number(last + self.logged))],
+            ..Update::default()
+        };
+        if last > 0 {
+            update.condition = Some("last_change = :last".to_owned());
+            update.values.push((":last".to_owned(), number(last)));
+        }
+        let mut sums = Vec::new();
+        for (place, (status, amount)) in self.statuses.drain().filter(|(_, amount)| *amount != 0).enumerate()
+        {
+            sums.push(format!("#status{place} :amount{place}"));
+            update.names.push((format!("#status{place}"), status.to_owned()));
+            update.values.push((format!(":amount{place}"), number(amount)));
+        }
+        let sums = if sums.is_empty() { String::new() } else { format!(" ADD {}", sums.join(", ")) };
+        update.expression = format!("SET last_change = :next{sums}");
+        self.transaction.update(&keys::shard(self.position.shard), update)
+    }
+
+    fn update_days(&mut self) -> Result<(), Error> {
+        let today = Timestamp::now().date();
+        for (date, created) in std::mem::take(&mut self.days) {
+            let end = date.saturating_add((DAYS_COUNTED + 2).days());
+            if (created.cases, created.remakes) == (0, 0) || end < today {
+                continue;
+            }
+            let end = TimeZone::UTC.to_timestamp(end.into()).map_or(i64::MAX, |end| end.as_second());
+            let update = Update {
+                expression: "SET expires_at = :end ADD cases :cases, remakes :remakes".to_owned(),
+                values: vec![
+                    (":end".to_owned(), number(end)),
+                    (":cases".to_owned(), number(created.cases)),
+                    (":remakes".to_owned(), number(created.remakes)),
+                ],
+                ..Update::default()
+            };
+            self.transaction.update(&keys::day(date, self.position.shard), update)?;
+        }
+        Ok(())
+    }
+}
+
+impl Cases<'_> {
+    /// A transaction that only stores the response to a request; without a case, that a request of several parts was
+    /// begun.
+    pub(super) fn response_transaction(
+        &self,
+        key: &IdempotencyKey,
+        case: Option<&Case>,
+        now: Timestamp,
+    ) -> Result<Transaction, Error> {
+        let mut transaction = Transaction::new(self.table(), self.lab.lab_id());
+        self.add_response(&mut transaction, key, case, now)?;
+        Ok(transaction)
+    }
+
+    fn add_response(
+        &self,
+        transaction: &mut Transaction,
+        key: &IdempotencyKey,
+        case: Option<&Case>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let item = item::to_item(&StoredResponse::new(key, case, now))?;
+        transaction.insert_or_replace_expired(&self.response_key(key), item, now)
+    }
+}

@@ -1,0 +1,90 @@
+//! Moving a case to another status.
+
+use super::{
+    Case, Cases,
+    event::Action,
+    workflow::Status,
+    write::{CaseWrite, Recording, Shards},
+};
+use crate::{
+    base::{
+        CaseId,
+        error::Error,
+        private::Private,
+        validate::{Fields, FromObject, one_of, text},
+    },
+    http::{EntityTags, IdempotencyKey},
+    table::{Attempt, keys},
+};
+
+/// A move to another status.
+pub struct StatusUpdate {
+    /// The status to move to.
+    pub status: Status,
+    /// Why, for the history.
+    pub reason: Option<Private<String>>,
+}
+
+impl FromObject for StatusUpdate {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        let status = fields.required("status", one_of);
+        let reason = fields.optional("reason", text(1..=500)).value();
+        Some(Self { status: status?, reason })
+    }
+}
+
+impl Cases<'_> {
+    /// Moves a case to another status, if it has one of the versions in `if_match`.
+    ///
+    /// # Errors
+    /// Case not found; precondition failed; illegal transition, naming the legal ones; validation, when a reason is
+    /// missing; conflict.
+    pub async fn update_status(
+        &self,
+        id: CaseId,
+        update: &StatusUpdate,
+        if_match: Option<&EntityTags>,
+    ) -> Result<Case, Error> {
+        self.write(|| async {
+            let mut snapshot = self.read_for_write(vec![keys::case(id)], Shards::Any).await?;
+            let before = snapshot.live(id, if_match)?;
+            let (write, after) = moved(&before.case, update, None, Recording::WithChange)?;
+            self.replace(write, &before, after, snapshot.position).await
+        })
+        .await
+    }
+
+    /// Moves one case of several, once for a request that may come again. The request records it with the others.
+    pub(super) async fn update_status_of_one(
+        &self,
+        id: CaseId,
+        update: &StatusUpdate,
+        idempotency_key: Option<&IdempotencyKey>,
+        shards: Shards,
+    ) -> Result<Case, Error> {
+        self.write(|| async {
+            let mut sks = self.response_keys(idempotency_key);
+            sks.push(keys::case(id));
+            let mut snapshot = self.read_for_write(sks, shards).await?;
+            if let Some(case) = snapshot.response(self, idempotency_key)? {
+                return Ok(Attempt::Done(case));
+            }
+            let before = snapshot.live(id, None)?;
+            let (write, after) = moved(&before.case, update, idempotency_key, Recording::ByRequest)?;
+            self.replace(write, &before, after, snapshot.position).await
+        })
+        .await
+    }
+}
+
+fn moved<'a>(
+    before: &Case,
+    update: &'a StatusUpdate,
+    idempotency_key: Option<&'a IdempotencyKey>,
+    recording: Recording,
+) -> Result<(CaseWrite<'a>, Case), Error> {
+    let reason = update.reason.as_ref();
+    before.status.check_move_to(update.status, reason)?;
+    let write = CaseWrite { action: Action::StatusChanged, reason, idempotency_key, recording };
+    Ok((write, Case { status: update.status, ..before.clone() }))
+}

@@ -1,0 +1,219 @@
+//! Changing a case's fields: PUT sets those that it names, PATCH merges into nested objects besides.
+
+use serde_json::{Map, Value};
+
+use super::{
+    Case, Cases,
+    event::Action,
+    fields,
+    references::References,
+    write::{CaseWrite, Recording, Shards},
+};
+use crate::{
+    base::{
+        CaseId,
+        error::Error,
+        field_error::{FieldCode, FieldError, Invalid},
+        private::Private,
+        validate::{Fields, FromObject, one_of, text},
+    },
+    http::EntityTags,
+    table::keys,
+};
+
+/// An update of a case's fields: the given ones are set, nested objects as a whole; `null` clears one.
+///
+/// What it means depends on the case that it is applied to, so the object is kept and checked against each state that
+/// an attempt finds.
+pub struct CaseUpdate {
+    object: Map<String, Value>,
+}
+
+/// An update by merge patch (RFC 7396): like [`CaseUpdate`], but nested objects keep the members that the patch does not
+/// name.
+pub struct CasePatch {
+    object: Map<String, Value>,
+}
+
+impl FromObject for CaseUpdate {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        Some(Self { object: whole_object(fields) })
+    }
+}
+
+impl FromObject for CasePatch {
+    fn from_object(fields: &mut Fields) -> Option<Self> {
+        Some(Self { object: whole_object(fields) })
+    }
+}
+
+/// The object unchecked: [`updated`], which knows the case, checks it.
+fn whole_object(fields: &mut Fields) -> Map<String, Value> {
+    fields.skip_all();
+    fields.object().clone()
+}
+
+/// A case as it would be after an update, and why it is updated.
+struct Updated {
+    case: Case,
+    reason: Option<Private<String>>,
+}
+
+impl Cases<'_> {
+    /// Sets the given fields, if the case has one of the versions in `if_match`.
+    ///
+    /// # Errors
+    /// Case not found; precondition failed; validation; illegal transition; conflict.
+    pub async fn update(
+        &self,
+        id: CaseId,
+        update: &CaseUpdate,
+        if_match: Option<&EntityTags>,
+    ) -> Result<Case, Error> {
+        self.update_by(id, if_match, |case| updated(&update.object, case)).await
+    }
+
+    /// Merges the patch, if the case has one of the versions in `if_match`.
+    ///
+    /// # Errors
+    /// Those of [`update`](Self::update).
+    pub async fn patch(
+        &self,
+        id: CaseId,
+        patch: &CasePatch,
+        if_match: Option<&EntityTags>,
+    ) -> Result<Case, Error> {
+        self.update_by(id, if_match, |case| updated(&merged(&patch.object, case)?, case)).await
+    }
+
+    async fn update_by(
+        &self,
+        id: CaseId,
+        if_match: Option<&EntityTags>,
+        update: impl Fn(&Case) -> Result<Updated, Error>,
+    ) -> Result<Case, Error> {
+        self.write(|| async {
+            let mut checked = None;
+            loop {
+                let mut snapshot = self.read_for_write(vec![keys::case(id)], Shards::Any).await?;
+                let before = snapshot.live(id, if_match)?;
+                let Updated { case: after, reason } = update(&before.case)?;
+                let new = References::new_in(Some(&before.case.fields), &after.fields);
+                if self.lab.linkshub().is_some() && !new.is_empty() && checked.as_ref() != Some(&new) {
+                    self.check(&new).await?;
+                    checked = Some(new);
+                    // LinksHub takes its time: what was read may be stale by now.
+                    continue;
+                }
+                let write = CaseWrite {
+                    action: Action::Updated,
+                    reason: reason.as_ref(),
+                    idempotency_key: None,
+                    recording: Recording::WithChange,
+                };
+                return self.replace(write, &before, after, snapshot.position).await;
+            }
+        })
+        .await
+    }
+}
+
+/// The case as it would be after setting the object's fields.
+///
+/// # Errors
+/// Validation, with every error, read-only fields that differ from the case among them; illegal transition.
+fn updated(object: &Map<String, Value>, case: &Case) -> Result<Updated, Error> {
+    let mut fields = Fields::new(object);
+    let mut updated = case.clone();
+    if let Some(status) = fields.optional_but_not_null("status", one_of) {
+        updated.status = status;
+    }
+    let reason = fields.optional("reason", text(1..=500)).value();
+    updated.fields.apply(&mut fields);
+    fields.skip(fields::read_only());
+    fields.extend(read_only_errors(object, case)?);
+    fields.finish()?;
+    case.status.check_move_to(updated.status, reason.as_ref())?;
+    Ok(Updated { case: updated, reason })
+}
+
+fn read_only_errors(object: &Map<String, Value>, case: &Case) -> Result<Vec<FieldError>, Error> {
+    let current = to_json(case)?;
+    let differs = |name: &&str| object.get(*name).is_some_and(|value| Some(value) != current.get(*name));
+    let error = |name: &str| {
+        let detail = "is read-only and differs from the case's value";
+        FieldError::new(format!("/{name}"), Invalid::new(FieldCode::ReadOnly, detail))
+    };
+    Ok(fields::read_only().filter(differs).map(error).collect())
+}
+
+/// The patch with each nested object merged into the case's own (RFC 7396), as an update that sets it as a whole.
+fn merged(patch: &Map<String, Value>, case: &Case) -> Result<Map<String, Value>, Error> {
+    let mut current = to_json(case)?;
+    let mut object = patch.clone();
+    for (name, value) in object.iter_mut().filter(|(_, value)| value.is_object()) {
+        let mut target = current.remove(name).unwrap_or_default();
+        merge(&mut target, value);
+        *value = target;
+    }
+    Ok(object)
+}
+
+/// RFC 7396, section 2.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Value::Object(members) = target else { return };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            merge(members.entry(name).or_insert(Value::Null), value);
+        }
+    }
+}
+
+fn to_json(case: &Case) -> Result<Map<String, Value>, Error> {
+    match serde_json::to_value(case.view()) {
+        Ok(Value::Object(members)) => Ok(members),
+        _ => Err(Error::internal("a case does not serialize")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The examples of RFC 7396, appendix A: target, patch, result.
+    #[test]
+    fn a_merge_patch_is_applied_as_rfc_7396_says() {
+        for (target, patch, expected) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
+            (json!({"a": "b"}), json!(["c"]), json!(["c"])),
+            (json!({"a": "foo"}), json!(null), json!(null)),
+            (json!({"a": "foo"}), json!("bar"), json!("bar")),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ] {
+            let mut result = target.clone();
+            merge(&mut result, &patch);
+            assert_eq!(result, expected, "{patch} into {target}");
+        }
+    }
+}

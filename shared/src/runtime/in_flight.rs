@@ -1,0 +1,78 @@
+//! What every request gets, whatever its function does: an id, a log line, errors as problem details, and the headers of
+//! all responses.
+
+use std::time::Instant;
+
+use lambda_http::{
+    Body, RequestExt,
+    http::{HeaderValue, Method, header},
+    request::RequestContext,
+};
+
+use crate::{
+    config::Common,
+    http::{self, Request, Response, add_standard_headers, allow_origin, problem_response},
+    telemetry::{self, Failure, LogContext},
+};
+
+/// A request that is being handled.
+pub(super) struct InFlightRequest<'a> {
+    common: &'a Common,
+    log: LogContext,
+    origin: Option<HeaderValue>,
+    method: Method,
+    started: Instant,
+}
+
+impl<'a> InFlightRequest<'a> {
+    pub(super) fn start(common: &'a Common, request: &Request) -> Self {
+        let log = LogContext::new(request_id(request), common.function.clone(), method(request).to_owned());
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        Self { common, log, origin, method: request.method().clone(), started: Instant::now() }
+    }
+
+    /// Where the handling notes what its log line and its headers need.
+    pub(super) fn log_context(&self) -> &LogContext {
+        &self.log
+    }
+
+    /// The response, complete, and the log line.
+    pub(super) fn finish(self, outcome: http::Result) -> Response {
+        let request_id = &self.log.request_id;
+        let (mut response, failure) = match outcome {
+            Ok(response) => (response, None),
+            Err(error) => {
+                let failure = Failure { code: error.code(), cause: error.cause().map(str::to_owned) };
+                (problem_response(&error, request_id), Some(failure))
+            }
+        };
+        if let Some(status) = self.log.rate_limit() {
+            status.add_to(response.headers_mut());
+        }
+        add_standard_headers(&mut response, request_id);
+        allow_origin(self.common, self.origin, &mut response);
+        if self.method == Method::HEAD {
+            *response.body_mut() = Body::Empty;
+        }
+        telemetry::request(&self.log, response.status().as_u16(), failure.as_ref(), self.started.elapsed());
+        response
+    }
+}
+
+/// The request's method, if the contract knows it: a client can make up others.
+fn method(request: &Request) -> &str {
+    match request.method().as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
+        _ => "other",
+    }
+}
+
+/// The gateway's request id, else Lambda's.
+fn request_id(request: &Request) -> String {
+    let of_gateway = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+        _ => None,
+    };
+    let of_lambda = || request.lambda_context_ref().map(|context| context.request_id.clone());
+    of_gateway.or_else(of_lambda).unwrap_or_default()
+}

@@ -1,0 +1,219 @@
+//! Starts a function: configuration, clients, logging, and around every request the one wrapper that opens the lab for the
+//! function's operation and turns errors into responses. Nothing else is repeated in the functions.
+
+pub mod health;
+mod in_flight;
+
+use std::{future::Future, marker::PhantomData, panic::AssertUnwindSafe, process::ExitCode, sync::Arc};
+
+use futures_util::FutureExt;
+use lambda_http::{Adapter, lambda_runtime, service_fn};
+use tracing::Level;
+
+use crate::{
+    audit::AuditRecorder,
+    auth::Operation,
+    base::error::Error,
+    config::{Common, Config, Env},
+    http::{self, Readable, Request, Response},
+    lab::{LabScope, Labs, Services},
+    telemetry::{self, LogContext},
+};
+use health::{Probe, ProbeConfig};
+use in_flight::InFlightRequest;
+
+/// What a handler behind a login gets: the proof of what its request may reach.
+pub trait Scope: Sized + Send + Sync + 'static {
+    /// Verifies the caller, opens what the request means, and checks the permission that the operation needs.
+    fn open(
+        services: Arc<Services>,
+        operation: Operation,
+        request: &Request,
+        log: &LogContext,
+    ) -> impl Future<Output = Result<Self, Error>> + Send;
+
+    /// Where refusals are recorded, for each lab.
+    fn recorders(&self) -> Vec<Arc<AuditRecorder>>;
+}
+
+impl Scope for LabScope {
+    async fn open(
+        services: Arc<Services>,
+        operation: Operation,
+        request: &Request,
+        log: &LogContext,
+    ) -> Result<Self, Error> {
+        LabScope::open(services, operation, request, log).await
+    }
+
+    fn recorders(&self) -> Vec<Arc<AuditRecorder>> {
+        vec![self.recorder().clone()]
+    }
+}
+
+impl Scope for Labs {
+    async fn open(
+        services: Arc<Services>,
+        operation: Operation,
+        request: &Request,
+        log: &LogContext,
+    ) -> Result<Self, Error> {
+        Labs::open(services, operation, request, log).await
+    }
+
+    fn recorders(&self) -> Vec<Arc<AuditRecorder>> {
+        self.scopes().iter().map(|lab| lab.recorder().clone()).collect()
+    }
+}
+
+/// Runs the function of one operation in a lab: the caller is verified, and permitted the operation, before the handler
+/// sees the request.
+pub fn run<S, H, F>(operation: Operation, handler: H) -> ExitCode
+where
+    S: Scope,
+    H: Fn(S, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = http::Result> + Send + 'static,
+{
+    serve(|| {
+        let config = Config::read(Env::process())?;
+        let services = Arc::new(Services::new(&config)?);
+        Ok((config.common.log_level, LabFunction::new(config.common, services, operation, handler)))
+    })
+}
+
+/// Runs a function that anybody may call.
+pub fn run_public<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = http::Result> + Send + 'static,
+{
+    serve(|| {
+        let mut env = Env::process();
+        let common = Common::read(&mut env);
+        env.finish()?;
+        Ok((common.log_level, PublicFunction::new(common, handler)))
+    })
+}
+
+/// Runs the health check.
+pub fn run_probe<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(Arc<Probe>, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = http::Result> + Send + 'static,
+{
+    serve(|| {
+        let config = ProbeConfig::read(Env::process())?;
+        let probe = Arc::new(Probe::new(&config)?);
+        let handler = move |request| handler(probe.clone(), request);
+        Ok((config.common.log_level, PublicFunction::new(config.common, handler)))
+    })
+}
+
+/// A function that can be called, in Lambda or in a test.
+pub trait Function: Send + Sync + 'static {
+    /// Answers a request; every failure is a response.
+    fn call(&self, request: Request) -> impl Future<Output = Response> + Send;
+}
+
+/// A handler behind a login.
+pub struct LabFunction<S, H> {
+    common: Common,
+    services: Arc<Services>,
+    operation: Operation,
+    handler: H,
+    scope: PhantomData<fn() -> S>,
+}
+
+impl<S, H> LabFunction<S, H> {
+    /// The function of `operation`, which runs `handler` over `services`.
+    pub fn new(common: Common, services: Arc<Services>, operation: Operation, handler: H) -> Self {
+        Self { common, services, operation, handler, scope: PhantomData }
+    }
+}
+
+impl<S, H, F> Function for LabFunction<S, H>
+where
+    S: Scope,
+    H: Fn(S, Request) -> F + Send + Sync + 'static,
+    F: Future<Output = http::Result> + Send,
+{
+    async fn call(&self, request: Request) -> Response {
+        let in_flight = InFlightRequest::start(&self.common, &request);
+        let outcome = catch_panics(async {
+            let scope =
+                S::open(self.services.clone(), self.operation, &request, in_flight.log_context()).await?;
+            let recorders = scope.recorders();
+            let outcome = (self.handler)(scope, request).await;
+            if let Err(error) = &outcome {
+                for recorder in recorders {
+                    recorder.record_refused(error).await?;
+                }
+            }
+            outcome
+        })
+        .await;
+        in_flight.finish(outcome)
+    }
+}
+
+/// A handler that anybody may call.
+pub struct PublicFunction<H> {
+    common: Common,
+    handler: H,
+}
+
+impl<H> PublicFunction<H> {
+    /// The function that runs `handler`.
+    pub fn new(common: Common, handler: H) -> Self {
+        Self { common, handler }
+    }
+}
+
+impl<H, F> Function for PublicFunction<H>
+where
+    H: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = http::Result> + Send,
+{
+    async fn call(&self, request: Request) -> Response {
+        let in_flight = InFlightRequest::start(&self.common, &request);
+        let outcome = catch_panics((self.handler)(request)).await;
+        in_flight.finish(outcome)
+    }
+}
+
+/// Turns a panic into an error: the client gets problem details, and the function lives on.
+async fn catch_panics(work: impl Future<Output = http::Result>) -> http::Result {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(Error::internal("panic")))
+}
+
+fn serve<F, S>(start: S) -> ExitCode
+where
+    F: Function,
+    S: FnOnce() -> Result<(Level, F), Box<dyn std::error::Error>>,
+{
+    let (level, function) = match start() {
+        Ok(started) => started,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    telemetry::start(level);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no async runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let function = &function;
+    let service =
+        service_fn(|request| async move { Ok::<_, lambda_http::Error>(function.call(request).await) });
+    match runtime.block_on(lambda_runtime::run(Readable(Adapter::from(service)))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the Lambda runtime ended: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The keys of the table's items. docs/data-model.md lists who writes and reads which.
+
+use jiff::civil::Date;
+
+use crate::base::{CaseId, LabId, time::Timestamp};
+
+/// The change log and the statistics are spread over this many shards, so that concurrent writers rarely meet on one.
+pub(crate) const SHARDS: u8 = 16;
+
+/// The partition key of a lab.
+pub(crate) fn lab(lab: LabId) -> String {
+    lab.to_string()
+}
+
+/// The sort key of a live case.
+pub(crate) fn case(id: CaseId) -> String {
+    format!("{CASE_PREFIX}{:010}", id.get())
+}
+
+/// What the sort keys of live cases start with.
+pub(crate) const CASE_PREFIX: &str = "CASE#";
+
+/// The sort key of a deleted case.
+pub(crate) fn deleted(id: CaseId) -> String {
+    format!("{DELETED_PREFIX}{:010}", id.get())
+}
+
+/// What the sort keys of deleted cases start with.
+pub(crate) const DELETED_PREFIX: &str = "DELETED#";
+
+/// The sort key of the event that made a version of a case.
+pub(crate) fn event(id: CaseId, version: u32) -> String {
+    format!("EVENT#{:010}#{version:06}", id.get())
+}
+
+/// The end of the range of a case's events. `:` follows `9` in ASCII.
+pub(crate) fn last_event(id: CaseId) -> String {
+    format!("EVENT#{:010}#:", id.get())
+}
+
+/// The sort key of the response that is stored for a user's request with an idempotency key.
+pub(crate) fn idempotency(user_id: &str, key: &str) -> String {
+    format!("IDEMPOTENCY#{user_id}#{key}")
+}
+
+/// The sort key of a new access record.
+pub(crate) fn new_access(at: Timestamp) -> String {
+    let unique: String = std::iter::repeat_with(fastrand::alphanumeric).take(16).collect();
+    access(&format!("{at}#{unique}"))
+}
+
+/// The sort key that access records of a moment, or a part of one, start with.
+pub(crate) fn access(at: &str) -> String {
+    format!("ACCESS#{at}")
+}
+
+/// The sort key of the item that hands out case ids.
+pub(crate) const COUNTER: &str = "COUNTER";
+
+/// The sort key of a shard: its statistics, and the number of the last change in its log.
+pub(crate) fn shard(shard: u8) -> String {
+    format!("{SHARD_PREFIX}{shard:02}")
+}
+
+/// What the sort keys of shards start with.
+pub(crate) const SHARD_PREFIX: &str = "STATS#";
+
+/// The sort key of a change in a shard's log.
+pub(crate) fn change(shard: u8, number: u64) -> String {
+    format!("CHANGE#{shard:02}#{number:012}")
+}
+
+/// The sort key of what a shard counted of the cases created on a day.
+pub(crate) fn day(date: Date, shard: u8) -> String {
+    format!("{}{shard:02}", day_prefix(date))
+}
+
+/// What the sort keys of a day's counts start with.
+pub(crate) fn day_prefix(date: Date) -> String {
+    format!("DAY#{date}#")
+}
+
+/// The partition key of the index `by_status`.
+pub(crate) fn status(lab: LabId, status: &str) -> String {
+    format!("{lab}#{status}")
+}
+
+/// The sort key of the index `by_status`: by due date, cases without one last.
+pub(crate) fn due(date: Option<Date>, id: CaseId) -> String {
+    let date = date.map_or_else(|| "9999-12-31".to_owned(), |date| date.to_string());
+    ordered(&date, id.get())
+}
+
+/// The sort key of the index `by_update`.
+pub(crate) fn update(at: Timestamp, id: CaseId) -> String {
+    ordered(&at.to_string(), id.get())
+}
+
+/// A sort key that orders by `at`, and by id where that is the same.
+pub(crate) fn ordered(at: &str, id: u64) -> String {
+    format!("{at}#{id:010}")
+}
+
+/// Follows every date, timestamp and id in text order.
+pub(crate) const PAST_ALL: &str = "~";
+
+/// Comes before every date, timestamp and id in text order. (A key must not be empty, in a condition either.)
+pub(crate) const BEFORE_ALL: &str = "0";
+
+/// The last version that the sort keys of events have room for.
+pub(crate) const MAX_VERSION: u32 = 999_999;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sort_keys_order_as_ids_do() {
+        let key = |id| case(CaseId::new(id).unwrap());
+        assert!(key(9) < key(10) && key(10) < key(CaseId::MAX));
+        assert_eq!(key(7), "CASE#0000000007");
+        assert_eq!(event(CaseId::new(7).unwrap(), 12), "EVENT#0000000007#000012");
+        assert_eq!((shard(3), change(3, 42)), ("STATS#03".to_owned(), "CHANGE#03#000000000042".to_owned()));
+        assert_eq!(day("2026-11-24".parse().unwrap(), 3), "DAY#2026-11-24#03");
+    }
+}

@@ -1,0 +1,35 @@
+//! Every function with its handler. Generated from openapi.yaml by `make generate`; do not edit.
+
+use std::collections::BTreeMap;
+
+use shared::auth::Operation;
+
+use super::service::{AnyFunction, Start};
+
+/// Starts every function.
+pub(super) fn functions(start: &Start) -> BTreeMap<&'static str, Box<dyn AnyFunction>> {
+    BTreeMap::from([
+        ("bulk-update-status", start.lab(Operation::BulkUpdateStatus, bulk_update_status::handler)),
+        ("case-changes", start.lab(Operation::CaseChanges, case_changes::handler)),
+        ("case-stats", start.lab(Operation::CaseStats, case_stats::handler)),
+        ("catalog", start.public(catalog::handler)),
+        ("create-case", start.lab(Operation::CreateCase, create_case::handler)),
+        ("delete-case", start.lab(Operation::DeleteCase, delete_case::handler)),
+        ("docs", start.public(docs::handler)),
+        ("export-cases", start.lab(Operation::ExportCases, export_cases::handler)),
+        ("fallback", start.public(fallback::handler)),
+        ("get-case", start.lab(Operation::GetCase, get_case::handler)),
+        ("get-case-access", start.lab(Operation::GetCaseAccess, get_case_access::handler)),
+        ("get-case-history", start.lab(Operation::GetCaseHistory, get_case_history::handler)),
+        ("get-doctor", start.lab(Operation::GetDoctor, get_doctor::handler)),
+        ("health", start.probe(health::handler)),
+        ("list-access", start.lab(Operation::ListAccess, list_access::handler)),
+        ("list-cases", start.lab(Operation::ListCases, list_cases::handler)),
+        ("patch-case", start.lab(Operation::PatchCase, patch_case::handler)),
+        ("remake-case", start.lab(Operation::RemakeCase, remake_case::handler)),
+        ("restore-case", start.lab(Operation::RestoreCase, restore_case::handler)),
+        ("update-case", start.lab(Operation::UpdateCase, update_case::handler)),
+        ("update-case-status", start.lab(Operation::UpdateCaseStatus, update_case_status::handler)),
+        ("verify-case-history", start.lab(Operation::VerifyCaseHistory, verify_case_history::handler)),
+    ])
+}

@@ -1,0 +1,82 @@
+//! The requests of the isolation matrix: a valid one for each operation, and its variations.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Reply, Service, spec::Operation};
+
+/// The case of the caller's lab. The other lab has cases with higher ids as well.
+pub(super) const OWN_CASE: u64 = 1;
+pub(super) const OTHER_CASE: u64 = 2;
+
+/// A valid request for an operation, and the status when the caller has access.
+pub(super) struct Row {
+    pub(super) body: Option<Value>,
+    pub(super) status: u16,
+}
+
+/// The row of an operation. A new operation needs one.
+pub(super) fn row(operation: &Operation) -> Row {
+    let (body, status) = match operation.id() {
+        "createCase" => (Some(json!({"procedure_type": "Crown"})), 201),
+        "updateCase" | "patchCase" => (Some(json!({"notes": "by its owner"})), 200),
+        "updateCaseStatus" => (Some(json!({"status": "in_progress"})), 200),
+        "bulkUpdateStatus" => (Some(json!({"ids": [OWN_CASE], "status": "in_progress"})), 200),
+        "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
+        "deleteCase" => (None, 204),
+        "restoreCase" | "listCases" | "getCase" | "getCaseHistory" | "verifyCaseHistory"
+        | "getCaseAccess" | "listAccess" | "caseStats" | "caseChanges" | "exportCases" | "getDoctor" => {
+            (None, 200)
+        }
+        _ if operation.is_public() => (None, 200),
+        new => panic!("{new} has no row in the isolation matrix"),
+    };
+    Row { body, status }
+}
+
+/// A request for an operation, which a situation can change.
+pub(super) struct TestRequest {
+    pub(super) token: Option<String>,
+    pub(super) case: u64,
+    pub(super) doctor: &'static str,
+    pub(super) query: String,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Option<Value>,
+}
+
+impl TestRequest {
+    pub(super) fn valid(operation: &Operation, token: &str) -> Self {
+        Self {
+            token: Some(token.to_owned()),
+            case: OWN_CASE,
+            doctor: "DOC001",
+            query: String::new(),
+            headers: Vec::new(),
+            body: row(operation).body,
+        }
+    }
+
+    pub(super) async fn send(self, service: &Service, operation: &Operation) -> Reply {
+        let path = operation
+            .path
+            .replace("{id}", &self.case.to_string())
+            .replace("{doctor_id}", self.doctor)
+            .replace("{asset}", "swagger-ui.css");
+        let mut call = service.request(operation.method, &format!("{path}{}", self.query));
+        if let Some(token) = &self.token {
+            call = call.token(token);
+        }
+        for (name, value) in &self.headers {
+            call = call.header(name, value);
+        }
+        match self.body {
+            Some(body) => {
+                let media_types = operation.value["requestBody"]["content"].as_object().unwrap();
+                call.header("content-type", media_types.keys().next().unwrap())
+                    .bytes(body.to_string())
+                    .send()
+                    .await
+            }
+            None => call.send().await,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The generated Rust files.
+
+use contract::{Contract, Operation, pascal, snake};
+
+use crate::{Kind, Output};
+
+/// Where the operations are.
+const OPERATIONS: &str = "shared/src/auth/operation.rs";
+/// Where the tests find every function.
+const REGISTRY: &str = "tests/harness/registry.rs";
+
+const GENERATED: &str = "Generated from openapi.yaml by `make generate`; do not edit.";
+
+/// The operations behind a login, each with what the code needs to know of it.
+pub(crate) fn operations(contract: &Contract) -> Output {
+    let operations: Vec<&Operation> =
+        contract.operations().iter().filter(|operation| !operation.is_public()).collect();
+    let lines = |line: &dyn Fn(&Operation) -> String| -> String {
+        operations.iter().map(|operation| line(operation)).collect()
+    };
+    let names = lines(&|of| format!("        {} = {:?},\n", pascal(&of.id), of.id));
+    let arms = |value: &dyn Fn(&Operation) -> String| {
+        lines(&|of| format!("            Self::{} => {},\n", pascal(&of.id), value(of)))
+    };
+    let permissions = arms(&|of| format!("Permission::{}", pascal(&of.permission)));
+    let routes = arms(&|of| format!("{:?}", format!("{} {}", of.method, of.path)));
+    let about_patients = arms(&|of| of.patient_data.to_string());
+    let content = format!(
+        "\
+//! The operations behind a login, each with the permission that it needs: with the roles' permissions, the whole of who
+//! may do what. {GENERATED}
+
+use super::Permission;
+use crate::wire_enum;
+
+wire_enum! {{
+    /// An operation of the contract, by its `operationId`.
+    Operation {{
+{names}    }}
+}}
+
+impl Operation {{
+    /// What a caller must be permitted: `x-permission` in the contract.
+    pub const fn permission(self) -> Permission {{
+        match self {{
+{permissions}        }}
+    }}
+
+    /// Its method and path, as access records tell them: as the contract has them, without anything of the request.
+    pub const fn route(self) -> &'static str {{
+        match self {{
+{routes}        }}
+    }}
+
+    /// Whether it is about patients, so that a refused attempt goes on record as well: `x-patient-data` in the contract.
+    pub const fn is_about_patients(self) -> bool {{
+        match self {{
+{about_patients}        }}
+    }}
+}}
+"
+    );
+    Output::whole(OPERATIONS, content)
+}
+
+/// The `main.rs` of a function.
+pub(crate) fn entry_point(name: &str, kind: &Kind<'_>) -> Output {
+    let handler = format!("{}::handler", snake(name));
+    let (uses, call) = match kind {
+        Kind::Lab(operation) => (
+            "shared::{auth::Operation, runtime}",
+            format!("runtime::run(Operation::{}, {handler})", pascal(&operation.id)),
+        ),
+        Kind::Public => ("shared::runtime", format!("runtime::run_public({handler})")),
+        Kind::Probe => ("shared::runtime", format!("runtime::run_probe({handler})")),
+    };
+    let content = format!(
+        "\
+//! The Lambda entry point. {GENERATED}
+
+use std::process::ExitCode;
+
+use {uses};
+
+fn main() -> ExitCode {{
+    {call}
+}}
+"
+    );
+    Output::whole(format!("functions/{name}/src/main.rs"), content)
+}
+
+/// The `lib.rs` of a new function: a handler that fails until it is written.
+pub(crate) fn handler(name: &str, kind: &Kind<'_>, operations: &[&Operation]) -> Output {
+    let served: Vec<String> = operations.iter().map(|of| format!("`{} {}`", of.method, of.path)).collect();
+    let summary = operations.first().map_or("", |operation| &operation.summary);
+    let (uses, parameters) = match kind {
+        Kind::Lab(_) => ("\n    lab::LabScope,", "_lab: LabScope, _req: Request"),
+        Kind::Public | Kind::Probe => ("", "_req: Request"),
+    };
+    let content = format!(
+        "\
+//! {}: {summary}.
+
+use shared::{{
+    base::error::Error,
+    http::{{self, Request}},{uses}
+}};
+
+/// Answers 500 until it is written.
+pub async fn handler({parameters}) -> http::Result {{
+    Err(Error::internal(\"{name} is not written yet\"))
+}}
+",
+        served.join(", ")
+    );
+    Output::once(format!("functions/{name}/src/lib.rs"), content)
+}
+
+/// The list of all functions, as the tests start them.
+pub(crate) fn registry(functions: &[(&str, Kind<'_>)]) -> Output {
+    let line = |(name, kind): &(&str, Kind<'_>)| {
+        let handler = format!("{}::handler", snake(name));
+        let start = match kind {
+            Kind::Lab(operation) => format!("start.lab(Operation::{}, {handler})", pascal(&operation.id)),
+            Kind::Public => format!("start.public({handler})"),
+            Kind::Probe => format!("start.probe({handler})"),
+        };
+        format!("        ({name:?}, {start}),\n")
+    };
+    let lines: String = functions.iter().map(line).collect();
+    let content = format!(
+        "\
+//! Every function with its handler. {GENERATED}
+
+use std::collections::BTreeMap;
+
+use shared::auth::Operation;
+
+use super::service::{{AnyFunction, Start}};
+
+/// Starts every function.
+pub(super) fn functions(start: &Start) -> BTreeMap<&'static str, Box<dyn AnyFunction>> {{
+    BTreeMap::from([
+{lines}    ])
+}}
+"
+    );
+    Output::whole(REGISTRY, content)
+}
