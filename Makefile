@@ -96,7 +96,7 @@ check-contract: $(CHECK_VENV)/.installed $(if $(HAS_NODE),$(NODE_TOOLS)/.install
 ifeq ($(HAS_NODE),)
 	$(call WITHOUT_NODE,the rules of redocly.yaml)
 else
-	$(REDOCLY_ENV) $(NODE_TOOLS)/node_modules/.bin/redocly lint --max-problems 20 openapi.yaml
+	$(REDOCLY_ENV) $(NODE_TOOLS)/node_modules/.bin/redocly lint --config tools/redocly.yaml --max-problems 20 openapi.yaml
 endif
 
 check-clients: $(VENV)/.dev-installed $(CLIENT_VENV)/.installed $(if $(HAS_NODE),$(NODE_TOOLS)/.installed) ## generate a Python and a TypeScript client, and use them

@@ -30,6 +30,7 @@ mod integration {
     mod isolation;
     mod jwks;
     mod lab_role;
+    mod layers;
     mod lists;
     mod outages;
     mod patch;

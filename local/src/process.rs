@@ -40,7 +40,7 @@ pub struct Supervised {
 /// Starts `program`. Its output goes to standard error, because standard output belongs to the supervisor. `supervisor` is
 /// the `lhcms-local` executable, if this process runs nothing but the stack.
 ///
-/// [`Supervised::printed`] reports lines of the output with this `phrase`. `prepare` completes the command: arguments,
+/// [`Supervised::printed`] reports lines of the output with one of the `phrases`. `prepare` completes the command: arguments,
 /// environment, folder.
 ///
 /// # Errors
@@ -48,7 +48,7 @@ pub struct Supervised {
 pub fn start(
     program: &Path,
     supervisor: Option<&Path>,
-    phrase: &'static str,
+    phrases: &'static [&'static str],
     prepare: impl FnOnce(&mut Command),
 ) -> Result<Supervised> {
     let mut command = match supervisor {
@@ -71,21 +71,22 @@ pub fn start(
         .map_err(|error| Error::new(format!("{} cannot be started: {error}", program.display())))?;
     let printed = Arc::new(Notify::new());
     if let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) {
-        tokio::spawn(pass_on(output, phrase, printed.clone()));
-        tokio::spawn(pass_on(errors, phrase, printed.clone()));
+        tokio::spawn(pass_on(output, phrases, printed.clone()));
+        tokio::spawn(pass_on(errors, phrases, printed.clone()));
     }
     Ok(Supervised { child, sweeps: supervisor.is_some(), printed })
 }
 
-/// Writes every line to standard error, and notifies `printed` of a line that contains the phrase.
-async fn pass_on(output: impl AsyncRead + Unpin, phrase: &str, printed: Arc<Notify>) {
+/// Writes every line to standard error, and notifies `printed` of a line that contains one of the phrases.
+async fn pass_on(output: impl AsyncRead + Unpin, phrases: &[&str], printed: Arc<Notify>) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     // An error ends the output as well.
     while output.read_until(b'\n', &mut line).await.is_ok_and(|length| length > 0) {
         // If standard error is closed, nobody could read an error message either.
         let _ = io::stderr().write_all(&line);
-        if String::from_utf8_lossy(&line).contains(phrase) {
+        let text = String::from_utf8_lossy(&line);
+        if phrases.iter().any(|phrase| text.contains(phrase)) {
             printed.notify_one();
         }
         line.clear();
@@ -101,7 +102,7 @@ impl Supervised {
         }
     }
 
-    /// Notified when the output contains the phrase.
+    /// Notified when the output contains one of the phrases.
     pub fn printed(&self) -> Arc<Notify> {
         self.printed.clone()
     }

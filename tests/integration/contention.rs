@@ -20,7 +20,7 @@ fn transactions(service: &Service) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn forty_creates_a_second_in_one_lab_need_few_attempts() {
     const CREATES: usize = 400;
-    let service = Service::start().await;
+    let service = Service::start_patient().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     service.dynamodb.lock_items_for(TRANSACTION);
     service.dynamodb.take_calls();
@@ -44,7 +44,7 @@ async fn forty_creates_a_second_in_one_lab_need_few_attempts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_writers_of_one_case_all_succeed() {
     const WRITERS: usize = 20;
-    let service = Service::start().await;
+    let service = Service::start_patient().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     service.dynamodb.lock_items_for(TRANSACTION);
     service.dynamodb.take_calls();

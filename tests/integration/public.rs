@@ -91,6 +91,6 @@ async fn only_the_configured_origins_may_read_responses() {
     assert_eq!(preflight.header("access-control-allow-origin"), Some("https://app.example.com"));
     assert_eq!(
         preflight.header("access-control-allow-methods"),
-        Some("GET, POST, PUT, PATCH, DELETE, OPTIONS")
+        Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
     );
 }

@@ -29,7 +29,7 @@ async fn requests_above_the_user_limit_get_429_before_any_call() {
     for path in ["/api/v1/cases", "/api/v1/cases?lab_id=all", "/api/v1/cases?lab_id=456"] {
         let reply = service.request("GET", path).token(&token).send().await;
         let problem = reply.expect_problem(429, "too_many_requests");
-        assert_eq!(problem["detail"], "You send more than 2 requests in a minute. Wait before the next one.");
+        assert_eq!(problem["detail"], "You sent more than 2 requests in a minute. Wait, then try again.");
         assert_eq!(limits(&reply), [Some("2"), Some("0"), Some("60")]);
         let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=30).contains(&wait), "{wait}");
@@ -55,10 +55,7 @@ async fn a_lab_has_a_limit_that_non_members_cannot_use_up() {
     }
     let reply = service.as_user("admin", "GET", "/api/v1/cases").send().await;
     let problem = reply.expect_problem(429, "too_many_requests");
-    assert_eq!(
-        problem["detail"],
-        "The lab sends more than 2 requests in a minute. Wait before the next one."
-    );
+    assert_eq!(problem["detail"], "The lab sent more than 2 requests in a minute. Wait, then try again.");
 }
 
 #[tokio::test]

@@ -76,10 +76,11 @@ async fn create_once(service: &Service, client: usize) {
         let call = service.as_user("admin", "POST", "/api/v1/cases");
         let call = call.header("idempotency-key", &format!("client-{client}"));
         let reply = call.json(json!({"procedure_type": "Inlay"})).send().await;
-        if reply.status == 201 {
-            return;
-        }
-        reply.expect_problem(503, "service_unavailable");
+        match reply.status {
+            201 => return,
+            409 => reply.expect_problem(409, "conflict"),
+            _ => reply.expect_problem(503, "service_unavailable"),
+        };
         assert!(Instant::now() < deadline, "client {client} does not succeed in time");
     }
 }

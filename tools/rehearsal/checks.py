@@ -55,7 +55,7 @@ def rights_on_keys(stack):
 
 
 def log_groups(stack):
-    """Each function logs into a group of the stack, which ends its logs. (AWS would make a group that never does.)"""
+    """Each function logs into a group of the stack, in which logs expire. (Otherwise AWS makes a group whose logs never expire.)"""
     groups = {group["logGroupName"]: group for page in stack.emulator.client("logs").get_paginator("describe_log_groups").paginate()
               for group in page["logGroups"]}
     for target, _ in stack.functions():

@@ -35,7 +35,7 @@ class Client:
         self.token = None
 
     def log_in(self, username):
-        """Takes on a user of the stand-in UMS, whose password is the name and 123."""
+        """Logs in as a user of the stand-in UMS. The password is the name followed by 123."""
         connection = http.client.HTTPConnection(self.stack.stand_ins.ums.removeprefix("http://"), timeout=10)
         body = json.dumps({"username": username, "password": f"{username}123"})
         connection.request("POST", "/api/auth/login", body, {"Content-Type": "application/json"})
@@ -76,7 +76,7 @@ class Client:
             connection.close()
 
     def explain(self, operation, what, reply):
-        """A fault in an answer, with the place in the template as far as it can be told."""
+        """The message about a wrong answer: the operation, its row in the template, and the causes that are known."""
         row = operation.target.removesuffix("Function")
         lines = [f"{operation.id} ({operation.route}): {what}"]
         function = self.stack.template["Resources"][operation.target]["Properties"]

@@ -32,7 +32,7 @@ def resources(request):
 
 
 class Server(ThreadingHTTPServer):
-    """Says nothing of a function that is ended while its call is under way."""
+    """Ignores that a function is stopped during a call."""
 
     daemon_threads = True
 
@@ -42,7 +42,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Relay:
-    """Listens on a free port of 127.0.0.1. One request of a client at a time, so the caller says whose calls come."""
+    """Listens on a free port of 127.0.0.1. The client sends one request at a time and sets `caller`, so each call has a known caller."""
 
     def __init__(self):
         self.port = None  # of the emulator

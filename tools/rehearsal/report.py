@@ -1,4 +1,4 @@
-"""What the rehearsal prints, and how it fails."""
+"""How the rehearsal prints, waits and fails."""
 
 import time
 

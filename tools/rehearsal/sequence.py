@@ -1,4 +1,4 @@
-"""The end-to-end sequence: it calls every operation of gateway.yaml, as people of a lab would, and looks at the answers."""
+"""The end-to-end sequence: it calls every operation of gateway.yaml, as users of a lab do, and checks the answers."""
 
 import checks
 from report import Failure, say
@@ -117,7 +117,7 @@ def many_cases(client, case, remake):
 
 
 def records(client, case):
-    """Who has seen and changed what."""
+    """The records of access."""
     for operation, parameters in (("getCaseAccess", {"id": case}), ("listAccess", {})):
         reply = client.call(operation, query={"per_page": 100}, **parameters)
         if not any(record["action"] == "createCase" and case in record["case_ids"] for record in reply.json["records"]):
@@ -125,7 +125,7 @@ def records(client, case):
 
 
 def others(client, case):
-    """A system administrator gives a reason, and each look is recorded; a viewer may read; somebody of another lab sees nothing."""
+    """A system administrator gives a reason, which is recorded; a viewer may read; a user of another lab sees nothing."""
     check(client, "getDoctor", client.call("getDoctor", doctor_id="doctor_123"), doctor_id="doctor_123")
     client.log_in("sysadmin")
     lab = {"X-Lab-Id": "123"}
@@ -136,7 +136,7 @@ def others(client, case):
     client.call("verifyCaseHistory", headers=reason, id=case)
     client.call("listAccess", expect=403, headers=reason)
     client.log_in("viewer")
-    # Who may not see deleted cases has the history of live ones only, which takes a look at the case.
+    # A viewer may not see deleted cases, so the function also reads the case.
     client.call("getCaseHistory", id=case)
     client.call("getCaseAccess", expect=403, id=case)
     client.log_in("northgate")

@@ -51,7 +51,7 @@ def adapt(template):
 
 
 def causes(message):
-    """What a line of a function's log says of a fault, or nothing."""
+    """The cause of a fault that a line of a function's log gives, or None."""
     try:
         line = json.loads(message)
     except ValueError:
@@ -205,7 +205,7 @@ class Stack:
                                  Target=f"integrations/{integrations[operation.target]}")
 
     def log_of(self, target):
-        """What the function's log says of faults, in its last lines."""
+        """The causes of faults in the last lines of the function's log."""
         logs = self.emulator.client("logs")
         group = f"/aws/lambda/{self.resources[target]}"
         try:

@@ -38,8 +38,8 @@ use crate::{
 /// The time for cargo-lambda to listen, and for a function to answer its first request.
 const START: Duration = Duration::from_secs(60);
 
-/// Part of the line that cargo-lambda logs when a process of a function ends with an error. It does not restart the process.
-const FUNCTION_ENDED: &str = "command exited";
+/// What cargo-lambda logs when a process of a function ends by itself or by a signal. It does not restart the process.
+const FUNCTION_ENDED: [&str; 2] = ["command exited", "command killed"];
 
 /// The running stack. [`stop`](Self::stop) ends everything that [`start`](Self::start) has started, even if it failed.
 #[derive(Debug, Default)]
@@ -254,7 +254,7 @@ fn start_functions(settings: &Settings, urls: &Urls, cargo_lambda: &str) -> Resu
     if !program.is_file() {
         return Err(Error::new(format!("{} is missing; `make dev` installs it", program.display())));
     }
-    process::start(&program, settings.supervisor.as_deref(), FUNCTION_ENDED, |command| {
+    process::start(&program, settings.supervisor.as_deref(), &FUNCTION_ENDED, |command| {
         // No --timeout: it also limits the time that a function waits for the next request, so it would end every function
         // that gets no request for that long (cargo-lambda 1.9.2).
         command.args(["lambda", "watch", "--quiet", "--invoke-address", "127.0.0.1"]);

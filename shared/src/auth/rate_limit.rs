@@ -44,8 +44,8 @@ impl RateLimits {
 impl<C: Clock + Clone> RateLimits<C> {
     fn with_clock(config: &RateConfig, clock: &C) -> Self {
         Self {
-            users: config.per_user.map(|limit| Limiter::new("You send", limit, clock.clone())),
-            labs: config.per_lab.map(|limit| Limiter::new("The lab sends", limit, clock.clone())),
+            users: config.per_user.map(|limit| Limiter::new("You sent", limit, clock.clone())),
+            labs: config.per_lab.map(|limit| Limiter::new("The lab sent", limit, clock.clone())),
         }
     }
 
@@ -93,7 +93,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
 
     fn rejection(&self, wait: Duration) -> Error {
         let detail =
-            format!("{} more than {} requests in a minute. Wait before the next one.", self.who, self.limit);
+            format!("{} more than {} requests in a minute. Wait, then try again.", self.who, self.limit);
         let seconds = u16::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u16::MAX).max(1);
         Error::new(ErrorCode::TooManyRequests, detail).retry_after(seconds)
     }

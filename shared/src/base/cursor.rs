@@ -34,7 +34,10 @@ impl CursorKey {
 
     /// What a cursor of another list, or with a position that makes no sense, is answered with.
     pub(crate) fn invalid() -> Error {
-        Error::new(ErrorCode::InvalidCursor, "The cursor was not given out for this list. Start without one.")
+        Error::new(
+            ErrorCode::InvalidCursor,
+            "The cursor does not belong to this list. Start without a cursor.",
+        )
     }
 
     fn read(&self, list: &str, cursor: &str) -> Option<Vec<u8>> {

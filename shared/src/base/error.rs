@@ -192,8 +192,7 @@ impl Error {
     /// The body breaks the rules: all faults at once.
     pub fn validation(mut errors: Vec<FieldError>) -> Self {
         errors.truncate(MAX_FIELD_ERRORS);
-        let mut error =
-            Self::new(ErrorCode::ValidationFailed, "The body has fields that cannot be accepted.");
+        let mut error = Self::new(ErrorCode::ValidationFailed, "Some fields of the body are not valid.");
         error.0.errors = errors;
         error
     }
@@ -207,7 +206,7 @@ impl Error {
     pub fn parameters(mut errors: Vec<FieldError>) -> Self {
         errors.truncate(MAX_FIELD_ERRORS);
         let mut error =
-            Self::new(ErrorCode::InvalidParameter, "The request has parameters that cannot be accepted.");
+            Self::new(ErrorCode::InvalidParameter, "Some parameters of the request are not valid.");
         error.0.errors = errors;
         error
     }
@@ -219,7 +218,7 @@ impl Error {
 
     /// The case does not exist in the caller's lab; whether another lab has it is not told.
     pub fn case_not_found() -> Self {
-        Self::new(ErrorCode::CaseNotFound, "The lab has no such case.")
+        Self::new(ErrorCode::CaseNotFound, "The lab does not have this case.")
     }
 
     /// Other writers were faster for as long as the request could try. Nothing was written.
@@ -260,7 +259,7 @@ impl Error {
 
     /// A defect of this service; `cause` goes to the log only and must not hold patient data or secrets.
     pub fn internal(cause: impl Into<String>) -> Self {
-        Self::new(ErrorCode::InternalError, "The service failed. The request id helps to find out why.")
+        Self::new(ErrorCode::InternalError, "The service failed. Send the request id to support.")
             .because(cause)
     }
 

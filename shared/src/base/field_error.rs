@@ -55,7 +55,7 @@ impl Invalid {
 
     /// The same of each item of a list.
     pub fn of_each(mut self) -> Self {
-        self.detail = format!("each {}", self.detail);
+        self.detail = format!("each item {}", self.detail);
         self.with("each", true)
     }
 }

@@ -1,5 +1,6 @@
 //! Changing a case's fields: PUT sets those that it names, PATCH merges into nested objects besides.
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
@@ -15,6 +16,7 @@ use crate::{
         error::Error,
         field_error::{FieldCode, FieldError, Invalid},
         private::Private,
+        time::Timestamp,
         validate::{Fields, FromObject, one_of, text},
     },
     http::EntityTags,
@@ -139,12 +141,22 @@ fn updated(object: &Map<String, Value>, case: &Case) -> Result<Updated, Error> {
 
 fn read_only_errors(object: &Map<String, Value>, case: &Case) -> Result<Vec<FieldError>, Error> {
     let current = to_json(case)?;
-    let differs = |name: &&str| object.get(*name).is_some_and(|value| Some(value) != current.get(*name));
+    let differs = |name: &&str| match (object.get(*name), current.get(*name)) {
+        (None, _) => false,
+        (Some(sent), current) => !current.is_some_and(|current| is_same(sent, current)),
+    };
     let error = |name: &str| {
         let detail = "is read-only and differs from the case's value";
         FieldError::new(format!("/{name}"), Invalid::new(FieldCode::ReadOnly, detail))
     };
     Ok(fields::read_only().filter(differs).map(error).collect())
+}
+
+/// Whether a client sends a read-only value back as it was read. Generated clients read times into a type of their
+/// language, and write the same moment with `+00:00` or with other decimals.
+fn is_same(sent: &Value, current: &Value) -> bool {
+    let moment = |value: &Value| Timestamp::deserialize(value).ok();
+    sent == current || moment(current).is_some_and(|current| moment(sent) == Some(current))
 }
 
 /// The patch with each nested object merged into the case's own (RFC 7396), as an update that sets it as a whole.
@@ -190,6 +202,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_moment_may_come_back_in_another_spelling_and_nothing_else() {
+        let moment = json!("2026-11-24T09:30:00.120Z");
+        for same in
+            ["2026-11-24T09:30:00.120Z", "2026-11-24T09:30:00.120000+00:00", "2026-11-24T10:30:00.12+01:00"]
+        {
+            assert!(is_same(&json!(same), &moment), "{same}");
+        }
+        for other in [json!("2026-11-24T09:30:00.121Z"), json!("2026-11-24T09:30:00Z"), json!(null), json!(1)]
+        {
+            assert!(!is_same(&other, &moment), "{other}");
+        }
+        assert!(!is_same(&json!("2026-11-24"), &json!("2026-11-25")));
+        assert!(is_same(&json!(null), &json!(null)));
+    }
 
     /// The examples of RFC 7396, appendix A: target, patch, result.
     #[test]

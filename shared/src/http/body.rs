@@ -38,7 +38,7 @@ fn read<T: FromObject>(object: &Map<String, Value>) -> Result<T, Error> {
 pub(super) fn object(request: &Request, media_type: &str) -> Result<Map<String, Value>, Error> {
     let bytes: &[u8] = request.body();
     if bytes.len() > MAX_BODY_BYTES {
-        return Err(Error::new(ErrorCode::PayloadTooLarge, "The body must have at most 1 MiB."));
+        return Err(Error::new(ErrorCode::PayloadTooLarge, "The body must not be larger than 1 MiB."));
     }
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !content_type.is_some_and(|content_type| is(content_type, media_type)) {

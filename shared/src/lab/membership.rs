@@ -29,7 +29,7 @@ pub(super) fn choose(memberships: &[Membership], wanted: Option<LabId>) -> Resul
                 several.iter().map(|lab| json!({"lab_id": lab.lab_id, "name": lab.name})).collect();
             Err(Error::new(
                 ErrorCode::LabRequired,
-                "You belong to several labs: name one with the header X-Lab-Id.",
+                "You are a member of several labs. Name one with the header X-Lab-Id.",
             )
             .with("labs", json!(labs)))
         }

@@ -146,7 +146,9 @@ impl LabScope {
             Some(linkshub) => linkshub.doctor(&self.context.token, self.lab_id, doctor_id).await?,
             None => None,
         };
-        doctor.ok_or_else(|| Error::new(ErrorCode::DoctorNotFound, "The lab does not work with this doctor."))
+        doctor.ok_or_else(|| {
+            Error::new(ErrorCode::DoctorNotFound, "The lab does not work with a doctor who has this id.")
+        })
     }
 
     /// LinksHub, asked on behalf of the caller; `None` when the integration is off.

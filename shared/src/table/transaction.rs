@@ -1,6 +1,10 @@
 //! Transactions: several writes to one lab's partition, all of them or none.
 
+use std::time::{Duration, Instant};
+
 use aws_sdk_dynamodb::{
+    Config,
+    config::retry::RetryConfig,
     error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
     types::{AttributeValue, Delete, Put, TransactWriteItem, Update as UpdateItem, builders::PutBuilder},
@@ -118,34 +122,45 @@ impl Transaction {
 }
 
 impl Table {
-    /// Writes everything or nothing. While DynamoDB throttles, or still works on the same transaction, it is sent again
-    /// as long as `retry` allows. One token goes with all sends, so that one whose answer was lost is not done twice.
-    pub(super) async fn commit(&self, transaction: Transaction, retry: &mut Retry) -> Result<Outcome, Error> {
+    /// Writes everything or nothing. While DynamoDB throttles, still works on the same transaction, or does not answer, it
+    /// is sent again. One token goes with all sends, so that a transaction whose answer was lost is not done twice.
+    pub(super) async fn commit(&self, transaction: Transaction) -> Result<Outcome, Error> {
         let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(36).collect();
+        let mut retry = Retry::since(Instant::now(), RESEND_BUDGET);
+        // Without the SDK's own retries: it matters here how each send ended.
+        let sends = Config::builder().retry_config(RetryConfig::disabled());
+        let mut answer_was_lost = false;
         loop {
             let sent = self
                 .client
                 .transact_write_items()
                 .set_transact_items(Some(transaction.actions.clone()))
                 .client_request_token(&token)
+                .customize()
+                .config_override(sends.clone())
                 .send()
                 .await;
             let Err(error) = sent else { return Ok(Outcome::Committed) };
             let reasons = cancellation_reasons(&error);
-            if reasons.iter().any(|reason| LOST_RACE.contains(&reason.as_str())) {
+            let is = |known: &[&str]| reasons.iter().any(|reason| known.contains(&reason.as_str()));
+            // After a lost answer a conflict does not say whether the transaction was done; only its token does.
+            if is(&[FAILED_CONDITION]) || is(&[CONFLICT]) && !answer_was_lost {
                 return Ok(Outcome::LostRace);
             }
-            if !reasons.iter().any(|reason| RETRYABLE.contains(&reason.as_str())) || !retry.pause().await {
+            answer_was_lost |= is_answer_lost(&error);
+            let may_succeed = answer_was_lost || is(&RETRYABLE);
+            if !may_succeed || !retry.pause().await {
                 return Err(failed("TransactWriteItems", &error));
             }
         }
     }
 }
 
-/// Reasons that make the transaction stale. A transaction that met another one on the same item (`TransactionConflict`)
-/// would nearly always fail its conditions if it were sent again, because the other one has changed the item by then.
-const LOST_RACE: [&str; 2] = ["ConditionalCheckFailed", "TransactionConflict"];
-
+/// A condition of the transaction did not hold: another writer was faster.
+const FAILED_CONDITION: &str = "ConditionalCheckFailed";
+/// The transaction met another one on the same item. Sent again it would nearly always fail its conditions, because the
+/// other one has changed the item by then.
+const CONFLICT: &str = "TransactionConflict";
 /// Reasons that pass by themselves: of cancelled transactions, and the codes of whole requests.
 const RETRYABLE: [&str; 5] = [
     "ThrottlingError",
@@ -154,6 +169,18 @@ const RETRYABLE: [&str; 5] = [
     "ThrottlingException",
     "ProvisionedThroughputExceededException",
 ];
+
+/// How long a transaction is sent again: as long as all sends of another operation may take.
+const RESEND_BUDGET: Duration = Duration::from_secs(2);
+
+/// Whether the transaction may have been done although this came back.
+fn is_answer_lost(error: &SdkError<TransactWriteItemsError>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        SdkError::ServiceError(answer) => answer.raw().status().is_server_error(),
+        _ => false,
+    }
+}
 
 /// Why DynamoDB rejected a transaction: the reasons of each action, or else the error's code.
 fn cancellation_reasons(error: &SdkError<TransactWriteItemsError>) -> Vec<String> {

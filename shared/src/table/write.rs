@@ -36,7 +36,7 @@ impl Table {
             match attempt().await? {
                 Attempt::Done(value) => return Ok(value),
                 Attempt::Commit(transaction, value) => {
-                    if self.commit(transaction, &mut retry).await? == Outcome::Committed {
+                    if self.commit(transaction).await? == Outcome::Committed {
                         return Ok(value);
                     }
                 }
