@@ -18,15 +18,15 @@ use crate::{
     http::RateLimitStatus,
 };
 
-/// Starts logging at `level`, and makes a panic a log line that tells where, but not what: its message may hold a
+/// Starts logging at `level`. A panic becomes a log line with its place, but without its message, which may hold a
 /// case's data.
 pub(crate) fn start(level: Level) {
     start_into(level, std::io::stdout);
 }
 
-/// The same with another place for the lines: tests search them for what must not be there.
+/// The same with another destination for the lines. Tests search them for patient data.
 pub fn start_into(level: Level, lines: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) {
-    // Libraries do not get a say: at their debug level the SDK and the HTTP clients log headers and bodies.
+    // No lines of libraries: at debug level the SDK and the HTTP clients log headers and bodies.
     let ours = Targets::new().with_target("shared", level);
     let layer = tracing_subscriber::fmt::layer()
         .json()
@@ -34,7 +34,7 @@ pub fn start_into(level: Level, lines: impl for<'w> MakeWriter<'w> + Send + Sync
         .with_target(false)
         .with_current_span(false)
         .with_writer(lines);
-    // It fails only where a test has started logging before.
+    // This fails only when another test has already started logging.
     let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
     panic::set_hook(Box::new(|info| {
         let at = info.location().map(ToString::to_string).unwrap_or_default();
@@ -42,11 +42,11 @@ pub fn start_into(level: Level, lines: impl for<'w> MakeWriter<'w> + Send + Sync
     }));
 }
 
-/// What is known of a request for its log line, filled in as the request goes on, so that the line has it however the
-/// request ends. The path is not there: a client could write anything into it.
+/// The values of a request's log line. Each value is set as soon as it is known, so the line has it however the request
+/// ends. The path is not among them: a client could write anything into it.
 #[derive(Default)]
 pub struct LogContext {
-    /// The request.
+    /// The id of the request.
     pub request_id: String,
     /// The function that serves it.
     pub(crate) function: String,
@@ -54,19 +54,19 @@ pub struct LogContext {
     pub(crate) method: String,
     /// The user, once the token is verified.
     pub(crate) user_id: OnceLock<String>,
-    /// The lab that the request names, permitted or not; else the one that it works in.
+    /// The lab that the request names, permitted or not; otherwise the lab of the operation.
     pub(crate) lab_id: OnceLock<u64>,
-    /// The tightest limit of requests that it was counted against; the response states it as well.
+    /// The rate limit with the fewest requests left. The response shows it as well.
     rate_limit: Mutex<Option<RateLimitStatus>>,
 }
 
 impl LogContext {
-    /// What is known when the request arrives.
+    /// Makes the context of a request that has just arrived.
     pub(crate) fn new(request_id: String, function: String, method: String) -> Self {
         Self { request_id, function, method, ..Self::default() }
     }
 
-    /// Notes a limit that the request was counted against. The one with the least left is kept.
+    /// Notes a rate limit that counted the request, and keeps the one with the fewest requests left.
     pub(crate) fn note_rate_limit(&self, status: RateLimitStatus) {
         let mut kept = self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.is_none_or(|kept| status.remaining < kept.remaining) {
@@ -74,13 +74,13 @@ impl LogContext {
         }
     }
 
-    /// The tightest limit that the request was counted against.
+    /// The rate limit with the fewest requests left.
     pub(crate) fn rate_limit(&self) -> Option<RateLimitStatus> {
         *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Why a request failed, as the log has it.
+/// Why a request failed, for the log.
 pub(crate) struct Failure {
     pub code: ErrorCode,
     pub cause: Option<String>,
@@ -106,7 +106,7 @@ fn break_glass_metric(stage: Stage) -> Value {
     })
 }
 
-/// Writes the request line. A failure's cause is logged here, once, and nowhere else.
+/// Writes the log line of a request. Only this line holds the cause of a failure.
 pub(crate) fn request(context: &LogContext, status: u16, failure: Option<&Failure>, took: Duration) {
     let code = failure.map(|failure| failure.code.as_str());
     let cause = failure.and_then(|failure| failure.cause.as_deref());

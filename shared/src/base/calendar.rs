@@ -1,20 +1,20 @@
-//! Business days: Monday to Friday, without the holidays of the configuration.
+//! Business days: Monday to Friday, except the configured holidays.
 
 use jiff::civil::{Date, Weekday};
 
-/// Which days labs work.
+/// Knows on which days labs work.
 #[derive(Clone, Debug, Default)]
 pub struct Calendar {
     holidays: Vec<Date>,
 }
 
 impl Calendar {
-    /// The calendar with these holidays.
+    /// Makes a calendar with these holidays.
     pub fn new(holidays: Vec<Date>) -> Self {
         Self { holidays }
     }
 
-    /// The business day that is `days` business days after `start`.
+    /// Returns the date `days` business days after `start`.
     pub fn after(&self, start: Date, days: u32) -> Date {
         let mut day = start;
         let mut left = days;
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn weekends_and_holidays_are_passed_over() {
+    fn weekends_and_holidays_are_not_business_days() {
         let calendar = Calendar::default();
         assert_eq!(calendar.after(date("2026-11-24"), 1), date("2026-11-25"));
         assert_eq!(calendar.after(date("2026-11-24"), 5), date("2026-12-01"));

@@ -1,10 +1,10 @@
-//! One text for one JSON value, to be hashed.
+//! Hashes JSON values: equal values have equal hashes.
 
 use aws_lc_rs::digest;
 use serde_json::Value;
 
-/// SHA-256, in hexadecimal, of the value's canonical text: no spaces, members in the order of their names. For text,
-/// whole numbers and truth values that is RFC 8785's form.
+/// Returns the SHA-256, in hexadecimal, of the value's canonical text: no spaces, members sorted by name. For strings,
+/// integers and booleans this is the form of RFC 8785.
 pub(crate) fn hash(value: &Value) -> String {
     let mut text = String::new();
     write(value, &mut text);
@@ -12,15 +12,15 @@ pub(crate) fn hash(value: &Value) -> String {
     hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Does not rely on the order of a JSON map, which depends on how serde_json was built.
+/// Sorts the members itself, because the order of a JSON map depends on the features of serde_json.
 fn write(value: &Value, text: &mut String) {
     match value {
         Value::Object(members) => {
             let mut names: Vec<&String> = members.keys().collect();
             names.sort_unstable();
             text.push('{');
-            for (place, name) in names.into_iter().enumerate() {
-                text.push_str(if place == 0 { "" } else { "," });
+            for (index, name) in names.into_iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { "," });
                 text.push_str(&Value::from(name.as_str()).to_string());
                 text.push(':');
                 write(&members[name], text);
@@ -29,8 +29,8 @@ fn write(value: &Value, text: &mut String) {
         }
         Value::Array(items) => {
             text.push('[');
-            for (place, item) in items.iter().enumerate() {
-                text.push_str(if place == 0 { "" } else { "," });
+            for (index, item) in items.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { "," });
                 write(item, text);
             }
             text.push(']');

@@ -1,13 +1,13 @@
-//! CSV that spreadsheets read without computing any of it.
+//! Writes CSV whose cells a spreadsheet never runs as formulas.
 
 use crate::{base::error::Error, wire_enum};
 
 wire_enum! {
-    /// How a list is written as a file.
+    /// The file format of an export.
     Format { Csv = "csv", Ndjson = "ndjson" }
 }
 
-/// Rows that are being written. RFC 4180 wants CRLF at their ends.
+/// A CSV file under construction. Rows end with CRLF, as RFC 4180 requires.
 pub(crate) struct Sheet(Box<csv::Writer<Vec<u8>>>);
 
 impl Sheet {
@@ -18,37 +18,40 @@ impl Sheet {
 
     /// Adds a row.
     pub(crate) fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) -> Result<(), Error> {
-        let cells = cells.into_iter().map(|cell| harmless(cell.as_ref()));
-        self.0.write_record(cells).map_err(unwritten)
+        let cells = cells.into_iter().map(|cell| escape_formulas(cell.as_ref()));
+        self.0.write_record(cells).map_err(write_failed)
     }
 
-    /// The text.
+    /// Returns the text of all rows.
     pub(crate) fn finish(self) -> Result<String, Error> {
-        String::from_utf8(self.0.into_inner().map_err(unwritten)?).map_err(unwritten)
+        String::from_utf8(self.0.into_inner().map_err(write_failed)?).map_err(write_failed)
     }
 }
 
-/// Text that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP recommends against CSV
-/// injection, and so does what would be one in a cell of its own, where semicolons, tabs or line breaks part the cells. The
-/// full-width forms count as well, and neither white space nor quotes before them help. Numbers are not: none of ours is negative.
-fn harmless(text: &str) -> String {
+/// Puts an apostrophe before text that a spreadsheet would read as a formula. OWASP recommends this against CSV
+/// injection.
+///
+/// Some spreadsheets split cells at semicolons, tabs or line breaks, so the text after each of these is checked too.
+/// Full-width characters count as well, and white space and quotes before the first character are skipped. Numbers need
+/// no apostrophe, because the API has no negative ones.
+fn escape_formulas(text: &str) -> String {
     const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
     const NEW_CELL: [char; 4] = [';', '\t', '\r', '\n'];
-    let mut harmless = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for cell in text.split_inclusive(NEW_CELL) {
         let is_formula =
             cell.trim_start_matches(|c: char| c.is_whitespace() || c == '"').starts_with(FORMULA);
-        let begins_with_a_break = harmless.is_empty() && cell.starts_with(['\t', '\r', '\n']);
+        let begins_with_a_break = escaped.is_empty() && cell.starts_with(['\t', '\r', '\n']);
         if is_formula || begins_with_a_break {
-            harmless.push('\'');
+            escaped.push('\'');
         }
-        harmless.push_str(cell);
+        escaped.push_str(cell);
     }
-    harmless
+    escaped
 }
 
-/// The message of an error in here names positions and kinds, never content.
-pub(crate) fn unwritten(_: impl std::fmt::Display) -> Error {
+/// The error of an export that cannot be written. It drops the library's message.
+pub(crate) fn write_failed(_: impl std::fmt::Display) -> Error {
     Error::internal("an export cannot be written")
 }
 
@@ -57,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_spreadsheet_would_compute_is_made_text() {
+    fn a_formula_becomes_text() {
         for (text, expected) in [
             ("=1+1", "'=1+1"),
             ("+1", "'+1"),
@@ -73,10 +76,10 @@ mod tests {
             ("x;\"=SUM(A1);y", "x;'\"=SUM(A1);y"),
             ("a\t-1; +2", "a\t'-1;' +2"),
         ] {
-            assert_eq!(harmless(text), expected);
+            assert_eq!(escape_formulas(text), expected);
         }
         for text in ["Jane Roe", "1=1", "", "'=1", "O'Neil", "left; right", "two\nlines", "a - b"] {
-            assert_eq!(harmless(text), text);
+            assert_eq!(escape_formulas(text), text);
         }
     }
 }

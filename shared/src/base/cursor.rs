@@ -1,5 +1,5 @@
-//! Opaque list positions. A cursor is bound to its lab and signed: one of another lab, or with a changed byte, is
-//! refused, so clients cannot come to depend on what is inside.
+//! Cursors: opaque positions in lists. A cursor is signed and bound to its list and lab. A cursor of another lab or with a
+//! changed byte is rejected, so clients cannot build their own or depend on the content.
 
 use aws_lc_rs::{constant_time, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,7 +9,7 @@ use crate::base::{
     private::Secret,
 };
 
-/// 128 bits of HMAC-SHA-256 are kept: enough against guessing (NIST SP 800-107, 5.3.1), and the cursor stays short.
+/// A cursor holds 128 bits of the HMAC-SHA-256: enough against guessing (NIST SP 800-107, 5.3.1), and short.
 const TAG_BYTES: usize = 16;
 
 /// Makes and reads cursors.
@@ -20,19 +20,22 @@ impl CursorKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
     }
 
-    /// The cursor for what comes after `position` in a list; `list` names the list with all that it depends on: the
-    /// lab, and what is asked for.
+    /// Makes the cursor for the items after `position` in a list. `list` names the list with everything that it depends
+    /// on: the lab, the operation and the filters.
     pub(crate) fn seal(&self, list: &str, position: &[u8]) -> String {
         let tag = self.tag(list, position);
         URL_SAFE_NO_PAD.encode([&tag[..], position].concat())
     }
 
-    /// The position that a cursor of this list holds.
+    /// Returns the position in a cursor of this list.
+    ///
+    /// # Errors
+    /// Invalid cursor, when the signature does not match.
     pub(crate) fn open(&self, list: &str, cursor: &str) -> Result<Vec<u8>, Error> {
         self.read(list, cursor).ok_or_else(Self::invalid)
     }
 
-    /// What a cursor of another list, or with a position that makes no sense, is answered with.
+    /// The error for a cursor of another list or with an unusable position.
     pub(crate) fn invalid() -> Error {
         Error::new(
             ErrorCode::InvalidCursor,
@@ -50,7 +53,7 @@ impl CursorKey {
     fn tag(&self, list: &str, position: &[u8]) -> [u8; TAG_BYTES] {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(b"lhcms cursor 2");
-        // The length keeps the end of one apart from the beginning of the other.
+        // Without the length, bytes could move between the position and the name of the list.
         context.update(&position.len().to_be_bytes());
         context.update(position);
         context.update(list.as_bytes());
@@ -65,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_leads_back_to_its_position_in_its_list_only() {
+    fn a_cursor_is_valid_for_its_own_list_only() {
         let key = CursorKey::new(&Secret::new("key"));
         let cursor = key.seal("123 cases", b"42");
         assert_eq!(key.read("123 cases", &cursor), Some(b"42".to_vec()));

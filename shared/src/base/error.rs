@@ -1,7 +1,7 @@
-//! Every way a request can fail, as one table of stable codes, answered as RFC 9457 problem details.
+//! Every way a request can fail: one table of stable codes, sent to clients as RFC 9457 problem details.
 //!
-//! An [`Error`] has no `Display`: its internal cause can only go to the log, and only there, so nothing internal
-//! reaches a client by accident. Details never repeat what a client sent, because that may be patient data.
+//! An [`Error`] has no `Display`, so its internal cause can reach only the log, never a client. Details never repeat
+//! what a client sent, because that may be patient data.
 
 use std::fmt;
 
@@ -17,29 +17,29 @@ pub enum ErrorCode {
     MalformedJson,
     /// A path, query or header parameter is unknown, repeated or has a bad value.
     InvalidParameter,
-    /// The list cursor was not made by this service for this lab.
+    /// The cursor does not belong to this list in this lab.
     InvalidCursor,
-    /// The caller belongs to several labs and named none.
+    /// The caller belongs to several labs and must name one.
     LabRequired,
-    /// No valid access token of an active user.
+    /// The request has no valid access token of an active user.
     Unauthorized,
     /// The caller's role in the lab does not permit the operation.
     Forbidden,
     /// The caller has no active membership in the lab.
     LabForbidden,
-    /// The caller is a system administrator, who must say why they look into a lab.
+    /// The caller is a system administrator and must give a reason for reading a lab's data.
     BreakGlassRequired,
-    /// No such route.
+    /// The path does not exist.
     NotFound,
-    /// No such case in the caller's lab.
+    /// The case does not exist in the caller's lab.
     CaseNotFound,
-    /// No such doctor, or none related to the caller's lab.
+    /// The doctor does not exist or is not related to the caller's lab.
     DoctorNotFound,
     /// The path exists, but not with this method.
     MethodNotAllowed,
-    /// Another change of the same case kept winning.
+    /// Concurrent changes of the same data prevented the write.
     Conflict,
-    /// The workflow does not have this move.
+    /// The workflow does not allow this status change.
     IllegalTransition,
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
@@ -51,11 +51,11 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// The body is JSON, but breaks the rules that `errors` lists.
     ValidationFailed,
-    /// The caller, or everybody in the lab together, sends more requests than a minute allows.
+    /// The user or the lab sends more requests in a minute than the limit.
     TooManyRequests,
     /// A defect of this service.
     InternalError,
-    /// A service that this one needs (DynamoDB, UMS, LinksHub) did not answer properly in time.
+    /// A service that this one needs (DynamoDB, UMS, LinksHub) failed or was too slow.
     ServiceUnavailable,
 }
 
@@ -106,7 +106,7 @@ impl ErrorCode {
         self.row().0
     }
 
-    /// The HTTP status it is answered with.
+    /// The HTTP status of the response.
     pub const fn status(self) -> StatusCode {
         self.row().1
     }
@@ -143,8 +143,8 @@ impl ErrorCode {
     ];
 }
 
-/// Why a request failed: what the client is told, and a cause that only the log sees. `Debug` shows what the log may
-/// show: faults name fields as the client sent them.
+/// Why a request failed: texts for the client, and a cause for the log. `Debug` shows only what the log may show. It
+/// leaves out the field errors, which name fields as the client sent them.
 #[derive(Clone)]
 pub struct Error(Box<Failure>);
 
@@ -167,14 +167,14 @@ impl fmt::Debug for Error {
     }
 }
 
-/// The most faults of a request that are named: a body has room for a hundred thousand, and an answer has not.
+/// The response lists at most this many errors. A body can have a hundred thousand, which would not fit.
 const MAX_FIELD_ERRORS: usize = 100;
 
-/// Seconds after which a client may try again when a dependency failed.
+/// The `Retry-After` of a failed dependency or a conflict, in seconds.
 pub(crate) const RETRY_AFTER_SECONDS: u16 = 2;
 
 impl Error {
-    /// A failure of this kind; `detail` is shown to the client.
+    /// Makes an error of this kind. The client sees `detail`.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self(Box::new(Failure {
@@ -189,7 +189,7 @@ impl Error {
         }))
     }
 
-    /// The body breaks the rules: all faults at once.
+    /// The body breaks the rules. The response lists all errors at once.
     pub fn validation(mut errors: Vec<FieldError>) -> Self {
         errors.truncate(MAX_FIELD_ERRORS);
         let mut error = Self::new(ErrorCode::ValidationFailed, "Some fields of the body are not valid.");
@@ -197,7 +197,7 @@ impl Error {
         error
     }
 
-    /// One parameter outside the body is wrong; `pointer` is `/query/…`, `/path/…` or `/header/…`.
+    /// One parameter outside the body is wrong. `pointer` is `/query/…`, `/path/…` or `/header/…`.
     pub fn parameter(pointer: impl Into<String>, invalid: Invalid) -> Self {
         Self::parameters(vec![FieldError::new(pointer, invalid)])
     }
@@ -216,17 +216,17 @@ impl Error {
         Self::new(ErrorCode::Unauthorized, detail)
     }
 
-    /// The case does not exist in the caller's lab; whether another lab has it is not told.
+    /// The case does not exist in the caller's lab. The response is the same when another lab has it.
     pub fn case_not_found() -> Self {
         Self::new(ErrorCode::CaseNotFound, "The lab does not have this case.")
     }
 
-    /// Other writers were faster for as long as the request could try. Nothing was written.
+    /// Other requests changed the same data until the time for retries was over. Nothing was written.
     pub(crate) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(ErrorCode::Conflict, detail).retry_after(RETRY_AFTER_SECONDS)
     }
 
-    /// No such route.
+    /// The path does not exist.
     pub fn not_found() -> Self {
         Self::new(ErrorCode::NotFound, "There is nothing at this path.")
     }
@@ -238,26 +238,26 @@ impl Error {
         error
     }
 
-    /// A dependency failed; `cause` goes to the log only and must not hold patient data or secrets.
+    /// A dependency failed. `cause` goes to the log only and must not hold patient data or secrets.
     pub fn unavailable(dependency: &str, cause: impl Into<String>) -> Self {
         Self::new(ErrorCode::ServiceUnavailable, format!("{dependency} did not answer. Try again shortly."))
             .because(cause)
     }
 
-    /// A dependency failed in a way that other requests will meet as well: no connection, no answer in time, or an
-    /// answer that says that it is broken.
+    /// A dependency is down for all requests: no connection, no answer in time, or a status of 500 and above. The circuit
+    /// breaker counts these errors.
     pub(crate) fn outage(dependency: &str, cause: impl Into<String>) -> Self {
         let mut error = Self::unavailable(dependency, cause);
         error.0.outage = true;
         error
     }
 
-    /// Whether it was made by [`Error::outage`].
+    /// Whether [`Error::outage`] made this error.
     pub(crate) fn is_outage(&self) -> bool {
         self.0.outage
     }
 
-    /// A defect of this service; `cause` goes to the log only and must not hold patient data or secrets.
+    /// A defect of this service. `cause` goes to the log only and must not hold patient data or secrets.
     pub fn internal(cause: impl Into<String>) -> Self {
         Self::new(ErrorCode::InternalError, "The service failed. Send the request id to support.")
             .because(cause)
@@ -269,7 +269,7 @@ impl Error {
         self
     }
 
-    /// Says after how many seconds to try again.
+    /// Sets the `Retry-After` header, in seconds.
     pub(crate) fn retry_after(mut self, seconds: u16) -> Self {
         self.0.retry_after = Some(seconds);
         self
@@ -285,19 +285,19 @@ impl Error {
         self.0.code
     }
 
-    /// What only the log may show.
+    /// The internal cause, for the log only.
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
     }
 
-    /// What the client is told, for the problem document.
+    /// The parts that the client may see, for the problem document.
     pub(crate) fn report(&self) -> Report<'_> {
         let Failure { detail, errors, extra, allow, retry_after, .. } = &*self.0;
         Report { detail, errors, extra, allow: allow.as_deref(), retry_after: *retry_after }
     }
 }
 
-/// What the client is told of an error, beside its code.
+/// The parts of an error that the client may see, besides its code.
 pub(crate) struct Report<'a> {
     /// What is wrong, in words.
     pub detail: &'a str,
@@ -307,6 +307,6 @@ pub(crate) struct Report<'a> {
     pub extra: &'a Map<String, Value>,
     /// The value of `Allow`.
     pub allow: Option<&'a str>,
-    /// Seconds after which the request may succeed.
+    /// The value of `Retry-After`, in seconds.
     pub retry_after: Option<u16>,
 }

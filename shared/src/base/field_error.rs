@@ -1,4 +1,4 @@
-//! What is wrong with one field or parameter, for people (`detail`) and for programs (`code` and `params`).
+//! Errors of single fields and parameters, for people (`detail`) and for programs (`code` and `params`).
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use crate::wire_enum;
 
 wire_enum! {
-    /// A stable machine word for what is wrong with a field. `openapi.yaml` lists the same words, with their params, at
-    /// `FieldError.code`; clients must expect new ones.
+    /// A stable machine word for an error of a field. `openapi.yaml` lists the same words and their params at
+    /// `FieldError.code`. Clients must expect new ones.
     FieldCode {
         Required = "required", UnknownField = "unknown_field", UnknownParameter = "unknown_parameter",
         WrongType = "wrong_type", Length = "length", Blank = "blank", Characters = "characters", Items = "items",
@@ -27,22 +27,22 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// A reason; `detail` goes on from the field's name, as in "must be text".
+    /// Makes a reason. `detail` continues a sentence that starts with the field's name, as in "must be text".
     pub fn new(code: FieldCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), params: Map::new() }
     }
 
-    /// The value does not have the form of `format`, a word of the contract.
+    /// The value does not have the format that the contract calls `format`.
     pub fn format(format: &str, detail: impl Into<String>) -> Self {
         Self::new(FieldCode::Format, detail).with("format", format)
     }
 
-    /// The field or parameter stands in the request twice.
+    /// The request has the field or parameter more than once.
     pub fn given_more_than_once() -> Self {
         Self::new(FieldCode::GivenMoreThanOnce, "must be given once")
     }
 
-    /// The value does not fit the one at `other`, a JSON pointer.
+    /// The value contradicts the value at `other`, a JSON pointer.
     pub fn inconsistent(other: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(FieldCode::Inconsistent, detail).with("with", other.into())
     }
@@ -53,18 +53,18 @@ impl Invalid {
         self
     }
 
-    /// The same of each item of a list.
+    /// Says the same about each item of a list.
     pub fn of_each(mut self) -> Self {
         self.detail = format!("each item {}", self.detail);
         self.with("each", true)
     }
 }
 
-/// What is wrong at one place of the request.
+/// One error in the request, with its place.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// RFC 6901 JSON pointer into the body, or `/query/…`, `/path/…`, `/header/…`. It names unknown fields as the client
-    /// sent them: it goes back to the client, never into the log.
+    /// RFC 6901 JSON pointer into the body, or `/query/…`, `/path/…`, `/header/…`. It repeats the names of unknown fields,
+    /// so it goes to the client only, never into the log.
     pub pointer: String,
     /// What is wrong there, in words.
     pub detail: String,
@@ -75,7 +75,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// The error at `pointer`.
+    /// Makes the error at `pointer`.
     pub fn new(pointer: impl Into<String>, Invalid { code, detail, params }: Invalid) -> Self {
         Self { pointer: pointer.into(), detail, code, params }
     }

@@ -4,17 +4,17 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// A lab's id in UMS, from 1: the tenant, and the partition of the table.
+/// A lab's id in UMS, from 1. A lab is a tenant; the id is its partition key in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct LabId(u64);
 
 impl LabId {
-    /// The id, unless it is 0.
+    /// Returns `None` for 0.
     pub fn new(number: u64) -> Option<Self> {
         (number > 0).then_some(Self(number))
     }
 
-    /// Reads an id as a header or a query parameter writes it.
+    /// Reads the text of a header or a query parameter.
     pub fn parse(text: &str) -> Option<Self> {
         let digits =
             !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
@@ -33,7 +33,7 @@ impl fmt::Display for LabId {
     }
 }
 
-/// UMS and the API write a number; the table's partition key is text.
+/// UMS and the API write a number. The table's partition key is text.
 impl<'de> Deserialize<'de> for LabId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -58,12 +58,12 @@ impl CaseId {
     /// The largest id: ten digits, so that sort keys order as numbers do.
     pub const MAX: u64 = 9_999_999_999;
 
-    /// The id, if it is in range.
+    /// Returns `None` for a number out of range.
     pub fn new(number: u64) -> Option<Self> {
         (1..=Self::MAX).contains(&number).then_some(Self(number))
     }
 
-    /// Reads an id as a path writes it; anything else names no case.
+    /// Reads the text of a path parameter. Returns `None` for text that cannot be a case's id.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
         digits.then(|| text.parse().ok()).flatten().and_then(Self::new)
@@ -98,8 +98,8 @@ impl fmt::Display for Subject {
     }
 }
 
-/// UMS writes an integer, newer versions of its library a string (RFC 7519 wants one). It must be a number either
-/// way, because it becomes part of the URLs that UMS is asked with.
+/// UMS writes an integer; newer versions of its library write a string, as RFC 7519 requires. Both must hold a number,
+/// because the id becomes part of the URLs of calls to UMS.
 impl<'de> Deserialize<'de> for Subject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! What everything else stands on: ids, time, private values, errors, validation. No I/O.
+//! The lowest layer: ids, time, private values, errors, validation. No I/O.
 
 pub mod calendar;
 pub(crate) mod canonical;

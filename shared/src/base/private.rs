@@ -1,12 +1,13 @@
-//! Patient data and secrets, wrapped so that they do not get into a log line or an error text by accident.
+//! Wrappers that keep patient data and secrets out of log lines and error texts.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Patient data, and what may contain some: every free text. `Debug` prints a placeholder, and there is no `Display`,
-/// because `to_string` would compile and write the placeholder where the text belongs. JSON and the table have the
-/// value as it is.
+/// Patient data, or text that may contain patient data, such as every free text.
+///
+/// `Debug` prints a placeholder. There is no `Display`: with it, `to_string` would compile and return the placeholder
+/// instead of the text. JSON and the table hold the value itself.
 ///
 /// ```compile_fail
 /// let name = shared::base::private::Private::new("Jane Roe");
@@ -17,12 +18,12 @@ use serde::{Deserialize, Serialize};
 pub struct Private<T>(T);
 
 impl<T> Private<T> {
-    /// Hides `value`.
+    /// Wraps `value`.
     pub fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The value itself; for the work on the case, never for a message.
+    /// Returns the value, for work on the case; never use it in a message.
     pub fn expose(&self) -> &T {
         &self.0
     }
@@ -34,17 +35,17 @@ impl<T> fmt::Debug for Private<T> {
     }
 }
 
-/// A value that must not be shown: `Debug` prints a placeholder and there is no `Display`.
+/// A secret, such as a key or a token. `Debug` prints a placeholder and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Hides `value`.
+    /// Wraps `value`.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
 
-    /// The value itself; for the call that needs it, never for a message.
+    /// Returns the value, for the call that needs it; never use it in a message.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -63,12 +64,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_does_not_show_itself() {
+    fn debug_does_not_show_a_secret() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
     }
 
     #[test]
-    fn json_and_the_table_hold_the_private_value_as_it_is() {
+    fn json_and_the_table_hold_the_private_value_itself() {
         let private = Private::new("Jane Roe".to_owned());
         assert_eq!(format!("{private:?}"), "[private]");
         assert_eq!(json!(private), json!("Jane Roe"));

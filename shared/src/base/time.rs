@@ -1,11 +1,11 @@
-//! Moments as the API writes them: RFC 3339, UTC, milliseconds.
+//! Timestamps in the format of the API: RFC 3339, UTC, milliseconds.
 
 use std::fmt;
 
 use jiff::{SignedDuration, Unit, civil::Date, fmt::temporal::DateTimePrinter, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment in UTC to the millisecond, written as `2026-11-24T09:30:00.000Z`; text order is time order.
+/// A moment in UTC to the millisecond, written as `2026-11-24T09:30:00.000Z`. Sorting the texts sorts the moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(jiff::Timestamp);
 
@@ -15,12 +15,12 @@ impl Timestamp {
         Self::truncated(jiff::Timestamp::now())
     }
 
-    /// Seconds since the Unix epoch, as DynamoDB's TTL and JWTs count them.
+    /// Seconds since the Unix epoch, the unit of DynamoDB's TTL and of JWTs.
     pub fn epoch_seconds(self) -> i64 {
         self.0.as_second()
     }
 
-    /// The moment this many days of 24 hours later, in seconds since the Unix epoch.
+    /// The moment `days` days of 24 hours later, in seconds since the Unix epoch.
     pub fn epoch_seconds_after_days(self, days: u32) -> i64 {
         let later = self.0.checked_add(SignedDuration::from_hours(i64::from(days) * 24));
         later.unwrap_or(jiff::Timestamp::MAX).as_second()
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn now_survives_being_written_and_read() {
+    fn writing_and_reading_now_returns_the_same_moment() {
         let now = Timestamp::now();
         let back: Timestamp = serde_json::from_str(&serde_json::to_string(&now).unwrap()).unwrap();
         assert_eq!(back, now);

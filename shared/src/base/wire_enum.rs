@@ -1,6 +1,6 @@
 //! Enumerations whose values have names in JSON, in the table and in parameters.
 
-/// An enumeration whose values have names on the wire. [`wire_enum!`](crate::wire_enum!) implements it.
+/// An enumeration whose values have names on the wire. The macro [`wire_enum!`](crate::wire_enum!) implements it.
 pub trait WireEnum: Copy + 'static {
     /// Every value, in the contract's order.
     const ALL: &'static [Self];
@@ -11,13 +11,13 @@ pub trait WireEnum: Copy + 'static {
     /// The name on the wire.
     fn as_str(self) -> &'static str;
 
-    /// The value of this name.
+    /// The value with this name.
     fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|value| value.as_str() == name)
     }
 }
 
-/// Declares an enumeration of the contract: its values with their names on the wire, in JSON and in the table alike.
+/// Declares an enumeration of the contract: its values and their names, which JSON and the table share.
 #[macro_export]
 macro_rules! wire_enum {
     ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {

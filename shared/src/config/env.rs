@@ -1,4 +1,4 @@
-//! Reads environment variables and collects what is wrong with them.
+//! Reads environment variables and collects all errors.
 
 use std::{fmt, str::FromStr};
 
@@ -7,16 +7,16 @@ use jiff::civil::Date;
 use super::Stage;
 use crate::base::{private::Secret, wire_enum::WireEnum};
 
-/// Reads variables and collects what is wrong with them.
+/// Reads variables and collects all errors, so that an operator sees them at once.
 pub struct Env<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
-    faults: Vec<String>,
+    errors: Vec<String>,
 }
 
 impl<'a> Env<'a> {
-    /// Reads through `lookup`; the functions use [`Env::process`].
+    /// Reads variables with `lookup`, for tests. Functions use [`Env::process`].
     pub fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { lookup, faults: Vec::new() }
+        Self { lookup, errors: Vec::new() }
     }
 
     /// Reads the process environment.
@@ -25,20 +25,20 @@ impl<'a> Env<'a> {
         Env::new(&|name| std::env::var(name).ok())
     }
 
-    /// All faults found so far, one line each; `Ok` when there are none.
+    /// Reports all errors, one line each.
     pub fn finish(self) -> Result<(), ConfigError> {
-        if self.faults.is_empty() { Ok(()) } else { Err(ConfigError(self.faults)) }
+        if self.errors.is_empty() { Ok(()) } else { Err(ConfigError(self.errors)) }
     }
 
-    pub(super) fn fault(&mut self, name: &str, what: &str) {
-        self.faults.push(format!("{name}: {what}"));
+    pub(super) fn reject(&mut self, name: &str, detail: &str) {
+        self.errors.push(format!("{name}: {detail}"));
     }
 
-    /// `STAGE`; unset means prod, the strictest.
+    /// `STAGE`; unset means prod, which has the strictest rules.
     pub(super) fn stage(&mut self) -> Stage {
         let Some(name) = self.optional("STAGE") else { return Stage::Prod };
         Stage::parse(&name).unwrap_or_else(|| {
-            self.fault("STAGE", "must be dev, qa or prod");
+            self.reject("STAGE", "must be dev, qa or prod");
             Stage::Prod
         })
     }
@@ -50,17 +50,17 @@ impl<'a> Env<'a> {
 
     pub(super) fn required(&mut self, name: &str) -> String {
         self.optional(name).unwrap_or_else(|| {
-            self.fault(name, "is required");
+            self.reject(name, "is required");
             String::new()
         })
     }
 
-    pub(super) fn parsed<T: FromStr>(&mut self, name: &str, default: T, what: &str) -> T {
+    pub(super) fn parsed<T: FromStr>(&mut self, name: &str, default: T, detail: &str) -> T {
         match self.optional(name).map(|text| text.parse()) {
             None => default,
             Some(Ok(value)) => value,
             Some(Err(_)) => {
-                self.fault(name, what);
+                self.reject(name, detail);
                 default
             }
         }
@@ -75,7 +75,7 @@ impl<'a> Env<'a> {
             .map(|date| date.parse().ok())
             .collect();
         dates.unwrap_or_else(|| {
-            self.fault(name, "must be a comma-separated list of dates such as 2026-12-25");
+            self.reject(name, "must be a comma-separated list of dates such as 2026-12-25");
             Vec::new()
         })
     }
@@ -93,11 +93,11 @@ impl<'a> Env<'a> {
         let rest = match text.split_once("://") {
             Some(("https", rest)) => rest,
             Some(("http", rest)) if stage == Stage::Dev => rest,
-            Some(("http", _)) => return self.fault(name, "must be an https:// URL outside the dev stage"),
+            Some(("http", _)) => return self.reject(name, "must be an https:// URL outside the dev stage"),
             _ => "",
         };
         if rest.is_empty() || rest.contains(forbidden) {
-            self.fault(name, "must be a URL such as https://ums.example.com");
+            self.reject(name, "must be a URL such as https://ums.example.com");
         }
     }
 
@@ -110,19 +110,19 @@ impl<'a> Env<'a> {
     pub(super) fn check_secret(&mut self, name: &str, stage: Stage, value: &str) {
         // RFC 7518 section 3.2: a key for HMAC-SHA-256 has at least the 256 bits of its output.
         if stage != Stage::Dev && !value.is_empty() && value.len() < 32 {
-            self.fault(name, "must be at least 32 bytes outside the dev stage");
+            self.reject(name, "must be at least 32 bytes outside the dev stage");
         }
     }
 }
 
-/// Everything that is wrong with the environment.
+/// All errors of the environment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError(Vec<String>);
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration has {} fault(s):", self.0.len())?;
-        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+        write!(f, "the configuration has {} error(s):", self.0.len())?;
+        self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
     }
 }
 

@@ -1,7 +1,7 @@
-//! Every environment variable the functions read: once, at start, all faults reported together; and the times and limits
-//! that are not for operators to set.
+//! The configuration: every environment variable that the functions read, and the times and limits that operators cannot
+//! set. A function reads the variables once, at its start, and reports all errors together.
 //!
-//! Each concern is a struct that names its variables; a function reads only the concerns it uses. The README's table
+//! Each concern is a struct that names its variables. A function reads only the concerns that it uses. The README's table
 //! lists the same variables for operators.
 
 mod env;
@@ -21,30 +21,30 @@ pub use env::{ConfigError, Env};
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, TokenConfig};
 
-/// The most that all calls to UMS or LinksHub for one request may take together.
+/// The time that all calls to UMS, or all calls to LinksHub, may take together in one request.
 pub(crate) const UPSTREAM_BUDGET: Duration = Duration::from_secs(2);
-/// How long a service that keeps failing gets no calls: as long as clients are told to wait, so that their retry finds the
-/// service tried again.
+/// How long an open circuit breaker blocks calls. It equals the `Retry-After` of the responses, so that the client's retry
+/// reaches the service again.
 pub(crate) const OUTAGE_PAUSE: Duration = Duration::from_secs(RETRY_AFTER_SECONDS as u64);
-/// How long after its start a request goes on trying to write. A last attempt, begun just before, may take 2 s for the
-/// read, 2 s for the write (each with all sends to DynamoDB) and 2 s for LinksHub: it is answered before the function's
+/// How long after its start a request may begin another attempt to write. The last attempt may take 2 s for the read, 2 s
+/// for the write (each with all retries of DynamoDB) and 2 s for LinksHub, so the response is ready before the function's
 /// time-out of 10 s.
 pub(crate) const RETRY_BUDGET: Duration = Duration::from_millis(3500);
 
 wire_enum! {
-    /// Where the service runs (`STAGE`): a developer's machine or sandbox account, acceptance, production. `dev` relaxes
-    /// the rules that protect real data.
+    /// Where the service runs (`STAGE`): a developer's machine or sandbox account, acceptance, production. Some rules that
+    /// protect real data do not apply in `dev`.
     Stage { Dev = "dev", Qa = "qa", Prod = "prod" }
 }
 
-/// What every function reads.
+/// The configuration of every function.
 #[derive(Clone, Debug)]
 pub struct Common {
-    /// `STAGE`; unset means prod, the strictest.
+    /// `STAGE`; unset means prod, which has the strictest rules.
     pub stage: Stage,
     /// `LOG_LEVEL`: error, warn, info or debug.
     pub log_level: tracing::Level,
-    /// `AWS_LAMBDA_FUNCTION_NAME`, set by Lambda: names the function in the log.
+    /// `AWS_LAMBDA_FUNCTION_NAME`, set by Lambda: the function's name in the log.
     pub function: String,
     /// `CORS_ORIGINS`: the exact origins whose pages may call the API, or `*` in the dev stage.
     pub cors_origins: Vec<String>,
@@ -64,9 +64,9 @@ impl Common {
                 matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains(['/', '*', ' '])
             });
             if origin == "*" && stage != Stage::Dev {
-                env.fault("CORS_ORIGINS", "must list exact origins outside the dev stage, not *");
+                env.reject("CORS_ORIGINS", "must list exact origins outside the dev stage, not *");
             } else if origin != "*" && !exact {
-                env.fault(
+                env.reject(
                     "CORS_ORIGINS",
                     "must be a comma-separated list of origins such as https://app.example.com",
                 );
@@ -77,10 +77,10 @@ impl Common {
     }
 }
 
-/// How the User Management Service is reached.
+/// The address and key of the User Management Service.
 #[derive(Clone, Debug)]
 pub struct UmsConfig {
-    /// `UMS_BASE_URL`, without a trailing slash; defaults to the local stand-in in the dev stage only.
+    /// `UMS_BASE_URL`, without a trailing slash. Only the dev stage has a default: the local UMS emulator.
     pub base_url: String,
     /// `UMS_API_KEY`, sent as `X-API-Key` when set.
     pub api_key: Option<Secret>,
@@ -98,12 +98,12 @@ impl UmsConfig {
     }
 }
 
-/// How lists are cut into pages.
+/// Page sizes and the key of cursors.
 #[derive(Clone, Debug)]
 pub struct PagingConfig {
-    /// `DEFAULT_PAGE_SIZE`: cases on a page when the client does not say.
+    /// `DEFAULT_PAGE_SIZE`: cases on a page when the client sends no size.
     pub default_size: u32,
-    /// `MAX_PAGE_SIZE`: the most a client may ask for.
+    /// `MAX_PAGE_SIZE`: the largest size that a client may request.
     pub max_size: u32,
     /// `CURSOR_SECRET_KEY`: signs cursors.
     pub cursor_key: Secret,
@@ -114,23 +114,23 @@ impl PagingConfig {
     pub fn read(env: &mut Env, stage: Stage) -> Self {
         let max_size = env.parsed("MAX_PAGE_SIZE", 100, "must be a whole number");
         let default_size = env.parsed("DEFAULT_PAGE_SIZE", 20, "must be a whole number");
-        // The contract promises that nobody gets more than 100.
+        // The contract allows 100 at most.
         if !(1..=100).contains(&max_size) {
-            env.fault("MAX_PAGE_SIZE", "must be 1 to 100");
+            env.reject("MAX_PAGE_SIZE", "must be 1 to 100");
         }
         if !(1..=max_size).contains(&default_size) {
-            env.fault("DEFAULT_PAGE_SIZE", "must be 1 to MAX_PAGE_SIZE");
+            env.reject("DEFAULT_PAGE_SIZE", "must be 1 to MAX_PAGE_SIZE");
         }
         Self { default_size, max_size, cursor_key: env.secret("CURSOR_SECRET_KEY", stage) }
     }
 }
 
-/// How many requests may be sent in a minute, as each instance of a function counts them; `None` is any number.
+/// Limits of requests in a minute. Each instance of a function counts for itself. `None` means no limit.
 #[derive(Clone, Debug)]
 pub struct RateConfig {
-    /// `RATE_LIMIT_PER_USER`: by one user.
+    /// `RATE_LIMIT_PER_USER`: requests of one user.
     pub per_user: Option<NonZeroU32>,
-    /// `RATE_LIMIT_PER_LAB`: in one lab.
+    /// `RATE_LIMIT_PER_LAB`: requests in one lab.
     pub per_lab: Option<NonZeroU32>,
 }
 
@@ -148,40 +148,43 @@ impl RateConfig {
     }
 }
 
-/// What the functions behind a login read.
+/// The configuration of the functions that need an access token.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The concern of every function.
     pub common: Common,
     /// The table.
     pub table: TableConfig,
-    /// The role that opens one lab's partitions; without it the function's own identity opens all.
+    /// The role that gives access to one lab's partitions. Without it, the function's own identity has access to all.
     pub lab_role: Option<LabRoleConfig>,
     /// The User Management Service.
     pub ums: UmsConfig,
-    /// `LINKSHUB_BASE_URL`: LinksHub without a trailing slash; unset turns the integration off.
+    /// `LINKSHUB_BASE_URL`, without a trailing slash. Unset turns the integration off.
     pub linkshub_base_url: Option<String>,
-    /// Tokens.
+    /// Verification of tokens.
     pub token: TokenConfig,
-    /// Pages.
+    /// Page sizes and cursors.
     pub paging: PagingConfig,
-    /// Requests in a minute.
+    /// Rate limits.
     pub rate: RateConfig,
     /// `RETENTION_DAYS`: how long a deleted case is kept.
     pub retention_days: u32,
-    /// `HOLIDAYS`: the days besides weekends on which labs do not work, for lead times.
+    /// `HOLIDAYS`: days besides weekends that do not count in lead times.
     pub holidays: Vec<Date>,
-    /// [`OUTAGE_PAUSE`]. No variable: only tests need another.
+    /// [`OUTAGE_PAUSE`]. It has no variable: only tests change it.
     pub outage_pause: Duration,
-    /// [`RETRY_BUDGET`]. No variable either.
+    /// [`RETRY_BUDGET`]. It has no variable either.
     pub retry_budget: Duration,
 }
 
-/// Seven years with their leap days.
+/// Seven years, including two leap days.
 const RETENTION_DAYS: u32 = 2557;
 
 impl Config {
-    /// Reads all concerns; the error lists every fault of all of them.
+    /// Reads all concerns.
+    ///
+    /// # Errors
+    /// The error lists all errors of all concerns.
     pub fn read(mut env: Env) -> Result<Self, ConfigError> {
         let common = Common::read(&mut env);
         let stage = common.stage;
@@ -202,7 +205,7 @@ impl Config {
             retry_budget: RETRY_BUDGET,
         };
         if config.retention_days == 0 {
-            env.fault("RETENTION_DAYS", "must be at least 1");
+            env.reject("RETENTION_DAYS", "must be at least 1");
         }
         env.finish().map(|()| config)
     }

@@ -1,16 +1,16 @@
-//! Where the table is, and with which identity it is asked.
+//! The address of the table and the identity for access to it.
 
 use super::{Env, Stage};
 use crate::base::private::Secret;
 
-/// Where the table is and with which identity it is asked.
+/// The address of the table and the function's own identity.
 #[derive(Clone, Debug)]
 pub struct TableConfig {
     /// `TABLE_NAME`.
     pub name: String,
     /// `AWS_REGION`, set by Lambda.
     pub region: String,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`: an emulator; unset on AWS.
+    /// `AWS_ENDPOINT_URL_DYNAMODB`: the URL of an emulator; unset on AWS.
     pub endpoint: Option<String>,
     /// `AWS_ACCESS_KEY_ID`, set by Lambda.
     pub access_key_id: String,
@@ -34,12 +34,12 @@ impl TableConfig {
     }
 }
 
-/// The role that is assumed for each lab.
+/// The role that a function assumes for each lab.
 #[derive(Clone, Debug)]
 pub struct LabRoleConfig {
     /// `LAB_ROLE_ARN`.
     pub arn: String,
-    /// `AWS_ENDPOINT_URL_STS`: an emulator; unset on AWS.
+    /// `AWS_ENDPOINT_URL_STS`: the URL of an emulator; unset on AWS.
     pub endpoint: Option<String>,
 }
 
@@ -48,7 +48,7 @@ impl LabRoleConfig {
     pub fn read(env: &mut Env, stage: Stage) -> Option<Self> {
         let arn = env.optional("LAB_ROLE_ARN")?;
         if !arn.starts_with("arn:") || !arn.contains(":role/") {
-            env.fault(
+            env.reject(
                 "LAB_ROLE_ARN",
                 "must be the ARN of a role, such as arn:aws:iam::111122223333:role/lhcms-lab",
             );

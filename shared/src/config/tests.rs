@@ -1,4 +1,4 @@
-//! Good environments are read, and every fault of a bad one is listed.
+//! A good environment is read, and every error of a bad one is listed.
 
 use super::*;
 
@@ -14,8 +14,8 @@ const GOOD: &[(&str, &str)] = &[
     ("CORS_ORIGINS", "https://app.example.com, https://lab.example.com"),
 ];
 
-/// With an `UMS_JWKS_URL`.
-const OF_A_PROVIDER: &[(&str, &str)] =
+/// The variables that `UMS_JWKS_URL` needs besides itself.
+const PROVIDER: &[(&str, &str)] =
     &[("JWT_SECRET_KEY", ""), ("JWT_ISSUER", "https://id.example.com"), ("JWT_AUDIENCE", "lhcms")];
 
 fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -52,7 +52,7 @@ fn all_configuration_errors_are_reported_at_once() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the configuration has 11 fault(s):\
+        "the configuration has 11 error(s):\
          \n  LOG_LEVEL: must be error, warn, info or debug\
          \n  CORS_ORIGINS: must list exact origins outside the dev stage, not *\
          \n  TABLE_NAME: is required\
@@ -78,7 +78,7 @@ fn the_dev_stage_has_a_local_ums_and_allows_any_origin() {
 fn tokens_are_verified_with_a_secret_or_with_the_keys_behind_a_url() {
     assert!(matches!(read(&[]).unwrap().token.keys, KeyConfig::Secret(_)));
     let url = "https://id.example.com/keys?policy=lhcms";
-    let config = read(&[&[("UMS_JWKS_URL", url)], OF_A_PROVIDER].concat()).unwrap();
+    let config = read(&[&[("UMS_JWKS_URL", url)], PROVIDER].concat()).unwrap();
     assert!(matches!(config.token.keys, KeyConfig::Url(jwks) if jwks.url == url));
 }
 
@@ -89,16 +89,16 @@ fn the_tokens_of_a_provider_must_be_for_this_api() {
     let error = read(&changes).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the configuration has 2 fault(s):\
+        "the configuration has 2 error(s):\
          \n  JWT_ISSUER: is required with UMS_JWKS_URL outside the dev stage\
          \n  JWT_AUDIENCE: is required with UMS_JWKS_URL outside the dev stage"
     );
 }
 
 #[test]
-fn it_must_be_clear_what_tokens_are_verified_with() {
-    let fault = |changes: &[(&str, &str)]| {
-        let changes = [changes, &OF_A_PROVIDER[1..]].concat();
+fn tokens_need_exactly_one_usable_source_of_keys() {
+    let error = |changes: &[(&str, &str)]| {
+        let changes = [changes, &PROVIDER[1..]].concat();
         read(&changes).unwrap_err().to_string()
     };
     for (changes, expected) in [
@@ -120,7 +120,7 @@ fn it_must_be_clear_what_tokens_are_verified_with() {
             "UMS_JWKS_URL: must be a URL such as https://ums.example.com",
         ),
     ] {
-        assert_eq!(fault(changes), format!("the configuration has 1 fault(s):\n  {expected}"));
+        assert_eq!(error(changes), format!("the configuration has 1 error(s):\n  {expected}"));
     }
     let dev = [("STAGE", "dev"), ("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", "http://localhost:1/keys")];
     assert!(read(&dev).is_ok());

@@ -1,22 +1,22 @@
-//! How tokens are verified: with a secret or with the keys behind a URL, never with both.
+//! Verification of tokens: with a secret or with the keys at a URL, never with both.
 
 use std::time::Duration;
 
 use super::{Env, Stage};
 use crate::base::private::Secret;
 
-/// How tokens are verified.
+/// The keys and claims of accepted tokens.
 #[derive(Clone, Debug)]
 pub struct TokenConfig {
-    /// What their signatures are verified with.
+    /// The keys that verify the signatures.
     pub keys: KeyConfig,
-    /// `JWT_ISSUER`: the `iss` that tokens must carry, when set.
+    /// `JWT_ISSUER`: the required claim `iss`, when set.
     pub issuer: Option<String>,
-    /// `JWT_AUDIENCE`: the `aud` that tokens must carry, when set.
+    /// `JWT_AUDIENCE`: the required claim `aud`, when set.
     pub audience: Option<String>,
 }
 
-/// Where the keys are from, and so which algorithms are accepted.
+/// The source of the keys. It decides which algorithms are accepted.
 #[derive(Clone, Debug)]
 pub enum KeyConfig {
     /// `JWT_SECRET_KEY`: the HS256 key shared with UMS.
@@ -25,19 +25,19 @@ pub enum KeyConfig {
     Url(JwksConfig),
 }
 
-/// A JSON Web Key Set (RFC 7517) that is fetched.
+/// A JSON Web Key Set (RFC 7517) at a URL.
 #[derive(Clone, Debug)]
 pub struct JwksConfig {
-    /// Where it is.
+    /// The URL.
     pub url: String,
-    /// The least time between two fetches, whatever tokens arrive and whether they succeed.
+    /// The shortest time between two fetches, for any tokens, after a success and after a failure.
     pub pause: Duration,
-    /// The age at which keys are fetched again, so that a withdrawn one stops working.
+    /// The age at which the keys are fetched again, so that a withdrawn key stops working.
     pub max_age: Duration,
 }
 
 impl JwksConfig {
-    /// At most one fetch in 5 s, and keys for 10 minutes: docs/adr/0012-keys-by-url.md says why.
+    /// At most one fetch in 5 s; keys stay in use for 10 minutes. docs/adr/0012-keys-by-url.md says why.
     pub fn new(url: String) -> Self {
         Self { url, pause: Duration::from_secs(5), max_age: Duration::from_secs(600) }
     }
@@ -51,11 +51,11 @@ impl TokenConfig {
             issuer: env.optional("JWT_ISSUER"),
             audience: env.optional("JWT_AUDIENCE"),
         };
-        // A provider signs for all its applications with the same keys, and tokens of other kinds besides.
+        // A provider uses the same keys for all its applications and for other kinds of tokens.
         if stage != Stage::Dev && matches!(config.keys, KeyConfig::Url(_)) {
             for (name, value) in [("JWT_ISSUER", &config.issuer), ("JWT_AUDIENCE", &config.audience)] {
                 if value.is_none() {
-                    env.fault(name, "is required with UMS_JWKS_URL outside the dev stage");
+                    env.reject(name, "is required with UMS_JWKS_URL outside the dev stage");
                 }
             }
         }
@@ -68,16 +68,16 @@ impl KeyConfig {
         let secret = env.optional("JWT_SECRET_KEY");
         let Some(url) = env.optional("UMS_JWKS_URL") else {
             let secret = secret.unwrap_or_else(|| {
-                env.fault("JWT_SECRET_KEY", "is required, unless UMS_JWKS_URL is set");
+                env.reject("JWT_SECRET_KEY", "is required, unless UMS_JWKS_URL is set");
                 String::new()
             });
             env.check_secret("JWT_SECRET_KEY", stage, &secret);
             return Self::Secret(Secret::new(secret));
         };
         if secret.is_some() {
-            env.fault("JWT_SECRET_KEY", "must not be set together with UMS_JWKS_URL");
+            env.reject("JWT_SECRET_KEY", "must not be set together with UMS_JWKS_URL");
         }
-        // Unlike a base URL it may have a query.
+        // Unlike a base URL, it may have a query.
         env.url("UMS_JWKS_URL", stage, &url, &['#', ' ', '@']);
         Self::Url(JwksConfig::new(url))
     }

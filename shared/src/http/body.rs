@@ -1,4 +1,4 @@
-//! The request body as a validated value.
+//! Reads the request body as a validated value.
 
 use lambda_http::http::header;
 use serde_json::{Map, Value};
@@ -9,20 +9,23 @@ use crate::base::{
     validate::{Fields, FromObject},
 };
 
-/// The largest body that is read: 1 MiB; the largest legal case is a few kilobytes.
+/// The largest accepted body: 1 MiB. The largest valid case has a few kilobytes.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
-/// The media type of bodies that are a whole value.
+/// The media type of bodies that hold a complete value.
 pub(super) const JSON: &str = "application/json";
 /// The media type of merge patches.
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// Reads a JSON body: 415 unless it is declared as JSON, 413 when too large, 400 unless it is a JSON object, 422 with
-/// every error when its fields break the rules.
+/// Reads a JSON body.
+///
+/// # Errors
+/// 415 unless it is declared as JSON, 413 when it is too large, 400 unless it is a JSON object, 422 with every error when
+/// its fields break the rules.
 pub fn json_body<T: FromObject>(request: &Request) -> Result<T, Error> {
     read(&object(request, JSON)?)
 }
 
-/// Reads a merge patch (RFC 7396) in the same way. It is a JSON object as well, but its members mean changes.
+/// Reads a merge patch (RFC 7396) in the same way. It is a JSON object as well, but each member is a change.
 pub fn merge_patch_body<T: FromObject>(request: &Request) -> Result<T, Error> {
     read(&object(request, MERGE_PATCH)?)
 }
@@ -34,7 +37,7 @@ fn read<T: FromObject>(object: &Map<String, Value>) -> Result<T, Error> {
     value.ok_or_else(|| Error::internal("a body without errors has no value"))
 }
 
-/// The body as a JSON object of the media type.
+/// Reads the body as a JSON object of this media type.
 pub(super) fn object(request: &Request, media_type: &str) -> Result<Map<String, Value>, Error> {
     let bytes: &[u8] = request.body();
     if bytes.len() > MAX_BODY_BYTES {
@@ -48,7 +51,7 @@ pub(super) fn object(request: &Request, media_type: &str) -> Result<Map<String, 
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Error::new(ErrorCode::MalformedJson, "The body must be a JSON object.")),
-        // The parser's message names a position, never content.
+        // The position is safe to show. The parser's message could repeat content.
         Err(error) => Err(Error::new(
             ErrorCode::MalformedJson,
             format!("The body is not JSON: line {}, column {}.", error.line(), error.column()),
@@ -56,7 +59,7 @@ pub(super) fn object(request: &Request, media_type: &str) -> Result<Map<String, 
     }
 }
 
-/// Whether a `Content-Type` names the media type, whatever its parameters are.
+/// Whether a `Content-Type` names the media type, with any parameters.
 fn is(content_type: &str, media_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case(media_type)

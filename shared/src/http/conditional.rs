@@ -8,7 +8,7 @@ use crate::base::{
     field_error::Invalid,
 };
 
-/// The versions that a request names.
+/// The entity tags of `If-Match` or `If-None-Match`.
 #[derive(PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub struct EntityTags(Vec<Tag>);
@@ -21,15 +21,15 @@ enum Tag {
     Strong(String),
 }
 
-/// The request's `If-Match`: the change is for one of these versions only.
+/// Reads the request's `If-Match`: the client wants to change only a resource with one of these versions.
 ///
 /// # Errors
-/// Invalid parameter, when the header is no list of entity tags.
+/// Invalid parameter, when the header is not a list of entity tags.
 pub fn if_match(request: &Request) -> Result<Option<EntityTags>, Error> {
     tags(request, header::IF_MATCH, "/header/If-Match")
 }
 
-/// 200 with the resource, or 304 when the client's `If-None-Match` has its version already.
+/// 200 with the resource, or 304 when the client's `If-None-Match` names its current version.
 pub fn ok_or_not_modified(request: &Request, resource: &impl Resource) -> super::Result {
     let response = respond::resource(resource)?;
     let known = tags(request, header::IF_NONE_MATCH, "/header/If-None-Match")?;
@@ -47,10 +47,10 @@ pub fn ok_or_not_modified(request: &Request, resource: &impl Resource) -> super:
 }
 
 impl EntityTags {
-    /// Rejects a change of a resource that has another version; weak tags never match (RFC 9110, 13.1.1).
+    /// Checks that a tag names the resource's version. Weak tags never match (RFC 9110, 13.1.1).
     ///
     /// # Errors
-    /// Precondition failed.
+    /// Precondition failed, when the resource has another version.
     pub(crate) fn check(&self, version: u32) -> Result<(), Error> {
         let current = respond::entity_tag(version);
         let matches = self.0.iter().any(|tag| match tag {
@@ -87,7 +87,7 @@ fn tags(request: &Request, name: HeaderName, pointer: &str) -> Result<Option<Ent
     Ok(if tags.is_empty() { None } else { Some(EntityTags(tags)) })
 }
 
-/// A list of entity tags as RFC 9110, section 8.8.3, writes them: a comma may stand inside of one.
+/// Parses a list of entity tags (RFC 9110, section 8.8.3). A tag may contain a comma.
 fn parse(value: &HeaderValue) -> Option<Vec<Tag>> {
     let mut rest = value.to_str().ok()?.trim();
     if rest == "*" {
@@ -96,13 +96,13 @@ fn parse(value: &HeaderValue) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
     loop {
         let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
-        let (inner, behind) = quoted.strip_prefix('"')?.split_once('"')?;
+        let (inner, after) = quoted.strip_prefix('"')?.split_once('"')?;
         if !inner.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
         let tag = format!("\"{inner}\"");
         tags.push(if weak { Tag::Weak(tag) } else { Tag::Strong(tag) });
-        rest = behind.trim_start();
+        rest = after.trim_start();
         if rest.is_empty() {
             return Some(tags);
         }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn entity_tags_are_read_as_rfc_9110_writes_them() {
+    fn entity_tags_have_the_syntax_of_rfc_9110() {
         assert_eq!(read("*"), Some(vec![Tag::Any]));
         assert_eq!(read("\"3\""), Some(vec![Tag::Strong("\"3\"".into())]));
         assert_eq!(

@@ -1,19 +1,19 @@
-//! Cross-origin requests. On AWS the gateway answers preflights and sets these headers itself, from the same origins;
-//! locally the functions do.
+//! Cross-origin requests. On AWS the gateway responds to preflight requests and sets these headers for the same origins.
+//! Locally the functions do it.
 
 use lambda_http::http::{HeaderValue, Method, StatusCode, header};
 
 use super::{Request, Response};
 use crate::config::Common;
 
-/// Whether this is a browser's question before the real request.
+/// Whether this is a preflight request of a browser.
 pub fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ORIGIN)
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The answer to a preflight; [`allow_origin`] completes it for the origins that are allowed.
+/// The response to a preflight request. [`allow_origin`] adds the headers for allowed origins.
 pub fn preflight() -> Response {
     let mut response = Response::new(().into());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -33,7 +33,7 @@ pub fn preflight() -> Response {
     response
 }
 
-/// Lets the request's origin read the response, if the configuration names it.
+/// Allows the request's origin to read the response, if the configuration names the origin.
 pub(crate) fn allow_origin(common: &Common, origin: Option<HeaderValue>, response: &mut Response) {
     let any = common.cors_origins.iter().any(|allowed| allowed == "*");
     let headers = response.headers_mut();

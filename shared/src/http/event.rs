@@ -1,5 +1,5 @@
-//! The events that the gateway hands over, before the library that makes requests of them reads them: it panics on a URL
-//! that it cannot parse, and a client can write one, and on a body that is not encoded as the event says.
+//! Repairs gateway events before the library turns them into requests. The library panics on a URL that it cannot parse,
+//! which a client can send, and on a body that is not valid base64 although the event says so.
 
 use std::task::{Context, Poll};
 
@@ -7,10 +7,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use lambda_http::{LambdaEvent, Service, http::header, request::LambdaRequest};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// What a query must not have as it is (RFC 3986, 3.4); `%` may, so that what is encoded stays as it is.
+/// Characters that a query must not contain unencoded (RFC 3986, 3.4). `%` is not one of them, so encoded text stays
+/// unchanged.
 const NOT_IN_A_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// Makes an event such that a request can be made of it. No handler looks at the host or the scheme, so they are left out.
+/// Changes an event so that the library can make a request from it. It drops the host, because no handler reads it.
 pub fn make_readable(event: &mut LambdaRequest) {
     let LambdaRequest::ApiGatewayV2(event) = event else { return };
     if let Some(query) = &mut event.raw_query_string {
@@ -24,11 +25,11 @@ pub fn make_readable(event: &mut LambdaRequest) {
     }
     event.headers.remove(header::HOST);
     event.request_context.domain_name = None;
-    // A named stage would become a part of the path; the template has none.
+    // The library would add a named stage to the path. The template has no named stage.
     event.request_context.stage = None;
 }
 
-/// A service that gets events made readable.
+/// A service that repairs each event with [`make_readable`] before the inner service gets it.
 pub(crate) struct Readable<S>(pub S);
 
 impl<S: Service<LambdaEvent<LambdaRequest>>> Service<LambdaEvent<LambdaRequest>> for Readable<S> {
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_url_and_a_body_that_are_none_reach_the_handler() {
+    async fn an_event_with_an_invalid_url_and_body_reaches_the_handler() {
         let handler = service_fn(|request: Request| async move {
             let query = request.query_string_parameters();
             Ok::<_, lambda_http::Error>(format!("{:?} {:?}", query.first("a"), request.body()))
@@ -68,7 +69,7 @@ mod tests {
         });
         let event: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
         let mut service = Readable(Adapter::from(handler));
-        let answer = service.call(LambdaEvent::new(event, LambdaContext::default())).await.unwrap();
-        assert_eq!(serde_json::to_value(answer).unwrap()["body"], r#"Some("\"< >") Text("{}")"#);
+        let response = service.call(LambdaEvent::new(event, LambdaContext::default())).await.unwrap();
+        assert_eq!(serde_json::to_value(response).unwrap()["body"], r#"Some("\"< >") Text("{}")"#);
     }
 }

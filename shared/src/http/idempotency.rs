@@ -1,5 +1,5 @@
-//! The `Idempotency-Key` header: a client that did not get the response sends the request again with the same key, and gets
-//! the first response instead of a second effect.
+//! The `Idempotency-Key` header. A client that did not get the response repeats the request with the same key. It then gets
+//! the first response, and the request has no second effect.
 
 use serde_json::{Value, json};
 
@@ -8,16 +8,16 @@ use crate::base::{CaseId, canonical, error::Error, field_error::Invalid};
 
 const POINTER: &str = "/header/Idempotency-Key";
 
-/// The key of a request, and a fingerprint of what the request asks for.
+/// The idempotency key of a request, and a fingerprint of the request.
 pub struct IdempotencyKey {
     key: String,
     fingerprint: String,
 }
 
-/// The request's `Idempotency-Key`, if it has one, bound to its method, path and body.
+/// Reads the request's `Idempotency-Key`, if it has one, and computes the fingerprint.
 ///
 /// # Errors
-/// Invalid parameter, unless it is 1 to 255 visible ASCII characters, once.
+/// Invalid parameter, unless there is one header of 1 to 255 visible ASCII characters.
 pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Error> {
     let mut values = request.headers().get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -34,8 +34,8 @@ pub fn idempotency_key(request: &Request) -> Result<Option<IdempotencyKey>, Erro
     } else {
         Value::Object(body::object(request, body::JSON)?)
     };
-    let asked = json!([request.method().as_str(), raw_path(request).trim_end_matches('/'), body]);
-    Ok(Some(IdempotencyKey { key: key.to_owned(), fingerprint: canonical::hash(&asked) }))
+    let requested = json!([request.method().as_str(), raw_path(request).trim_end_matches('/'), body]);
+    Ok(Some(IdempotencyKey { key: key.to_owned(), fingerprint: canonical::hash(&requested) }))
 }
 
 impl IdempotencyKey {
@@ -44,12 +44,12 @@ impl IdempotencyKey {
         &self.key
     }
 
-    /// SHA-256, in hexadecimal, of method, path and body: equal for the same request.
+    /// The SHA-256, in hexadecimal, of method, path and body. Equal requests have equal fingerprints.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// The key of one case's part of the request. No client can send such a key: there is a space in it.
+    /// The key for one case of a bulk request. It contains a space, so no client can send the same key.
     pub(crate) fn part(&self, id: CaseId) -> Self {
         Self { key: format!("{} {id}", self.key), fingerprint: self.fingerprint.clone() }
     }

@@ -1,5 +1,4 @@
-//! Requests in, responses out: typed bodies, path and query parameters, problem details, and the headers every response
-//! carries.
+//! Requests and responses: typed bodies, path and query parameters, problem details, and the headers of every response.
 
 mod body;
 mod conditional;
@@ -33,5 +32,5 @@ pub(crate) use respond::{MAX_RESPONSE_BYTES, add_standard_headers, length_in_jso
 pub type Request = lambda_http::Request;
 /// An HTTP response as the gateway sends it.
 pub type Response = lambda_http::Response<lambda_http::Body>;
-/// What a handler returns: every [`Error`](crate::base::error::Error) becomes problem details.
+/// The result of a handler. Every [`Error`](crate::base::error::Error) becomes problem details.
 pub type Result = std::result::Result<Response, crate::base::error::Error>;

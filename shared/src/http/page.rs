@@ -1,4 +1,4 @@
-//! Pages of lists: how many items, from where, and what follows.
+//! Pages of lists: their size, their start and the link to the next page.
 
 use serde::Serialize;
 
@@ -8,19 +8,19 @@ use crate::{
     config::PagingConfig,
 };
 
-/// The largest offset that `page` may lead to: behind it a cursor is the way.
+/// The largest number of items that `page` may skip. Later pages need a cursor.
 const MAX_OFFSET: u32 = 50_000;
 
-/// The page that a request asks for.
+/// The requested page.
 pub(crate) struct PageRequest {
     pub(crate) per_page: u32,
     pub(crate) cursor: Option<String>,
-    /// The number of the page, from 1, where lists have numbers.
+    /// The number of the page, from 1, in lists with numbered pages.
     page: Option<u32>,
 }
 
 impl PageRequest {
-    /// Takes `limit` (or `per_page`, its other name), `cursor` and `page`; errors are recorded in `query`.
+    /// Reads `limit` (or its other name `per_page`), `cursor` and `page`, and records errors in `query`.
     pub(crate) fn read(query: &mut Query, paging: &PagingConfig) -> Self {
         let page = query.number("page", 1..=u32::MAX);
         let request = Self { page, ..Self::read_behind_cursor(query, paging) };
@@ -34,7 +34,7 @@ impl PageRequest {
         request
     }
 
-    /// The same for lists whose pages have no numbers.
+    /// Reads the same without `page`, for lists without numbered pages.
     pub(crate) fn read_behind_cursor(query: &mut Query, paging: &PagingConfig) -> Self {
         let limit = Self::read_limit_of(query, paging);
         let per_page = query.number("per_page", 1..=paging.max_size);
@@ -48,7 +48,7 @@ impl PageRequest {
         Self { per_page: limit.or(per_page).unwrap_or(paging.default_size), cursor, page: None }
     }
 
-    /// Takes `limit` alone.
+    /// Reads only `limit`.
     pub(crate) fn read_limit_of(query: &mut Query, paging: &PagingConfig) -> Option<u32> {
         query.number("limit", 1..=paging.max_size)
     }
@@ -63,37 +63,36 @@ impl PageRequest {
         self.page.map_or(0, |page| (page as usize - 1) * self.per_page as usize)
     }
 
-    /// How many items to read: one more than asked for tells whether another page follows.
+    /// How many items to read: one more than the page holds, to see whether another page follows.
     pub(crate) fn read_limit(&self) -> u32 {
         self.per_page + 1
     }
 
-    /// Cuts what was read to the page; returns whether another page follows. `stopped_early`: there was more than could
-    /// be read at once.
-    pub(crate) fn cut<T>(&self, items: &mut Vec<T>, stopped_early: bool) -> bool {
+    /// Cuts the items to the size of the page. Returns whether there were more.
+    pub(crate) fn cut<T>(&self, items: &mut Vec<T>) -> bool {
         let size = self.per_page as usize;
-        let more = stopped_early || items.len() > size;
+        let has_more = items.len() > size;
         items.truncate(size);
-        more && !items.is_empty()
+        has_more
     }
 }
 
-/// Where a page stands in its list. `total` and `pages` are `null` where they would cost a read of the whole list.
+/// The position of a page in its list. `total` and `pages` are `null` when counting would need a read of the whole list.
 #[derive(Serialize)]
 pub struct Pagination {
-    /// Its number, from 1; `null` behind a cursor.
+    /// Its number, from 1; `null` for a page behind a cursor.
     page: Option<u32>,
-    /// The size that was asked for.
+    /// The requested size.
     per_page: u32,
-    /// How many items the list has.
+    /// The number of items in the list.
     total: Option<u64>,
-    /// How many pages that makes.
+    /// The number of pages of this size.
     pages: Option<u64>,
     /// Whether a page precedes this one.
     has_prev: bool,
     /// Whether a page follows.
     has_next: bool,
-    /// Leads to the page that follows.
+    /// The cursor of the next page.
     next_cursor: Option<String>,
 }
 

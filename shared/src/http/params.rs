@@ -14,7 +14,7 @@ use crate::base::{
     wire_enum::WireEnum,
 };
 
-/// The value of `lab_id` that means all of the caller's labs.
+/// The value of `lab_id` for all of the caller's labs.
 const ALL_LABS: &str = "all";
 
 /// The path as the gateway received it.
@@ -22,19 +22,19 @@ pub fn raw_path(request: &Request) -> &str {
     request.raw_http_path()
 }
 
-/// The case that the path names.
+/// The id of the case in the path.
 ///
 /// # Errors
-/// Case not found, when the text cannot be the id of a case.
+/// Case not found, when the text cannot be a case's id.
 pub fn case_id(request: &Request) -> Result<CaseId, Error> {
     CaseId::parse(path_parameter(request, "id")?).ok_or_else(Error::case_not_found)
 }
 
-/// The doctor that the path names.
+/// The id of the doctor in the path.
 ///
 /// # Errors
-/// Invalid parameter, unless it is 1 to 128 of `A-Z a-z 0-9 _ -`: the gateway decodes paths and the local emulator does
-/// not, so nothing is allowed that could be encoded.
+/// Invalid parameter, unless it is 1 to 128 characters of `A-Z a-z 0-9 _ -`. The gateway decodes paths and the local
+/// emulator does not, so characters that could be encoded are not allowed.
 pub fn doctor_id(request: &Request) -> Result<String, Error> {
     let id = path_parameter(request, "doctor_id")?;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
@@ -45,12 +45,12 @@ pub fn doctor_id(request: &Request) -> Result<String, Error> {
     Err(Error::parameter("/path/doctor_id", Invalid::format("doctor_id", detail)))
 }
 
-/// Not found when the route has no such parameter: the function was invoked on a path that is not its own.
+/// A parameter of the path. Not found when the route has no such parameter: the path belongs to another function.
 fn path_parameter<'r>(request: &'r Request, name: &str) -> Result<&'r str, Error> {
     request.path_parameters_ref().and_then(|params| params.first(name)).ok_or_else(Error::not_found)
 }
 
-/// Whether `format` asks for CSV instead of JSON.
+/// Whether the query parameter `format` requests CSV instead of JSON.
 ///
 /// # Errors
 /// Invalid parameter, when it is neither.
@@ -62,15 +62,15 @@ pub fn wants_csv(request: &Request) -> Result<bool, Error> {
     }
 }
 
-/// Rejects query parameters, for operations that have none but the lab.
+/// Rejects all query parameters except `lab_id`.
 pub fn no_query(request: &Request) -> Result<(), Error> {
     Query::of(request).finish()
 }
 
-/// The lab that the request names, in the header or the query; both may be there if they agree.
+/// The lab that the request names in the header or the query. The request may use both if they agree.
 ///
 /// # Errors
-/// Invalid parameter, when it is not clear which lab is meant.
+/// Invalid parameter, when the request does not clearly name one lab.
 pub fn requested_lab(request: &Request) -> Result<Option<LabId>, Error> {
     let parse = |pointer: &str, text: &str| {
         let invalid = || Error::parameter(pointer, Invalid::format("lab_id", "must be a lab's id"));
@@ -87,7 +87,7 @@ pub fn requested_lab(request: &Request) -> Result<Option<LabId>, Error> {
     }
 }
 
-/// Whether the request asks for all of the caller's labs.
+/// Whether the request is for all of the caller's labs.
 pub(crate) fn is_for_all_labs(request: &Request) -> bool {
     lab_query(request).is_ok_and(|lab| lab == Some(ALL_LABS))
 }
@@ -106,7 +106,7 @@ fn lab_query(request: &Request) -> Result<Option<&str>, Error> {
 /// The `X-Lab-Id` header's text, if there is one.
 ///
 /// # Errors
-/// Invalid parameter, when it is repeated or not text: it must be clear which lab is meant.
+/// Invalid parameter, when it is repeated or not text, because then the lab is not clear.
 pub fn lab_header(request: &Request) -> Result<Option<&str>, Error> {
     const POINTER: &str = "/header/X-Lab-Id";
     let mut values = request.headers().get_all("x-lab-id").iter();
@@ -120,14 +120,14 @@ pub fn lab_header(request: &Request) -> Result<Option<&str>, Error> {
     }
 }
 
-/// The query parameters, taken one by one; any that is left at the end is unknown.
+/// The query parameters. An operation takes each one that it knows; at the end the remaining ones are unknown.
 pub struct Query {
     values: BTreeMap<String, Vec<String>>,
     errors: Vec<FieldError>,
 }
 
 impl Query {
-    /// The request's parameters. `lab_id` belongs to every lab route and is read by [`requested_lab`], not here.
+    /// The request's parameters without `lab_id`, which [`requested_lab`] reads on every route of a lab.
     pub fn of(request: &Request) -> Self {
         let mut values = BTreeMap::<String, Vec<String>>::new();
         if let Some(parameters) = request.query_string_parameters_ref() {
@@ -138,7 +138,7 @@ impl Query {
         Self { values, errors: Vec::new() }
     }
 
-    /// Takes a parameter that may be given once.
+    /// Takes a parameter that the request may have once.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let mut values = self.values.remove(name)?;
         if values.len() > 1 {
@@ -151,7 +151,7 @@ impl Query {
     pub fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
         let text = self.text(name)?;
         let number = text.parse().ok().filter(|number| range.contains(number));
-        // `+5` parses, but is not what the contract calls an integer.
+        // `+5` parses, but is not an integer of the contract.
         if number.is_none() || text.starts_with('+') {
             self.reject(name, out_of_range(*range.start(), *range.end()));
         }
@@ -168,17 +168,17 @@ impl Query {
         value
     }
 
-    /// Takes what a check of JSON text accepts.
+    /// Takes a value that a check for JSON text accepts.
     pub fn checked<T>(&mut self, name: &str, check: impl FnOnce(&Value) -> Checked<T>) -> Option<T> {
         let text = self.text(name)?;
         check(&Value::String(text)).map_err(|invalid| self.reject(name, invalid)).ok()
     }
 
-    /// Takes some of an enumeration's values: repeated, or separated by commas.
+    /// Takes several values of an enumeration: a repeated parameter, or values separated by commas.
     pub fn several<T: WireEnum + PartialEq>(&mut self, name: &str) -> Option<Vec<T>> {
-        let given = self.values.remove(name)?;
+        let texts = self.values.remove(name)?;
         let mut values = Vec::new();
-        for text in given.iter().flat_map(|values| values.split(',')) {
+        for text in texts.iter().flat_map(|text| text.split(',')) {
             match one_of(&Value::String(text.to_owned())) {
                 Ok(value) if values.contains(&value) => {}
                 Ok(value) => values.push(value),
@@ -191,7 +191,7 @@ impl Query {
         Some(values)
     }
 
-    /// All parameters that are left, but for these, as text that is the same whenever they are.
+    /// A text of the remaining parameters except `names`. Equal parameters give equal texts.
     pub fn canonical_without(&self, names: &[&str]) -> String {
         let left: Vec<_> = self.values.iter().filter(|(name, _)| !names.contains(&name.as_str())).collect();
         json!(left).to_string()
@@ -202,7 +202,7 @@ impl Query {
         self.errors.push(FieldError::new(format!("/query/{name}"), invalid));
     }
 
-    /// All errors at once, unknown parameters among them.
+    /// Reports all errors at once, including unknown parameters.
     pub fn finish(mut self) -> Result<(), Error> {
         for name in std::mem::take(&mut self.values).into_keys() {
             let shown: String = name.chars().take(64).collect();

@@ -26,7 +26,7 @@ pub(crate) fn problem(error: &Error, request_id: &str) -> Value {
     problem
 }
 
-/// The problem document with its status and headers.
+/// The response with the problem document, its status and headers.
 pub fn problem_response(error: &Error, request_id: &str) -> Response {
     let mut response = Response::new(problem(error, request_id).to_string().into());
     *response.status_mut() = error.code().status();

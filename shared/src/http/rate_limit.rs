@@ -1,22 +1,22 @@
-//! The `RateLimit` headers, which tell a client how much of its limit is left.
+//! The `RateLimit` headers, which show a client how many requests it has left.
 
 use std::num::NonZeroU32;
 
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// How much of a limit of requests is left.
+/// A rate limit and how many requests are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimitStatus {
     /// Requests in a minute.
     pub limit: NonZeroU32,
-    /// Requests that may be sent at once.
+    /// Requests that the client may send at once.
     pub remaining: u32,
 }
 
 impl RateLimitStatus {
     /// Adds the headers.
     pub(crate) fn add_to(self, headers: &mut HeaderMap) {
-        // One comes back every 60 s / limit.
+        // One request becomes available every 60 s / limit.
         let missing = u64::from(self.limit.get().saturating_sub(self.remaining));
         let reset = (missing * 60).div_ceil(u64::from(self.limit.get()));
         for (name, value) in [
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_headers_state_the_limit_what_is_left_and_when_all_of_it_is_back() {
+    fn the_headers_show_the_limit_the_remaining_requests_and_the_seconds_until_the_full_limit() {
         let limit = NonZeroU32::new(600).unwrap();
         let headers = |remaining| {
             let mut headers = HeaderMap::new();

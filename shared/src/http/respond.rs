@@ -10,15 +10,15 @@ use crate::base::{csv::Format, error::Error};
 
 /// `Cache-Control` of everything that may hold patient data.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// A response with this many bytes as a JSON string gets no more cases: Lambda hands it over that way, 6 MB at most.
+/// A response of this size, as a JSON string, gets no more cases. Lambda passes bodies on as JSON strings and allows 6 MB.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 3 << 20;
 
-/// Bytes, with the backslashes that go in front of some in a JSON string.
+/// The length of a text in a JSON string, in bytes, including the backslashes of escaped characters.
 pub(crate) fn length_in_json(text: &[u8]) -> usize {
     text.len() + text.iter().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t')).count()
 }
 
-/// The bytes that a value takes in a response, as a JSON string.
+/// The bytes of a value in a response: its JSON, written once more as a JSON string.
 pub(crate) fn size_in_response(value: &impl Serialize) -> usize {
     struct Counter(usize);
     impl io::Write for Counter {
@@ -32,7 +32,7 @@ pub(crate) fn size_in_response(value: &impl Serialize) -> usize {
         }
     }
     let mut counter = Counter(0);
-    // Counting does not fail, and a value that does not serialize has no size.
+    // Counting does not fail. A value that does not serialize counts as far as it was written.
     let _ = serde_json::to_writer(&mut counter, value);
     counter.0
 }
@@ -52,31 +52,31 @@ pub fn with_status(status: StatusCode, body: &impl Serialize) -> Result {
     Ok(response)
 }
 
-/// 200 with a part of the catalogue, which changes only with a release: caches may keep it for an hour.
+/// 200 with a part of the catalogue. It changes only with a release, so caches may keep it for an hour.
 pub fn catalogue(body: &impl Serialize) -> Result {
     let mut response = ok(body)?;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     Ok(response)
 }
 
-/// One thing with a URL and a version of its own.
+/// A resource with its own URL and version.
 pub trait Resource {
     /// The JSON of its representation.
     fn view(&self) -> impl Serialize;
 
-    /// Its version, from 1: the entity tag.
+    /// Its version, from 1, which is also its entity tag.
     fn version(&self) -> u32;
 
     /// Its path.
     fn path(&self) -> String;
 
-    /// Whether this is the response to an earlier request with the same idempotency key.
+    /// Whether this is the stored response of an earlier request with the same idempotency key.
     fn is_replay(&self) -> bool {
         false
     }
 }
 
-/// 200 with a resource and its version as `ETag`; `Idempotency-Replayed` marks the response to an earlier request.
+/// 200 with a resource and its version as `ETag`. `Idempotency-Replayed` marks a stored response.
 pub fn resource(resource: &impl Resource) -> Result {
     of_resource(StatusCode::OK, resource)
 }
@@ -103,25 +103,25 @@ pub(super) fn entity_tag(version: u32) -> String {
     format!("\"{version}\"")
 }
 
-/// A part of a list, to be saved as a file.
+/// A part of a list for download.
 pub struct File {
-    /// How it is written.
+    /// The file format.
     pub format: Format,
-    /// The name under which browsers save it, without the format's ending.
+    /// The file name for browsers, without the extension.
     pub name: &'static str,
     /// The text.
     pub body: String,
-    /// Leads to the next part.
+    /// The cursor of the next part.
     pub next_cursor: Option<String>,
 }
 
-/// 200 with a file; `X-Next-Cursor` leads to the next part.
+/// 200 with a file. `X-Next-Cursor` holds the cursor of the next part.
 pub fn file(file: File) -> Result {
-    let (content_type, ending) = match file.format {
+    let (content_type, extension) = match file.format {
         Format::Csv => ("text/csv; charset=utf-8", "csv"),
         Format::Ndjson => ("application/x-ndjson", "ndjson"),
     };
-    let disposition = format!("attachment; filename=\"{}.{ending}\"", file.name);
+    let disposition = format!("attachment; filename=\"{}.{extension}\"", file.name);
     let mut response = Response::new(file.body.into());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -145,7 +145,7 @@ pub fn no_content() -> Result {
     Ok(response)
 }
 
-/// Adds the request id and the security headers; a handler's own value of a header stays.
+/// Adds the request id and the security headers. A security header that the handler set stays unchanged.
 pub(crate) fn add_standard_headers(response: &mut Response, request_id: &str) {
     const STANDARD: [(header::HeaderName, HeaderValue); 3] = [
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),

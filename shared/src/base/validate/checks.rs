@@ -13,7 +13,7 @@ use crate::base::{
     wire_enum::WireEnum,
 };
 
-/// The value is of another JSON type; `expected` is the contract's word for the right one.
+/// The value has the wrong JSON type. `expected` is the contract's word for the right one.
 pub(super) fn wrong_type(article_and_name: &str, expected: &str) -> Invalid {
     Invalid::new(FieldCode::WrongType, format!("must be {article_and_name}")).with("expected", expected)
 }
@@ -22,8 +22,8 @@ fn not_text() -> Invalid {
     wrong_type("text", "text")
 }
 
-/// Text of `length` characters (Unicode scalar values). Line breaks and tabs are the only control characters. Every free
-/// text is private: whatever a field is meant for, people write about patients in it.
+/// Text of `length` characters (Unicode scalar values). The only control characters are line breaks and tabs. Every free
+/// text is private, because people write about patients in any field.
 pub fn text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<Private<String>> {
     move |value| {
         let text = value.as_str().ok_or_else(not_text)?;
@@ -42,8 +42,8 @@ pub fn text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<Private
     }
 }
 
-/// The id of something in another system: 1 to 128 of `A-Z a-z 0-9 . _ : @ -`, the first a letter or digit, so that an
-/// id in a URL is never a dot segment.
+/// An id from another system: 1 to 128 characters of `A-Z a-z 0-9 . _ : @ -`. It starts with a letter or digit, so it can
+/// never act as `.` or `..` in a URL.
 pub fn reference(value: &Value) -> Checked<String> {
     let text = value.as_str().ok_or_else(not_text)?;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
@@ -128,7 +128,7 @@ pub fn one_of<T: WireEnum>(value: &Value) -> Checked<T> {
     value.as_str().and_then(T::parse).ok_or_else(|| not_one_of(T::NAMES))
 }
 
-/// The value is none of `allowed`.
+/// The value is not in `allowed`.
 pub fn not_one_of(allowed: &[&str]) -> Invalid {
     Invalid::new(FieldCode::OneOf, format!("must be one of {}", allowed.join(", "))).with("allowed", allowed)
 }

@@ -1,4 +1,4 @@
-//! Reads the fields of a JSON object and collects what is wrong with each, with its JSON pointer.
+//! Reads the fields of a JSON object and collects the errors, each with its JSON pointer.
 
 mod checks;
 
@@ -16,7 +16,7 @@ use crate::base::{
     private::Private,
 };
 
-/// What an object says of a field. A field that is not accepted counts as absent: the request is rejected anyway.
+/// The state of a field in a JSON object. A field with an error counts as absent: the request is rejected anyway.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Patch<T> {
     /// The field is not there.
@@ -28,7 +28,7 @@ pub enum Patch<T> {
 }
 
 impl<T> Patch<T> {
-    /// Sets `target` to what was given: an absent field keeps it, `null` clears it.
+    /// Applies the field to `target`: a value replaces it, `null` clears it, an absent field keeps it.
     pub fn set(self, target: &mut Option<T>) {
         match self {
             Patch::Absent => {}
@@ -49,7 +49,7 @@ impl<T> Patch<T> {
         }
     }
 
-    /// The value; absent and `null` are alike.
+    /// The value; `None` when the field is absent or `null`.
     pub fn value(self) -> Option<T> {
         match self {
             Patch::Value(value) => Some(value),
@@ -58,12 +58,12 @@ impl<T> Patch<T> {
     }
 }
 
-/// A value, or why it is not accepted.
+/// A value, or the reason why it is not accepted.
 pub type Checked<T> = Result<T, Invalid>;
 
-/// A value that is read from a JSON object field by field, so that all errors are reported at once.
+/// A type that reads itself from a JSON object field by field, so that all errors are reported at once.
 pub trait FromObject: Sized {
-    /// Reads the fields; `None` when an error was recorded that leaves no value.
+    /// Reads the fields. Returns `None` when recorded errors prevent a value.
     fn from_object(fields: &mut Fields) -> Option<Self>;
 }
 
@@ -78,7 +78,7 @@ pub struct Fields<'a> {
     object: &'a Map<String, Value>,
     pointer: String,
     known: Vec<&'static str>,
-    leave_unknown: bool,
+    allow_unknown: bool,
     errors: Vec<FieldError>,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Fields<'a> {
     }
 
     fn at(object: &'a Map<String, Value>, pointer: String) -> Self {
-        Self { object, pointer, known: Vec::new(), leave_unknown: false, errors: Vec::new() }
+        Self { object, pointer, known: Vec::new(), allow_unknown: false, errors: Vec::new() }
     }
 
     /// The object itself.
@@ -113,7 +113,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field that must have a value; `None` means that an error was recorded.
+    /// A field that must have a value. Records an error and returns `None` without one.
     pub fn required<T>(&mut self, name: &'static str, parse: impl FnOnce(&Value) -> Checked<T>) -> Option<T> {
         if matches!(self.object.get(name), None | Some(Value::Null)) {
             self.known.push(name);
@@ -152,7 +152,7 @@ impl<'a> Fields<'a> {
         format!("{}/{}", self.pointer, escape(name))
     }
 
-    /// Adds errors found elsewhere, with whole pointers.
+    /// Adds errors that other code found, with complete pointers.
     pub fn extend(&mut self, errors: Vec<FieldError>) {
         self.errors.extend(errors);
     }
@@ -168,33 +168,33 @@ impl<'a> Fields<'a> {
                 self.reject(name, Invalid::new(FieldCode::NotNull, "must not be null"));
                 None
             }
-            given => given.value(),
+            patch => patch.value(),
         }
     }
 
-    /// Leaves every field to be checked elsewhere.
+    /// Accepts unknown fields, because other code checks them.
     pub fn skip_all(&mut self) {
-        self.leave_unknown = true;
+        self.allow_unknown = true;
     }
 
-    /// Marks fields as known that are checked elsewhere.
+    /// Accepts these fields, because other code checks them.
     pub fn skip(&mut self, names: impl IntoIterator<Item = &'static str>) {
         self.known.extend(names);
     }
 
-    /// Whether no error was recorded so far.
+    /// Whether there is no error so far.
     pub fn is_sound(&self) -> bool {
         self.errors.is_empty()
     }
 
-    /// All errors at once; fields that nobody asked for are among them.
+    /// Reports all errors at once, including unknown fields.
     pub fn finish(self) -> Result<(), Error> {
         let errors = self.into_errors();
         if errors.is_empty() { Ok(()) } else { Err(Error::validation(errors)) }
     }
 
     fn into_errors(mut self) -> Vec<FieldError> {
-        if !self.leave_unknown {
+        if !self.allow_unknown {
             let object = self.object;
             for name in
                 object.keys().filter(|key| !self.known.contains(&key.as_str())).cloned().collect::<Vec<_>>()
@@ -206,7 +206,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A reference token of a JSON pointer (RFC 6901, section 3).
+/// Escapes a name for a JSON pointer (RFC 6901, section 3).
 pub fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
