@@ -74,7 +74,7 @@ CHECK_PY   := $(CURDIR)/$(CHECK_VENV)/bin/python
 # cargo-lambda asks the first python3 on the path for zig, so its folder comes first.
 WITH_TOOLS := PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CHECK_VENV)/bin:$$PATH" $(SAM_ENV)
 
-check: check-rust check-deps check-contract check-template ## formatting, lints, licences, contract, template
+check: check-rust check-deps check-contract check-template check-clients ## formatting, lints, licences, contract, template, clients
 
 # What needs Node.js is skipped without it, and says so; in CI that is a failure.
 NODE_TOOLS    := $(TOOLS)/node

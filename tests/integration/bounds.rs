@@ -78,18 +78,21 @@ async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it()
     let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
     let mut checked = 0;
-    for (schema, method, path) in [
-        ("CaseCreate", "POST", "/api/v1/cases"),
-        ("CaseUpdate", "PUT", "/api/v1/cases/1"),
-        ("StatusChange", "PATCH", "/api/v1/cases/1/status"),
-        ("RemakeCreate", "POST", "/api/v1/cases/1/remakes"),
-        ("BulkStatusChange", "POST", "/api/v1/cases/bulk-status"),
+    let (whole, patch) = ("application/json", "application/merge-patch+json");
+    for (schema, method, path, media_type) in [
+        ("CaseCreate", "POST", "/api/v1/cases", whole),
+        ("CaseUpdate", "PUT", "/api/v1/cases/1", whole),
+        ("CasePatch", "PATCH", "/api/v1/cases/1", patch),
+        ("StatusChange", "PATCH", "/api/v1/cases/1/status", whole),
+        ("RemakeCreate", "POST", "/api/v1/cases/1/remakes", whole),
+        ("BulkStatusChange", "POST", "/api/v1/cases/bulk-status", whole),
     ] {
         let mut found = Vec::new();
         collect(&SPEC["components"]["schemas"][schema], "", &mut found);
         for bounded in &found {
             let faults = async |size| {
-                let reply = service.as_user("admin", method, path).json(bounded.body(size)).send().await;
+                let call = service.as_user("admin", method, path).header("content-type", media_type);
+                let reply = call.bytes(bounded.body(size).to_string()).send().await;
                 let pointers = if reply.status == 422 { reply.pointers() } else { Vec::new() };
                 pointers.contains(&bounded.pointer)
             };

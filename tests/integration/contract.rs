@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use shared::{
     audit::Outcome,
     auth,
-    base::{csv::Format, error::ErrorCode, wire_enum::WireEnum},
+    base::{csv::Format, error::ErrorCode, field_error::FieldCode, wire_enum::WireEnum},
     case::{
-        Direction, Priority, RemakeReason, Sort,
+        Direction, FIELDS, FieldKind, Priority, RemakeReason, Sort,
         catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s},
         details::Gender,
         event::Action,
@@ -133,6 +133,36 @@ fn the_problem_codes_of_the_contract_are_those_of_the_code() {
         .collect();
     assert_eq!(codes, promised);
     assert_eq!(codes.len(), ErrorCode::ALL.len());
+}
+
+#[test]
+fn the_field_codes_of_the_contract_are_those_of_the_code() {
+    let promised: BTreeSet<&str> = SPEC["components"]["schemas"]["FieldErrorCode"]["x-extensible-enum"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|code| code.as_str().unwrap())
+        .collect();
+    assert_eq!(FieldCode::NAMES.iter().copied().collect::<BTreeSet<_>>(), promised);
+}
+
+#[test]
+fn the_fields_of_a_case_in_the_contract_are_those_of_the_code() {
+    let fields = |select: &dyn Fn(FieldKind) -> bool| -> BTreeSet<&str> {
+        FIELDS.iter().filter(|field| select(field.kind)).map(|field| field.name).collect()
+    };
+    let properties = |schema: &str| -> BTreeSet<&str> {
+        SPEC["components"]["schemas"][schema]["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect()
+    };
+    assert_eq!(properties("CaseBase"), fields(&|_| true));
+    let missing: Vec<&str> =
+        fields(&|kind| kind == FieldKind::Input).difference(&properties("CaseCreate")).copied().collect();
+    assert_eq!(missing, [""; 0], "a client can set each of them");
 }
 
 /// Enumerations of the contract outside of the catalogue: files, headers, states of health, a version, null, and the

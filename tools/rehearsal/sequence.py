@@ -112,7 +112,8 @@ def reading(client, case):
 
 def many_cases(client, case, remake):
     """Moves a case and its remake at once."""
-    reply = client.call("bulkUpdateStatus", body={"ids": [case, remake], "status": "in_progress"})
+    body = {"ids": [case, remake], "status": "in_progress"}
+    reply = client.call("bulkUpdateStatus", body=body, headers={"Idempotency-Key": "rehearsal-3"})
     check(client, "bulkUpdateStatus", reply, succeeded=2, failed=0)
 
 

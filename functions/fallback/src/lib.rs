@@ -91,7 +91,10 @@ mod tests {
     #[tokio::test]
     async fn a_known_path_with_another_method_gets_the_allowed_methods() {
         assert_eq!(call("DELETE", "/api/v1/cases", "").await, (405, Some("GET, POST".into()), None));
-        assert_eq!(call("POST", "/api/v1/cases/7", "").await, (405, Some("GET, PUT, DELETE".into()), None));
+        assert_eq!(
+            call("POST", "/api/v1/cases/7", "").await,
+            (405, Some("GET, PUT, PATCH, DELETE".into()), None)
+        );
         assert_eq!(call("POST", "/api/v1/cases/types", "").await, (405, Some("GET".into()), None));
     }
 

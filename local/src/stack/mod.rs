@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// The time for cargo-lambda to listen, and for a function to answer its first request.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(180);
 
 /// What cargo-lambda logs when a process of a function ends by itself or by a signal. It does not restart the process.
 const FUNCTION_ENDED: [&str; 2] = ["command exited", "command killed"];
