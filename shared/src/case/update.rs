@@ -105,7 +105,10 @@ impl Cases<'_> {
                     self.check(&new).await?;
                     checked = Some(new);
                     // The call to LinksHub takes time, so the case is read again.
-                    continue;
+                    if self.lab.has_time_left() {
+                        continue;
+                    }
+                    return Err(Error::unavailable("LinksHub", "no time left to write after its answer"));
                 }
                 let write = CaseWrite {
                     action: Action::Updated,

@@ -172,8 +172,9 @@ const RETRYABLE: [&str; 5] = [
     "ProvisionedThroughputExceededException",
 ];
 
-/// How long a transaction is sent again. It equals the time for all attempts of any other operation.
-const RESEND_BUDGET: Duration = Duration::from_secs(2);
+/// How long a transaction is sent again. The last send may take another second, so that all sends together take at most
+/// 2 s, as those of any other operation.
+const RESEND_BUDGET: Duration = Duration::from_secs(1);
 
 /// Whether DynamoDB may have executed the transaction in spite of this error.
 fn is_answer_lost(error: &SdkError<TransactWriteItemsError>) -> bool {
