@@ -17,6 +17,7 @@ mod integration {
     mod conditional;
     mod contention;
     mod contract;
+    mod contract_values;
     mod costs;
     mod dependencies;
     mod documents;

@@ -83,9 +83,9 @@ async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it()
         ("CaseCreate", "POST", "/api/v1/cases", whole),
         ("CaseUpdate", "PUT", "/api/v1/cases/1", whole),
         ("CasePatch", "PATCH", "/api/v1/cases/1", patch),
-        ("StatusChange", "PATCH", "/api/v1/cases/1/status", whole),
+        ("StatusUpdate", "PATCH", "/api/v1/cases/1/status", whole),
         ("RemakeCreate", "POST", "/api/v1/cases/1/remakes", whole),
-        ("BulkStatusChange", "POST", "/api/v1/cases/bulk-status", whole),
+        ("BulkStatusUpdate", "POST", "/api/v1/cases/bulk-status", whole),
     ] {
         let mut found = Vec::new();
         collect(&SPEC["components"]["schemas"][schema], "", &mut found);

@@ -35,7 +35,7 @@ export const misspeltPatchValue: Schemas["CasePatch"] = { night_guard: { arch: "
 export const clearedStatus: Schemas["CasePatch"] = { status: null };
 
 // @ts-expect-error a step in the workflow without its status
-export const missingStatus: Schemas["StatusChange"] = { reason: "Waiting for a new impression" };
+export const missingStatus: Schemas["StatusUpdate"] = { reason: "Waiting for a new impression" };
 
 // @ts-expect-error an operation that does not exist
 export const wrongPath = api.GET("/api/v1/case");
