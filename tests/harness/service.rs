@@ -9,9 +9,9 @@ use shared::{
     auth::Operation,
     config::{Common, Config, Env},
     http::{self, Request, Response},
-    lab::Services,
+    lab::{Scope, Services},
     runtime::{
-        Function, LabFunction, PublicFunction, Scope,
+        Function, LabFunction, PublicFunction,
         health::{Probe, ProbeConfig},
     },
 };

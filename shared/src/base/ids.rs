@@ -16,9 +16,7 @@ impl LabId {
 
     /// Reads the text of a header or a query parameter.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits =
-            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-        digits.then(|| text.parse().ok()).flatten().and_then(Self::new)
+        decimal(text).and_then(Self::new)
     }
 
     /// The number.
@@ -65,8 +63,7 @@ impl CaseId {
 
     /// Reads the text of a path parameter. Returns `None` for text that cannot be a case's id.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-        digits.then(|| text.parse().ok()).flatten().and_then(Self::new)
+        decimal(text).and_then(Self::new)
     }
 
     /// The number.
@@ -79,6 +76,12 @@ impl fmt::Display for CaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// Reads a number that is written in digits only and in one way: without a sign and without leading zeros.
+fn decimal(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    digits.then(|| text.parse().ok()).flatten()
 }
 
 /// The user that a token was issued to, as UMS numbers users.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::{LabScope, Services};
+use super::{LabScope, Scope, Services};
 use crate::{
+    audit::AuditRecorder,
     auth::{Operation, RequestContext, within_budget},
     base::{
         error::{Error, ErrorCode},
@@ -29,12 +30,12 @@ enum Extent {
     All,
 }
 
-impl Labs {
+impl Scope for Labs {
     /// Opens the requested lab, or with `lab_id=all` those labs of the caller in which the caller has the permission.
     ///
     /// # Errors
     /// The errors of [`LabScope::open`].
-    pub(crate) async fn open(
+    async fn open(
         services: Arc<Services>,
         operation: Operation,
         request: &Request,
@@ -68,6 +69,12 @@ impl Labs {
         Ok(Self { scopes: permitted(scopes).await?, extent: Extent::All })
     }
 
+    fn recorders(&self) -> Vec<Arc<AuditRecorder>> {
+        self.scopes.iter().map(|lab| lab.recorder().clone()).collect()
+    }
+}
+
+impl Labs {
     /// All labs, at least one, ordered by id.
     pub(crate) fn scopes(&self) -> &[LabScope] {
         &self.scopes

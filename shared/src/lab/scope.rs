@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Services,
+    Scope, Services,
     linkshub::{Doctor, LinksHub},
     membership::{break_glass, choose},
 };
@@ -42,7 +42,7 @@ pub struct LabScope {
     table: Table,
 }
 
-impl LabScope {
+impl Scope for LabScope {
     /// Verifies the caller, opens the requested lab (the one in `X-Lab-Id` or `lab_id`, or the caller's only one), and
     /// checks that the caller has the operation's permission there.
     ///
@@ -51,7 +51,7 @@ impl LabScope {
     /// required, when the request must name a lab; break-glass required, for a system administrator who gives no reason;
     /// forbidden, without the operation's permission; too many requests; unavailable, when UMS does not answer or the
     /// audit record cannot be written.
-    pub(crate) async fn open(
+    async fn open(
         services: Arc<Services>,
         operation: Operation,
         request: &Request,
@@ -83,6 +83,12 @@ impl LabScope {
         Ok(lab)
     }
 
+    fn recorders(&self) -> Vec<Arc<AuditRecorder>> {
+        vec![self.recorder.clone()]
+    }
+}
+
+impl LabScope {
     /// Opens the lab of one membership of the caller.
     pub(super) async fn enter(
         services: Arc<Services>,

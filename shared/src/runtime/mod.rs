@@ -11,60 +11,15 @@ use lambda_http::{Adapter, lambda_runtime, service_fn};
 use tracing::Level;
 
 use crate::{
-    audit::AuditRecorder,
     auth::Operation,
     base::error::Error,
     config::{Common, Config, Env},
     http::{self, Readable, Request, Response},
-    lab::{LabScope, Labs, Services},
-    telemetry::{self, LogContext},
+    lab::{Scope, Services},
+    telemetry,
 };
 use health::{Probe, ProbeConfig};
 use in_flight::InFlightRequest;
-
-/// The first parameter of a handler that needs an access token: the proof of access to one or several labs.
-pub trait Scope: Sized + Send + Sync + 'static {
-    /// Verifies the caller, opens the requested lab or labs, and checks the operation's permission.
-    fn open(
-        services: Arc<Services>,
-        operation: Operation,
-        request: &Request,
-        log: &LogContext,
-    ) -> impl Future<Output = Result<Self, Error>> + Send;
-
-    /// The recorders of all labs, for a request that is denied.
-    fn recorders(&self) -> Vec<Arc<AuditRecorder>>;
-}
-
-impl Scope for LabScope {
-    async fn open(
-        services: Arc<Services>,
-        operation: Operation,
-        request: &Request,
-        log: &LogContext,
-    ) -> Result<Self, Error> {
-        LabScope::open(services, operation, request, log).await
-    }
-
-    fn recorders(&self) -> Vec<Arc<AuditRecorder>> {
-        vec![self.recorder().clone()]
-    }
-}
-
-impl Scope for Labs {
-    async fn open(
-        services: Arc<Services>,
-        operation: Operation,
-        request: &Request,
-        log: &LogContext,
-    ) -> Result<Self, Error> {
-        Labs::open(services, operation, request, log).await
-    }
-
-    fn recorders(&self) -> Vec<Arc<AuditRecorder>> {
-        self.scopes().iter().map(|lab| lab.recorder().clone()).collect()
-    }
-}
 
 /// Runs the function of an operation in a lab. The handler gets a request only after the caller was verified and has the
 /// operation's permission.
