@@ -13,7 +13,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    base::{LabId, Subject, error::ErrorCode, time::Timestamp, wire_enum::WireEnum},
+    base::{LabId, Subject, error::{Error, ErrorCode}, time::Timestamp, wire_enum::WireEnum},
     config::Stage,
     http::RateLimitStatus,
 };
@@ -93,16 +93,38 @@ pub(crate) fn break_glass(stage: Stage, lab: LabId, user: &Subject, request_id: 
     println!("{}", break_glass_metric(stage));
 }
 
+/// Reports a change of the audit trail that this service does not make: a line of the log, and a metric that an alarm
+/// watches.
+pub(crate) fn tampering(stage: Stage, lab: u64, item: &str, change: &str) {
+    tracing::error!(lab.id = lab, item, change, "tampering");
+    println!("{}", metric(stage, "TrailTampering"));
+}
+
+/// Reports a step of the function on the streams that failed and will be tried again.
+pub(crate) fn stream_failure(step: &str, error: &Error) {
+    tracing::error!(step, error.code = error.code().as_str(), error.cause = error.cause(), "stream failure");
+}
+
+/// Writes the log line of a batch of a stream.
+pub(crate) fn stream_batch(changes: usize, failures: usize) {
+    tracing::info!(changes, failures, "stream batch");
+}
+
 fn break_glass_metric(stage: Stage) -> Value {
+    metric(stage, "BreakGlass")
+}
+
+/// One event in CloudWatch's embedded format.
+fn metric(stage: Stage, name: &str) -> Value {
     json!({
         "_aws": {
             "Timestamp": Timestamp::now().epoch_seconds() * 1000,
             "CloudWatchMetrics": [{
-                "Namespace": "LHCMS", "Dimensions": [["stage"]], "Metrics": [{"Name": "BreakGlass", "Unit": "Count"}],
+                "Namespace": "LHCMS", "Dimensions": [["stage"]], "Metrics": [{"Name": name, "Unit": "Count"}],
             }],
         },
         "stage": stage.as_str(),
-        "BreakGlass": 1,
+        name: 1,
     })
 }
 

@@ -98,7 +98,7 @@ impl Stack {
 
         self._lock = Some(lock(&settings.data)?);
         let storage = Storage::File(settings.data.join("dynamodb.sqlite"));
-        let dynamodb = dynamodb::serve(dynamodb_listener, &storage)?;
+        let (dynamodb, _expiry) = dynamodb::serve(dynamodb_listener, &storage)?;
         self.urls.api = url_of(&api_listener)?;
         self.urls.dynamodb = self.keep(dynamodb);
         table::create(&self.urls.dynamodb, settings.function_variable("TABLE_NAME"), &definition).await?;

@@ -15,6 +15,21 @@ impl Timestamp {
         Self::truncated(jiff::Timestamp::now())
     }
 
+    /// The moment that is this many milliseconds after the Unix epoch; `None` if it is out of range.
+    pub fn from_epoch_milliseconds(milliseconds: i64) -> Option<Self> {
+        jiff::Timestamp::from_millisecond(milliseconds).ok().map(Self)
+    }
+
+    /// Reads RFC 3339. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self::truncated)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub fn epoch_milliseconds(self) -> i64 {
+        self.0.as_millisecond()
+    }
+
     /// Seconds since the Unix epoch, the unit of DynamoDB's TTL and of JWTs.
     pub fn epoch_seconds(self) -> i64 {
         self.0.as_second()

@@ -4,6 +4,7 @@
 //! Each concern is a struct that names its variables. A function reads only the concerns that it uses. The README's table
 //! lists the same variables for operators.
 
+mod archive;
 mod env;
 mod table;
 mod token;
@@ -17,6 +18,7 @@ use crate::{
     wire_enum,
 };
 
+pub use archive::{ArchiveConfig, StreamsConfig};
 pub use env::{ConfigError, Env};
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, TokenConfig};

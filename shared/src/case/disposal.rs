@@ -1,0 +1,141 @@
+//! The end of life of a case. When DynamoDB has removed a deleted case at the end of its retention, the patient data in its
+//! history is erased, and a tombstone stays: its ids, times, number of versions and last hash.
+//!
+//! Each step can be repeated. The tombstone is written last, so a case with a tombstone has no patient data left.
+
+use std::time::Instant;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::{Map, Value};
+
+use crate::{
+    base::{CaseId, LabId, error::Error, time::Timestamp},
+    table::{self, Consistency, Item, Query, Table, keys, number, text},
+};
+
+/// The attribute of an event whose patient data was erased: the time of the erasure.
+pub(crate) const ERASED_AT: &str = "erased_at";
+/// The attributes of an event that hold patient data.
+const PATIENT_DATA: [&str; 2] = ["changes", "reason"];
+/// How many events are erased at the same time.
+const CONCURRENCY: usize = 16;
+
+/// How far a disposal got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disposal {
+    /// All events are erased, and the tombstone is written.
+    Done,
+    /// The deadline has come first. A repetition continues.
+    Unfinished,
+    /// The case exists, so nothing was erased.
+    Refused,
+}
+
+/// Erases the patient data in a case's history, and writes its tombstone. `deleted` is the removed item, and `removed_at` the
+/// time of its removal.
+///
+/// # Errors
+/// Unavailable, when the database fails. A repetition continues.
+pub(crate) async fn dispose(
+    table: &Table,
+    lab: LabId,
+    case: CaseId,
+    deleted: &Map<String, Value>,
+    removed_at: Timestamp,
+    deadline: Instant,
+) -> Result<Disposal, Error> {
+    // An operator may have brought the case back from a backup since then.
+    let keys_of_case = [keys::case(case), keys::deleted(case)];
+    if !table.get_many(lab, &keys_of_case, Consistency::Strong).await?.is_empty() {
+        return Ok(Disposal::Refused);
+    }
+    let mut query = Query {
+        attributes: &["sk", ERASED_AT],
+        ..Query::of_table(keys::event(case, 1), keys::last_event(case)).consistent()
+    };
+    loop {
+        let page = table.query(lab, query.clone()).await?;
+        let left: Vec<String> = page.items.iter().filter_map(unerased).collect();
+        for events in left.chunks(CONCURRENCY) {
+            if Instant::now() >= deadline {
+                return Ok(Disposal::Unfinished);
+            }
+            let erased_at = text(Timestamp::now().to_string());
+            stream::iter(events)
+                .map(|sk| table.strip(lab, sk, &PATIENT_DATA, (ERASED_AT, erased_at.clone())))
+                .buffer_unordered(CONCURRENCY)
+                .try_collect::<()>()
+                .await?;
+        }
+        match page.stopped_at {
+            None => break,
+            start => query.start = start,
+        }
+    }
+    table.put(tombstone(lab, case, deleted, removed_at)).await?;
+    Ok(Disposal::Done)
+}
+
+/// The sort key of an event that is not erased yet.
+fn unerased(item: &Item) -> Option<String> {
+    if item.contains_key(ERASED_AT) {
+        return None;
+    }
+    item.get("sk").and_then(|sk| sk.as_s().ok()).cloned()
+}
+
+/// The same input gives the same tombstone, however often it is written.
+fn tombstone(lab: LabId, case: CaseId, deleted: &Map<String, Value>, removed_at: Timestamp) -> Item {
+    let mut item = table::key(lab, &keys::tombstone(case));
+    item.insert("case_id".to_owned(), number(case));
+    item.insert("removed_at".to_owned(), text(removed_at.to_string()));
+    for (from, to) in [
+        ("created_at", "created_at"),
+        ("deleted_at", "deleted_at"),
+        ("deleted_by", "deleted_by"),
+        ("last_event_hash", "last_hash"),
+    ] {
+        if let Some(value) = deleted.get(from).and_then(Value::as_str) {
+            item.insert(to.to_owned(), text(value));
+        }
+    }
+    if let Some(version) = deleted.get("version").and_then(Value::as_u64) {
+        item.insert("versions".to_owned(), number(version));
+    }
+    item
+}
+
+/// Whether a change of an event is what [`dispose`] does, and nothing else.
+pub(crate) fn is_erasure(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
+    let mut expected = before.clone();
+    expected.retain(|name, _| !PATIENT_DATA.contains(&name.as_str()));
+    let Some(erased_at) = after.get(ERASED_AT) else { return false };
+    expected.insert(ERASED_AT.to_owned(), erased_at.clone());
+    !before.contains_key(ERASED_AT) && expected == *after
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn image(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn only_the_erasure_of_patient_data_is_an_erasure() {
+        let before = image(json!({"hash": "h", "reason": "Jane Roe called", "changes": [{"field": "notes"}]}));
+        let erased = image(json!({"hash": "h", "erased_at": "2026-11-25T09:00:00.000Z"}));
+        assert!(is_erasure(&before, &erased));
+        for (before, after) in [
+            (before.clone(), image(json!({"hash": "x", "erased_at": "2026-11-25T09:00:00.000Z"}))),
+            (before.clone(), image(json!({"hash": "h"}))),
+            (before.clone(), image(json!({"hash": "h", "changes": [], "erased_at": "2026-11-25T09:00:00.000Z"}))),
+            (erased.clone(), image(json!({"hash": "h", "erased_at": "2027-11-25T09:00:00.000Z"}))),
+        ] {
+            assert!(!is_erasure(&before, &after), "{after:?}");
+        }
+    }
+}
