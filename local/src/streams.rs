@@ -152,7 +152,8 @@ Resources:
         let definition = Definition::from_template(TEMPLATE).unwrap().with_stream();
         table::create(database.url(), "lhcms-test", &definition).await.unwrap();
         let api = Api::new(database.url());
-        let item = json!({"lab_id": {"S": "123"}, "sk": {"S": "DELETED#0000000001"}, "expires_at": {"N": "1"}});
+        let item =
+            json!({"lab_id": {"S": "123"}, "sk": {"S": "DELETED#0000000001"}, "expires_at": {"N": "1"}});
         api.call("PutItem", &json!({"TableName": "lhcms-test", "Item": item})).await.unwrap();
         expiry.run().unwrap();
 

@@ -13,7 +13,12 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    base::{LabId, Subject, error::{Error, ErrorCode}, time::Timestamp, wire_enum::WireEnum},
+    base::{
+        LabId, Subject,
+        error::{Error, ErrorCode},
+        time::Timestamp,
+        wire_enum::WireEnum,
+    },
     config::Stage,
     http::RateLimitStatus,
 };

@@ -34,7 +34,10 @@ pub(super) fn objects(entries: &[ArchiveEntry]) -> Vec<ArchiveObject<'_>> {
         let hour = at.get(..HOUR).unwrap_or(&at);
         groups.entry(prefix(&entry.lab_id, hour)).or_default().push(entry);
     }
-    groups.into_iter().map(|(prefix, entries)| ArchiveObject { key: key(&prefix, &entries), entries }).collect()
+    groups
+        .into_iter()
+        .map(|(prefix, entries)| ArchiveObject { key: key(&prefix, &entries), entries })
+        .collect()
 }
 
 /// The key has the number of entries as well: when a batch is delivered again in parts, the first part begins with the same

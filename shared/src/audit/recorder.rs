@@ -78,7 +78,8 @@ impl AuditRecorder {
     /// # Errors
     /// Unavailable, when the record cannot be written.
     pub(crate) async fn record_denied(&self, error: &Error) -> Result<(), Error> {
-        let is_denial = matches!(error.code(), ErrorCode::Forbidden | ErrorCode::CaseNotFound);
+        let is_denial =
+            matches!(error.code(), ErrorCode::Forbidden | ErrorCode::CaseNotFound | ErrorCode::CaseDisposed);
         if !is_denial || !(self.context.operation.has_patient_data() || self.is_break_glass) {
             return Ok(());
         }

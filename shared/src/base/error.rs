@@ -33,6 +33,8 @@ pub enum ErrorCode {
     NotFound,
     /// The case does not exist in the caller's lab.
     CaseNotFound,
+    /// The retention of the deleted case has ended.
+    CaseDisposed,
     /// The doctor does not exist or is not related to the caller's lab.
     DoctorNotFound,
     /// The path exists, but not with this method.
@@ -74,6 +76,7 @@ impl ErrorCode {
             ErrorCode::BreakGlassRequired => ("break_glass_required", S::FORBIDDEN, "Break-glass required"),
             ErrorCode::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
             ErrorCode::CaseNotFound => ("case_not_found", S::NOT_FOUND, "Case not found"),
+            ErrorCode::CaseDisposed => ("case_disposed", S::GONE, "Case disposed"),
             ErrorCode::DoctorNotFound => ("doctor_not_found", S::NOT_FOUND, "Doctor not found"),
             ErrorCode::MethodNotAllowed => {
                 ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed")
@@ -128,6 +131,7 @@ impl ErrorCode {
         ErrorCode::BreakGlassRequired,
         ErrorCode::NotFound,
         ErrorCode::CaseNotFound,
+        ErrorCode::CaseDisposed,
         ErrorCode::DoctorNotFound,
         ErrorCode::MethodNotAllowed,
         ErrorCode::Conflict,
@@ -219,6 +223,11 @@ impl Error {
     /// The case does not exist in the caller's lab. The response is the same when another lab has it.
     pub fn case_not_found() -> Self {
         Self::new(ErrorCode::CaseNotFound, "The lab does not have this case.")
+    }
+
+    /// The retention of the deleted case has ended, so its data is gone.
+    pub(crate) fn case_disposed() -> Self {
+        Self::new(ErrorCode::CaseDisposed, "The retention of this case has ended. Its data is gone.")
     }
 
     /// Other requests changed the same data until the time for retries was over. Nothing was written.

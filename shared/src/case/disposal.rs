@@ -8,9 +8,15 @@ use std::time::Instant;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 
+use super::{
+    Cases,
+    event::Action,
+    item::{StoredCase, is_expired},
+};
 use crate::{
-    base::{CaseId, LabId, error::Error, time::Timestamp},
-    table::{self, Consistency, Item, Query, Table, keys, number, text},
+    auth::Permission,
+    base::{CaseId, LabId, error::Error, time::Timestamp, wire_enum::WireEnum},
+    table::{self, Consistency, Item, Order, Query, Table, keys, number, text},
 };
 
 /// The attribute of an event whose patient data was erased: the time of the erasure.
@@ -76,6 +82,48 @@ pub(crate) async fn dispose(
     Ok(Disposal::Done)
 }
 
+impl Cases<'_> {
+    /// Reads a case that is not live, for its history: the deleted case, or `None` if there is no item of the case. Its events
+    /// are then all there is, which only tampering causes.
+    ///
+    /// # Errors
+    /// Case disposed, when the retention of the case has ended; case not found, for a caller who may not restore cases.
+    pub(super) async fn get_not_live(&self, id: CaseId) -> Result<Option<StoredCase>, Error> {
+        let (deleted, tombstone) = (keys::deleted(id), keys::tombstone(id));
+        let sks = [deleted.clone(), tombstone.clone()];
+        let mut items = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
+        let deleted = items.remove(&deleted);
+        let is_disposed = match &deleted {
+            Some(deleted) => is_expired(deleted),
+            None => items.contains_key(&tombstone) || self.has_ended(id).await?,
+        };
+        if is_disposed {
+            return Err(Error::case_disposed());
+        }
+        if !self.lab.allows(Permission::Restore) {
+            return Err(Error::case_not_found());
+        }
+        deleted.map(StoredCase::from_item).transpose()
+    }
+
+    /// Whether the last event is a delete before the retention. DynamoDB then has removed the case, and the tombstone is not
+    /// written yet.
+    async fn has_ended(&self, id: CaseId) -> Result<bool, Error> {
+        let last = Query {
+            order: Order::Descending,
+            limit: Some(1),
+            attributes: &["action", "at"],
+            ..Query::of_table(keys::event(id, 1), keys::last_event(id)).consistent()
+        };
+        let page = self.table().query(self.lab.lab_id(), last).await?;
+        let text = |name| page.items.first().and_then(|event| event.get(name)?.as_s().ok());
+        let is_delete = text("action").is_some_and(|action| action == Action::Deleted.as_str());
+        let at = text("at").and_then(|at| Timestamp::parse(at)).filter(|_| is_delete);
+        let end = at.map(|at| at.epoch_seconds_after_days(self.services.retention_days));
+        Ok(end.is_some_and(|end| end <= Timestamp::now().epoch_seconds()))
+    }
+}
+
 /// The sort key of an event that is not erased yet.
 fn unerased(item: &Item) -> Option<String> {
     if item.contains_key(ERASED_AT) {
@@ -126,13 +174,17 @@ mod tests {
 
     #[test]
     fn only_the_erasure_of_patient_data_is_an_erasure() {
-        let before = image(json!({"hash": "h", "reason": "Jane Roe called", "changes": [{"field": "notes"}]}));
+        let before =
+            image(json!({"hash": "h", "reason": "Jane Roe called", "changes": [{"field": "notes"}]}));
         let erased = image(json!({"hash": "h", "erased_at": "2026-11-25T09:00:00.000Z"}));
         assert!(is_erasure(&before, &erased));
         for (before, after) in [
             (before.clone(), image(json!({"hash": "x", "erased_at": "2026-11-25T09:00:00.000Z"}))),
             (before.clone(), image(json!({"hash": "h"}))),
-            (before.clone(), image(json!({"hash": "h", "changes": [], "erased_at": "2026-11-25T09:00:00.000Z"}))),
+            (
+                before.clone(),
+                image(json!({"hash": "h", "changes": [], "erased_at": "2026-11-25T09:00:00.000Z"})),
+            ),
             (erased.clone(), image(json!({"hash": "h", "erased_at": "2027-11-25T09:00:00.000Z"}))),
         ] {
             assert!(!is_erasure(&before, &after), "{after:?}");

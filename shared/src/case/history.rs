@@ -8,7 +8,6 @@ use super::{
     item::{StoredCase, from_item},
 };
 use crate::{
-    auth::Permission,
     base::{CaseId, cursor::CursorKey, error::Error},
     http::{PageRequest, Pagination, Query, Request},
     table::{self, keys},
@@ -26,7 +25,7 @@ impl Cases<'_> {
     /// Reads a page of the events of a case, oldest first. A deleted case needs the permission to restore cases.
     ///
     /// # Errors
-    /// Case not found; invalid parameter; invalid cursor.
+    /// Case not found; case disposed; invalid parameter; invalid cursor.
     pub async fn history(&self, id: CaseId, request: &Request) -> Result<EventPage, Error> {
         let mut query = Query::of(request);
         let page = PageRequest::read_without_number(&mut query, &self.services.paging);
@@ -50,7 +49,7 @@ impl Cases<'_> {
     /// Verifies that each event of a case exists and is unchanged.
     ///
     /// # Errors
-    /// Case not found; unavailable, when the history is too long for one request, or grows during every attempt.
+    /// Case not found; case disposed; unavailable, when the history is too long for one request, or grows during every attempt.
     pub async fn verify_history(&self, id: CaseId) -> Result<Verification, Error> {
         let mut retry = self.lab.retry();
         let mut stored = self.get_anywhere(id).await?;
@@ -88,14 +87,17 @@ impl Cases<'_> {
     async fn get_anywhere(&self, id: CaseId) -> Result<StoredCase, Error> {
         match self.table().get(self.lab.lab_id(), &keys::case(id)).await? {
             Some(item) => StoredCase::from_item(item),
-            None if !self.lab.allows(Permission::Restore) => Err(Error::case_not_found()),
-            None => self.get_deleted(id).await?.ok_or_else(Error::case_not_found),
+            None => self.get_not_live(id).await?.ok_or_else(Error::case_not_found),
         }
     }
 
-    /// Checks that the caller may see the case. A deleted case needs the permission to restore.
+    /// Checks that the caller may see the case. A deleted case needs the permission to restore, and a disposed case has no
+    /// history.
     async fn check_visible(&self, id: CaseId) -> Result<(), Error> {
-        if self.lab.allows(Permission::Restore) { Ok(()) } else { self.get_stored(id).await.map(|_| ()) }
+        match self.table().get(self.lab.lab_id(), &keys::case(id)).await? {
+            Some(_) => Ok(()),
+            None => self.get_not_live(id).await.map(|_| ()),
+        }
     }
 
     async fn events_after(

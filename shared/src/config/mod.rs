@@ -159,6 +159,8 @@ pub struct Config {
     pub table: TableConfig,
     /// The role that gives access to one lab's partitions. Without it, the function's own identity has access to all.
     pub lab_role: Option<LabRoleConfig>,
+    /// The archive of the audit trail.
+    pub archive: ArchiveConfig,
     /// The User Management Service.
     pub ums: UmsConfig,
     /// `LINKSHUB_BASE_URL`, without a trailing slash. Unset turns the integration off.
@@ -194,6 +196,7 @@ impl Config {
             common,
             table: TableConfig::read(&mut env, stage),
             lab_role: LabRoleConfig::read(&mut env, stage),
+            archive: ArchiveConfig::read(&mut env, stage),
             ums: UmsConfig::read(&mut env, stage),
             linkshub_base_url: env
                 .optional("LINKSHUB_BASE_URL")

@@ -147,7 +147,12 @@ impl Table {
             ))
             .expression_attribute_values(":value", value);
         match update.send().await {
-            Err(error) if !matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) => {
+            Err(error)
+                if !matches!(
+                    error.as_service_error(),
+                    Some(UpdateItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
                 Err(failed("UpdateItem", &error))
             }
             _ => Ok(()),
