@@ -130,6 +130,12 @@ impl Service {
         self.functions = functions(&self.settings, self.tune);
     }
 
+    /// Starts the functions again with another value of an environment variable.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self.restart_functions();
+    }
+
     /// Whether an environment variable of the functions was set.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.settings.contains_key(name)
@@ -250,8 +256,12 @@ impl Service {
 
     /// Deletes an event behind the service's back.
     pub(crate) async fn delete_event(&self, lab: i64, case: u64, version: u32) {
-        let delete = json!({"TableName": TABLE, "Key": key(lab, &event_key(case, version))});
-        self.call_database("DeleteItem", &delete).await;
+        self.delete_item(lab, &event_key(case, version)).await;
+    }
+
+    /// Deletes an item behind the service's back.
+    pub(crate) async fn delete_item(&self, lab: i64, sk: &str) {
+        self.call_database("DeleteItem", &json!({"TableName": TABLE, "Key": key(lab, sk)})).await;
     }
 
     /// Deletes the table.
@@ -264,7 +274,8 @@ impl Service {
     }
 }
 
-fn event_key(case: u64, version: u32) -> String {
+/// The sort key of an event.
+pub(crate) fn event_key(case: u64, version: u32) -> String {
     format!("EVENT#{case:010}#{version:06}")
 }
 

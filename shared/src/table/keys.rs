@@ -65,7 +65,17 @@ pub(crate) const SHARD_PREFIX: &str = "STATS#";
 
 /// The sort key of a change in a shard's log.
 pub(crate) fn change(shard: u8, number: u64) -> String {
-    format!("CHANGE#{shard:02}#{number:012}")
+    change_at(&log_place(shard, number))
+}
+
+/// A place in the change log: shard and number.
+pub(crate) fn log_place(shard: u8, number: u64) -> String {
+    format!("{shard:02}#{number:012}")
+}
+
+/// The sort key of the change at a place in the log.
+pub(crate) fn change_at(place: &str) -> String {
+    format!("CHANGE#{place}")
 }
 
 /// The sort key of a shard's counts of the cases created on a day.
