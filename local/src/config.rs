@@ -9,13 +9,14 @@ use crate::{Error, Result, stack::Urls};
 
 /// The variables of the functions that the environment may set, with their defaults. A variable with an empty default is
 /// not set.
-const FUNCTION_DEFAULTS: [(&str, &str); 18] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 20] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AUDIT_TABLE_NAME", "lhcms-dev-audit"),
     ("ARCHIVE_BUCKET_NAME", "lhcms-dev-archive"),
     ("AWS_REGION", "us-east-1"),
     ("JWT_SECRET_KEY", "dev-jwt-secret-key-for-local-use-only-0123456789"),
     ("CURSOR_SECRET_KEY", "dev-cursor-secret-key-for-local-use-only-01234"),
+    ("SEAL_KEYS", "dev:dev-seal-key-for-local-use-only-0123456789"),
     ("CORS_ORIGINS", "*"),
     ("LOG_LEVEL", "info"),
     ("UMS_API_KEY", ""),
@@ -28,6 +29,7 @@ const FUNCTION_DEFAULTS: [(&str, &str); 18] = [
     ("RATE_LIMIT_PER_USER", "6000"),
     ("RATE_LIMIT_PER_LAB", ""),
     ("RETENTION_DAYS", ""),
+    ("SEALED_SINCE", ""),
     ("HOLIDAYS", ""),
 ];
 
@@ -283,7 +285,7 @@ mod tests {
         assert!(!settings.release && !settings.watch && !settings.without_api);
         assert_eq!(settings.function_variable("TABLE_NAME"), "lhcms-dev");
         assert_eq!(settings.function_variable("UMS_API_KEY"), "");
-        for secret in ["JWT_SECRET_KEY", "CURSOR_SECRET_KEY"] {
+        for secret in ["JWT_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS"] {
             assert!(settings.function_variable(secret).len() >= 32, "{secret}");
         }
     }

@@ -149,7 +149,7 @@ Resources:
     async fn events_have_the_members_of_those_of_aws_and_come_again_until_they_are_processed() {
         let listener = listen("DynamoDB", "DYNAMODB_PORT", 0).await.unwrap();
         let (database, expiry) = dynamodb::serve(listener, &dynamodb::Storage::Memory).unwrap();
-        let definition = Definition::from_template(TEMPLATE).unwrap().with_stream();
+        let definition = Definition::from_template(TEMPLATE, "Table").unwrap().with_stream();
         table::create(database.url(), "lhcms-test", &definition).await.unwrap();
         let api = Api::new(database.url());
         let item =

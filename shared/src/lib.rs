@@ -13,8 +13,9 @@
 //! 10. [`lab`]: [`LabScope`](lab::LabScope), the proof of tenancy and the only access to data; LinksHub
 //! 11. [`audit_log`]: reading the audit records
 //! 12. [`case`]: the catalogue, the workflow, the case and one file per operation
-//! 13. [`streams`]: what happens after a change: archive and disposal, on the tables' streams
-//! 14. [`runtime`]: starts a function and wraps every request; health
+//! 13. [`trail`]: the verification of the audit trail against the archive
+//! 14. [`streams`]: what happens after a change: archive and disposal, on the tables' streams
+//! 15. [`runtime`]: starts a function and wraps every request; health
 
 pub mod archive;
 pub mod audit;
@@ -29,4 +30,5 @@ pub mod runtime;
 pub mod streams;
 mod table;
 pub mod telemetry;
+pub mod trail;
 mod upstream;

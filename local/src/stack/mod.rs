@@ -86,7 +86,7 @@ impl Stack {
     /// A port is in use, or a part does not start. Call [`stop`](Self::stop) after an error as well.
     pub async fn start(&mut self, settings: &Settings) -> Result<()> {
         let functions = settings.function_names()?;
-        let definition = Definition::read(&settings.root.join("template.yaml"))?.with_stream();
+        let template = settings.root.join("template.yaml");
         let contract = Contract::read(&settings.root.join("openapi.yaml"));
         let contract = contract.map_err(|error| Error::new(error.to_string()))?;
 
@@ -109,7 +109,10 @@ impl Stack {
         let (dynamodb, expiry) = dynamodb::serve(dynamodb_listener, &storage)?;
         self.urls.api = url_of(&api_listener)?;
         self.urls.dynamodb = self.keep(dynamodb);
-        table::create(&self.urls.dynamodb, settings.function_variable("TABLE_NAME"), &definition).await?;
+        for (resource, variable) in table::TABLES {
+            let definition = Definition::read(&template, resource)?.with_stream();
+            table::create(&self.urls.dynamodb, settings.function_variable(variable), &definition).await?;
+        }
         let bucket = settings.function_variable("ARCHIVE_BUCKET_NAME");
         self.urls.s3 = self.keep(s3::serve(s3_listener, &settings.data.join("s3"), bucket, CREDENTIALS)?);
         self.urls.ums = match (&settings.ums, ums_listener) {
@@ -162,7 +165,7 @@ impl Stack {
         );
         let server = Server::start("the API", listener, gateway.router())?;
         api.gateway = Some((gateway, server));
-        let tables = [settings.function_variable("TABLE_NAME").to_owned()];
+        let tables = table::TABLES.map(|(_, variable)| settings.function_variable(variable).to_owned());
         api.streams =
             Some(mapping::start(&self.urls.dynamodb, &tables, &cargo_lambda, &settings.data, expiry).await?);
         healthy(&self.urls.api).await

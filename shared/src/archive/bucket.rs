@@ -11,6 +11,7 @@ use aws_sdk_s3::{
     types::ChecksumAlgorithm,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::civil::Date;
 
 use super::{ArchiveEntry, object};
 use crate::{
@@ -98,13 +99,13 @@ impl Archive {
         Ok(entries)
     }
 
-    /// Reads the first key of a lab: its oldest day.
-    pub(crate) async fn first_key(&self, lab: LabId) -> Result<Option<String>, Error> {
-        let prefix = object::prefix(&lab.to_string(), "");
-        let prefix = prefix.trim_end_matches('/');
-        let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(1);
+    /// The oldest day of which the archive has an entry of the lab.
+    pub(crate) async fn first_day(&self, lab: LabId) -> Result<Option<Date>, Error> {
+        let prefix = object::days(&lab.to_string());
+        let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix).max_keys(1);
         let answer = list.send().await.map_err(|error| failed("ListObjectsV2", &error))?;
-        Ok(answer.contents.unwrap_or_default().into_iter().next().and_then(|object| object.key))
+        let key = answer.contents.unwrap_or_default().into_iter().next().and_then(|object| object.key);
+        Ok(key.and_then(|key| key.strip_prefix(&prefix)?.split('/').next()?.parse().ok()))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {

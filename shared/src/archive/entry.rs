@@ -1,9 +1,19 @@
-//! One line of the archive.
+//! One line of the archive: who, when, what and which fields, but no patient data.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{base::time::Timestamp, wire_enum};
+use crate::{audit::AuditRecord, base::time::Timestamp, wire_enum};
+
+/// The attribute of an event whose patient data was erased: the time of the erasure.
+pub(crate) const ERASED_AT: &str = "erased_at";
+/// The members of an event in the archive. The names of its fields are there as `fields`.
+const EVENT_MEMBERS: [&str; 12] = [
+    "case_id", "version", "action", "user_id", "request_id", "previous_hash", "hash", "state_hash", "key_id", "mac",
+    "log_entry", ERASED_AT,
+];
+/// The members of an audit record's item that its reader does not know.
+const SEAL_MEMBERS: [&str; 2] = ["key_id", "mac"];
 
 wire_enum! {
     /// What happened to an item. Only `added` and `erased` are part of normal operation.
@@ -42,14 +52,30 @@ pub(crate) struct ArchiveEntry {
     pub members: Map<String, Value>,
 }
 
-impl ArchiveEntry {
-    /// The text of a member; `None` without one.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.members.get(name)?.as_str()
+/// The members of an item that the archive keeps.
+pub(crate) fn members(kind: ItemKind, item: &Map<String, Value>) -> Map<String, Value> {
+    let pick = |name: &str| Some((name.to_owned(), item.get(name)?.clone()));
+    match kind {
+        ItemKind::AuditRecord => {
+            // `at` is a member of every entry.
+            let names = AuditRecord::COLUMNS.into_iter().filter(|name| *name != "at");
+            names.chain(SEAL_MEMBERS).filter_map(pick).collect()
+        }
+        ItemKind::Event => {
+            let mut members: Map<String, Value> = EVENT_MEMBERS.into_iter().filter_map(pick).collect();
+            members.insert(FIELDS.to_owned(), fields(item));
+            members
+        }
     }
+}
 
-    /// The number in a member; `None` without one.
-    pub(crate) fn number(&self, name: &str) -> Option<u64> {
-        self.members.get(name)?.as_u64()
-    }
+/// The member of an event's entry with the names of the changed fields.
+pub(crate) const FIELDS: &str = "fields";
+
+/// The names of the fields that an event changed. Anything else in their place could be a value.
+fn fields(event: &Map<String, Value>) -> Value {
+    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let changes = event.get("changes").and_then(Value::as_array);
+    let names = changes.into_iter().flatten().filter_map(|change| change.get("field")?.as_str());
+    names.filter(|name| is_name(name)).collect()
 }

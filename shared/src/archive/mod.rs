@@ -9,5 +9,5 @@ mod entry;
 mod object;
 
 pub(crate) use bucket::Archive;
-pub(crate) use entry::ArchiveEntry;
+pub(crate) use entry::{ArchiveEntry, ERASED_AT, FIELDS, members};
 pub use entry::{ChangeKind, ItemKind};

@@ -23,7 +23,12 @@ pub(super) struct ArchiveObject<'a> {
 /// The beginning of the keys of a lab's entries of one hour. `hour` is the beginning of a timestamp: `2026-11-25T09`.
 pub(super) fn prefix(lab: &str, hour: &str) -> String {
     let (day, hour) = hour.split_once('T').unwrap_or((hour, ""));
-    format!("lab={lab}/day={day}/{hour}")
+    format!("{}{day}/{hour}", days(lab))
+}
+
+/// The beginning of the keys of all entries of a lab. The day follows.
+pub(super) fn days(lab: &str) -> String {
+    format!("lab={lab}/day=")
 }
 
 /// Groups entries by lab and hour. Their order stays.

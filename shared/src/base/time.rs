@@ -25,11 +25,6 @@ impl Timestamp {
         text.parse().ok().map(Self::truncated)
     }
 
-    /// Milliseconds since the Unix epoch.
-    pub fn epoch_milliseconds(self) -> i64 {
-        self.0.as_millisecond()
-    }
-
     /// Seconds since the Unix epoch, the unit of DynamoDB's TTL and of JWTs.
     pub fn epoch_seconds(self) -> i64 {
         self.0.as_second()
@@ -39,6 +34,17 @@ impl Timestamp {
     pub fn epoch_seconds_after_days(self, days: u32) -> i64 {
         let later = self.0.checked_add(SignedDuration::from_hours(i64::from(days) * 24));
         later.unwrap_or(jiff::Timestamp::MAX).as_second()
+    }
+
+    /// The moment `days` days of 24 hours earlier.
+    pub fn days_ago(self, days: u32) -> Self {
+        let earlier = self.0.checked_sub(SignedDuration::from_hours(i64::from(days) * 24));
+        Self(earlier.unwrap_or(jiff::Timestamp::MIN))
+    }
+
+    /// The seconds since an earlier moment; negative for a later one.
+    pub fn seconds_since(self, earlier: Self) -> i64 {
+        self.epoch_seconds().saturating_sub(earlier.epoch_seconds())
     }
 
     /// The calendar date in UTC.

@@ -10,17 +10,16 @@ use serde_json::{Map, Value};
 
 use super::{
     Cases,
-    event::Action,
-    item::{StoredCase, is_expired},
+    event::{Action, Event},
+    item::is_expired,
 };
 use crate::{
+    archive::ERASED_AT,
     auth::Permission,
-    base::{CaseId, LabId, error::Error, time::Timestamp, wire_enum::WireEnum},
+    base::{CaseId, LabId, error::Error, time::Timestamp},
     table::{self, Consistency, Item, Order, Query, Table, keys, number, text},
 };
 
-/// The attribute of an event whose patient data was erased: the time of the erasure.
-pub(crate) const ERASED_AT: &str = "erased_at";
 /// The attributes of an event that hold patient data.
 const PATIENT_DATA: [&str; 2] = ["changes", "reason"];
 /// How many events are erased at the same time.
@@ -78,49 +77,50 @@ pub(crate) async fn dispose(
             start => query.start = start,
         }
     }
-    table.put(tombstone(lab, case, deleted, removed_at)).await?;
+    table.add(tombstone(lab, case, deleted, removed_at)).await?;
     Ok(Disposal::Done)
 }
 
 impl Cases<'_> {
-    /// Reads a case that is not live, for its history: the deleted case, or `None` if there is no item of the case. Its events
-    /// are then all there is, which only tampering causes.
+    /// Checks that the caller may see the history of a case that is not live. Without any item of the case, its events are all
+    /// there is, which only tampering causes; a caller who may restore cases sees them.
     ///
     /// # Errors
     /// Case disposed, when the retention of the case has ended; case not found, for a caller who may not restore cases.
-    pub(super) async fn get_not_live(&self, id: CaseId) -> Result<Option<StoredCase>, Error> {
-        let (deleted, tombstone) = (keys::deleted(id), keys::tombstone(id));
-        let sks = [deleted.clone(), tombstone.clone()];
+    pub(super) async fn check_not_live(&self, id: CaseId) -> Result<(), Error> {
+        let sks = [keys::deleted(id), keys::tombstone(id)];
         let mut items = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
-        let deleted = items.remove(&deleted);
-        let is_disposed = match &deleted {
-            Some(deleted) => is_expired(deleted),
-            None => items.contains_key(&tombstone) || self.has_ended(id).await?,
+        let [deleted, tombstone] = sks.map(|sk| items.remove(&sk));
+        let is_disposed = match (deleted, tombstone) {
+            (Some(deleted), _) => is_expired(&deleted),
+            (None, Some(_)) => true,
+            (None, None) => self.has_ended(id).await?,
         };
         if is_disposed {
             return Err(Error::case_disposed());
         }
-        if !self.lab.allows(Permission::Restore) {
-            return Err(Error::case_not_found());
-        }
-        deleted.map(StoredCase::from_item).transpose()
+        self.lab.allows(Permission::Restore).then_some(()).ok_or_else(Error::case_not_found)
     }
 
-    /// Whether the last event is a delete before the retention. DynamoDB then has removed the case, and the tombstone is not
-    /// written yet.
+    /// Whether the last event is a delete, made by this service, before the retention. DynamoDB then has removed the case, and
+    /// the tombstone is not written yet.
     async fn has_ended(&self, id: CaseId) -> Result<bool, Error> {
         let last = Query {
             order: Order::Descending,
             limit: Some(1),
-            attributes: &["action", "at"],
             ..Query::of_table(keys::event(id, 1), keys::last_event(id)).consistent()
         };
-        let page = self.table().query(self.lab.lab_id(), last).await?;
-        let text = |name| page.items.first().and_then(|event| event.get(name)?.as_s().ok());
-        let is_delete = text("action").is_some_and(|action| action == Action::Deleted.as_str());
-        let at = text("at").and_then(|at| Timestamp::parse(at)).filter(|_| is_delete);
-        let end = at.map(|at| at.epoch_seconds_after_days(self.services.retention_days));
-        Ok(end.is_some_and(|end| end <= Timestamp::now().epoch_seconds()))
+        let lab = self.lab.lab_id();
+        let mut page = self.table().query(lab, last).await?;
+        let Some(item) = page.items.pop() else { return Ok(false) };
+        if item.contains_key(ERASED_AT) {
+            return Ok(true);
+        }
+        let Ok(event) = table::from_item::<Event>(item) else { return Ok(false) };
+        let end = event.at.epoch_seconds_after_days(self.services.retention_days);
+        Ok(event.action == Action::Deleted
+            && end <= Timestamp::now().epoch_seconds()
+            && event.is_authentic(&self.services.seals, lab)?)
     }
 }
 
@@ -132,7 +132,7 @@ fn unerased(item: &Item) -> Option<String> {
     item.get("sk").and_then(|sk| sk.as_s().ok()).cloned()
 }
 
-/// The same input gives the same tombstone, however often it is written.
+/// An existing tombstone stays as it is, however often it is written.
 fn tombstone(lab: LabId, case: CaseId, deleted: &Map<String, Value>, removed_at: Timestamp) -> Item {
     let mut item = table::key(lab, &keys::tombstone(case));
     item.insert("case_id".to_owned(), number(case));

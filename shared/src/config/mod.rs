@@ -6,6 +6,7 @@
 
 mod archive;
 mod env;
+mod seal;
 mod table;
 mod token;
 
@@ -20,6 +21,7 @@ use crate::{
 
 pub use archive::{ArchiveConfig, StreamsConfig};
 pub use env::{ConfigError, Env};
+pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, TokenConfig};
 
@@ -155,8 +157,10 @@ impl RateConfig {
 pub struct Config {
     /// The concern of every function.
     pub common: Common,
-    /// The table.
+    /// The table of cases.
     pub table: TableConfig,
+    /// `AUDIT_TABLE_NAME`: the table of audit records, at the same address.
+    pub audit_table_name: String,
     /// The role that gives access to one lab's partitions. Without it, the function's own identity has access to all.
     pub lab_role: Option<LabRoleConfig>,
     /// The archive of the audit trail.
@@ -167,10 +171,14 @@ pub struct Config {
     pub linkshub_base_url: Option<String>,
     /// Verification of tokens.
     pub token: TokenConfig,
+    /// The keys that seal events and audit records.
+    pub seal: SealConfig,
     /// Page sizes and cursors.
     pub paging: PagingConfig,
     /// Rate limits.
     pub rate: RateConfig,
+    /// `AUDIT_TABLE_DAYS`: how long the table keeps an audit record. The archive keeps it longer.
+    pub audit_table_days: u32,
     /// `RETENTION_DAYS`: how long a deleted case is kept.
     pub retention_days: u32,
     /// `HOLIDAYS`: days besides weekends that do not count in lead times.
@@ -184,6 +192,9 @@ pub struct Config {
 /// Seven years, including two leap days.
 const RETENTION_DAYS: u32 = 2557;
 
+/// A year for questions about access, and a month to answer them.
+const AUDIT_TABLE_DAYS: u32 = 400;
+
 impl Config {
     /// Reads all concerns.
     ///
@@ -195,6 +206,7 @@ impl Config {
         let config = Self {
             common,
             table: TableConfig::read(&mut env, stage),
+            audit_table_name: env.required("AUDIT_TABLE_NAME"),
             lab_role: LabRoleConfig::read(&mut env, stage),
             archive: ArchiveConfig::read(&mut env, stage),
             ums: UmsConfig::read(&mut env, stage),
@@ -202,13 +214,18 @@ impl Config {
                 .optional("LINKSHUB_BASE_URL")
                 .map(|text| env.base_url("LINKSHUB_BASE_URL", stage, text)),
             token: TokenConfig::read(&mut env, stage),
+            seal: SealConfig::read(&mut env, stage),
             paging: PagingConfig::read(&mut env, stage),
             rate: RateConfig::read(&mut env),
             holidays: env.dates("HOLIDAYS"),
+            audit_table_days: env.parsed("AUDIT_TABLE_DAYS", AUDIT_TABLE_DAYS, "must be a whole number of days"),
             retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
             outage_pause: OUTAGE_PAUSE,
             retry_budget: RETRY_BUDGET,
         };
+        if config.audit_table_days == 0 {
+            env.reject("AUDIT_TABLE_DAYS", "must be at least 1");
+        }
         if config.retention_days == 0 {
             env.reject("RETENTION_DAYS", "must be at least 1");
         }

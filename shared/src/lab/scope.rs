@@ -17,8 +17,9 @@ use crate::{
         error::{Error, ErrorCode},
         wire_enum::WireEnum,
     },
+    config::Stage,
     http::{Request, requested_lab},
-    table::{Retry, Table},
+    table::{LabTable, Retry, Table},
     telemetry::{self, LogContext},
 };
 
@@ -39,7 +40,7 @@ pub struct LabScope {
     lab_id: LabId,
     lab_code: String,
     permissions: Permissions,
-    table: Table,
+    tables: LabTable,
 }
 
 impl Scope for LabScope {
@@ -74,7 +75,7 @@ impl Scope for LabScope {
         .await?;
         if lab.recorder.is_break_glass() {
             telemetry::break_glass(lab.services.stage, lab.lab_id, lab.user_id(), lab.request_id());
-            lab.recorder.record_granted(Vec::new()).await?;
+            lab.recorder.record_attempt(Vec::new()).await?;
         }
         if let Err(forbidden) = lab.permit() {
             lab.recorder.record_denied(&forbidden).await?;
@@ -105,10 +106,16 @@ impl LabScope {
         };
         let lab_code =
             membership.code.filter(|code| !code.is_empty()).unwrap_or_else(|| format!("LAB{lab_id}"));
-        let table = services.tables.of(lab_id);
-        let recorder =
-            Arc::new(AuditRecorder::new(table.clone(), context.clone(), lab_id, &membership.grant));
-        Ok(Self { services, context, recorder, lab_id, lab_code, permissions, table })
+        let tables = services.tables.of(lab_id);
+        let recorder = Arc::new(AuditRecorder::new(
+            tables.audit.clone(),
+            services.audit_table_days,
+            services.seals.clone(),
+            context.clone(),
+            lab_id,
+            &membership.grant,
+        ));
+        Ok(Self { services, context, recorder, lab_id, lab_code, permissions, tables })
     }
 
     /// Checks that the caller has the operation's permission.
@@ -197,9 +204,19 @@ impl LabScope {
         self.context.started.elapsed() < self.services.retry_budget
     }
 
-    /// The table. If the deployment has a role for labs, its identity has access to this lab's partitions only.
+    /// The table of cases. If the deployment has a role for labs, its identity has access to this lab's partitions only.
     pub(crate) fn table(&self) -> &Table {
-        &self.table
+        &self.tables.cases
+    }
+
+    /// The table of audit records, in the same way.
+    pub(crate) fn audit_table(&self) -> &Table {
+        &self.tables.audit
+    }
+
+    /// The stage of the deployment.
+    pub(crate) fn stage(&self) -> Stage {
+        self.services.stage
     }
 
     /// The clients and keys of the deployment.

@@ -25,7 +25,7 @@ pub(super) fn row(operation: &Operation) -> Row {
         "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
         "deleteCase" => (None, 204),
         "restoreCase" | "listCases" | "getCase" | "getCaseHistory" | "verifyCaseHistory"
-        | "getCaseAccess" | "listAccess" | "caseStats" | "caseChanges" | "exportCases" | "getDoctor" => {
+        | "getCaseAccess" | "listAccess" | "verifyAudit" | "caseStats" | "caseChanges" | "exportCases" | "getDoctor" => {
             (None, 200)
         }
         _ if operation.is_public() => (None, 200),
