@@ -46,6 +46,7 @@ mod integration {
     mod storm;
     mod tampering;
     mod tenancy;
+    mod trail;
     mod validation;
     mod workflow;
 }

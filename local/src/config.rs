@@ -9,7 +9,7 @@ use crate::{Error, Result, stack::Urls};
 
 /// The variables of the functions that the environment may set, with their defaults. A variable with an empty default is
 /// not set.
-const FUNCTION_DEFAULTS: [(&str, &str); 20] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 21] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AUDIT_TABLE_NAME", "lhcms-dev-audit"),
     ("ARCHIVE_BUCKET_NAME", "lhcms-dev-archive"),
@@ -28,6 +28,7 @@ const FUNCTION_DEFAULTS: [(&str, &str); 20] = [
     // One developer or one test often sends as many requests as ten users.
     ("RATE_LIMIT_PER_USER", "6000"),
     ("RATE_LIMIT_PER_LAB", ""),
+    ("AUDIT_TABLE_DAYS", ""),
     ("RETENTION_DAYS", ""),
     ("SEALED_SINCE", ""),
     ("HOLIDAYS", ""),

@@ -113,7 +113,8 @@ impl<'a> AuditTrail<'a> {
 
         let mut found = Findings::default();
         let mut next = None;
-        let hours = stream::iter(first..24).map(|hour| async move { (hour, self.verify_hour(day, hour).await) });
+        let hours =
+            stream::iter(first..24).map(|hour| async move { (hour, self.verify_hour(day, hour).await) });
         let mut hours = std::pin::pin!(hours.buffered(CONCURRENCY));
         while let Some((hour, result)) = hours.next().await {
             found.add(result?);
@@ -156,7 +157,12 @@ impl<'a> AuditTrail<'a> {
         Ok(found)
     }
 
-    fn compare_records(&self, found: &mut Findings, items: Vec<Item>, archived: &History) -> Result<(), Error> {
+    fn compare_records(
+        &self,
+        found: &mut Findings,
+        items: Vec<Item>,
+        archived: &History,
+    ) -> Result<(), Error> {
         let kind = ItemKind::AuditRecord;
         found.records = items.len();
         found.archived_records = archived.added.len();
@@ -200,7 +206,8 @@ impl<'a> AuditTrail<'a> {
         let (kind, lab) = (ItemKind::Event, self.lab.lab_id());
         found.archived_events = archived.added.len();
         let mut sks: Vec<String> = archived.added.keys().cloned().collect();
-        let cases = archived.added.values().filter_map(|entry| CaseId::new(entry.members.get("case_id")?.as_u64()?));
+        let cases =
+            archived.added.values().filter_map(|entry| CaseId::new(entry.members.get("case_id")?.as_u64()?));
         let tombstones: BTreeSet<String> = cases.map(keys::tombstone).collect();
         sks.extend(tombstones);
         let mut items = self.lab.table().get_many(lab, &sks, Consistency::Strong).await?;
@@ -219,8 +226,10 @@ impl<'a> AuditTrail<'a> {
                     let case = entry.members.get("case_id").and_then(Value::as_u64).and_then(CaseId::new);
                     let is_disposed = case.is_some_and(|case| items.contains_key(&keys::tombstone(case)));
                     let erased_at = erased_at.as_str().and_then(Timestamp::parse);
-                    let is_new = erased_at.is_some_and(|at| Timestamp::now().seconds_since(at) < PENDING_SECONDS);
-                    (members != expected || !(is_disposed || is_new)).then_some((TrailFaultKind::Changed, CHANGED))
+                    let is_new =
+                        erased_at.is_some_and(|at| Timestamp::now().seconds_since(at) < PENDING_SECONDS);
+                    (members != expected || !(is_disposed || is_new))
+                        .then_some((TrailFaultKind::Changed, CHANGED))
                 }
                 None if members != expected => Some((TrailFaultKind::Changed, CHANGED)),
                 None if entry.is_late() => Some((TrailFaultKind::Added, LATE)),

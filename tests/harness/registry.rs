@@ -30,6 +30,7 @@ pub(super) fn functions(start: &Start) -> BTreeMap<&'static str, Box<dyn AnyFunc
         ("restore-case", start.lab(Operation::RestoreCase, restore_case::handler)),
         ("update-case", start.lab(Operation::UpdateCase, update_case::handler)),
         ("update-case-status", start.lab(Operation::UpdateCaseStatus, update_case_status::handler)),
+        ("verify-audit", start.lab(Operation::VerifyAudit, verify_audit::handler)),
         ("verify-case-history", start.lab(Operation::VerifyCaseHistory, verify_case_history::handler)),
     ])
 }

@@ -319,9 +319,18 @@ impl Service {
 
     /// Tampers with an item: sets text attributes behind the service's back.
     pub(crate) async fn change_item(&self, lab: i64, sk: &str, attributes: Value) {
+        self.change_item_of(TABLE, lab, sk, attributes).await;
+    }
+
+    /// Tampers with an audit record: sets text attributes behind the service's back.
+    pub(crate) async fn change_record(&self, lab: i64, sk: &str, attributes: Value) {
+        self.change_item_of(AUDIT_TABLE, lab, sk, attributes).await;
+    }
+
+    async fn change_item_of(&self, table: &str, lab: i64, sk: &str, attributes: Value) {
         for (name, value) in attributes.as_object().unwrap() {
             let update = json!({
-                "TableName": TABLE, "Key": key(lab, sk), "UpdateExpression": "SET #name = :value",
+                "TableName": table, "Key": key(lab, sk), "UpdateExpression": "SET #name = :value",
                 "ExpressionAttributeNames": {"#name": name}, "ExpressionAttributeValues": {":value": {"S": value}},
             });
             self.call_database("UpdateItem", &update).await;
@@ -359,6 +368,31 @@ impl Service {
     /// Deletes an item behind the service's back.
     pub(crate) async fn delete_item(&self, lab: i64, sk: &str) {
         self.call_database("DeleteItem", &json!({"TableName": TABLE, "Key": key(lab, sk)})).await;
+    }
+
+    /// Deletes an audit record behind the service's back.
+    pub(crate) async fn delete_record(&self, lab: i64, sk: &str) {
+        self.call_database("DeleteItem", &json!({"TableName": AUDIT_TABLE, "Key": key(lab, sk)})).await;
+    }
+
+    /// An audit record as DynamoDB has it, with types.
+    pub(crate) async fn typed_record(&self, lab: i64, sk: &str) -> Value {
+        let get = json!({"TableName": AUDIT_TABLE, "Key": key(lab, sk), "ConsistentRead": true});
+        self.call_database("GetItem", &get).await["Item"].take()
+    }
+
+    /// Adds an audit record behind the service's back.
+    pub(crate) async fn put_typed_record(&self, item: &Value) {
+        self.call_database("PutItem", &json!({"TableName": AUDIT_TABLE, "Item": item})).await;
+    }
+
+    /// Erases the patient data of an event behind the service's back, as the end of a case's life does.
+    pub(crate) async fn erase_event(&self, lab: i64, case: u64, version: u32, at: &str) {
+        let update = json!({
+            "TableName": TABLE, "Key": key(lab, &event_key(case, version)),
+            "UpdateExpression": "SET erased_at = :at REMOVE changes, reason", "ExpressionAttributeValues": {":at": {"S": at}},
+        });
+        self.call_database("UpdateItem", &update).await;
     }
 
     /// Deletes the table.

@@ -71,7 +71,7 @@ async fn only_the_configured_origins_may_read_responses() {
     assert_eq!(
         reply.header("access-control-expose-headers"),
         Some(
-            "content-disposition, etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, \
+            "content-disposition, etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, x-reaches-back-to, \
              ratelimit-limit, ratelimit-remaining, ratelimit-reset"
         )
     );

@@ -9,8 +9,18 @@ use crate::{audit::AuditRecord, base::time::Timestamp, wire_enum};
 pub(crate) const ERASED_AT: &str = "erased_at";
 /// The members of an event in the archive. The names of its fields are there as `fields`.
 const EVENT_MEMBERS: [&str; 12] = [
-    "case_id", "version", "action", "user_id", "request_id", "previous_hash", "hash", "state_hash", "key_id", "mac",
-    "log_entry", ERASED_AT,
+    "case_id",
+    "version",
+    "action",
+    "user_id",
+    "request_id",
+    "previous_hash",
+    "hash",
+    "state_hash",
+    "key_id",
+    "mac",
+    "log_entry",
+    ERASED_AT,
 ];
 /// The members of an audit record's item that its reader does not know.
 const SEAL_MEMBERS: [&str; 2] = ["key_id", "mac"];

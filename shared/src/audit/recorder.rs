@@ -140,7 +140,10 @@ impl AuditRecorder {
         };
         let mut item = table::to_item(&record)?;
         item.extend(table::key(self.lab_id, &keys::new_audit_record(self.at)));
-        item.insert("expires_at".to_owned(), table::number(self.at.epoch_seconds_after_days(self.table_days)));
+        item.insert(
+            "expires_at".to_owned(),
+            table::number(self.at.epoch_seconds_after_days(self.table_days)),
+        );
         seal::seal(&self.seals, &mut item)?;
         Ok(item)
     }

@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
@@ -100,6 +101,23 @@ impl Cases<'_> {
             return Err(Error::case_disposed());
         }
         self.lab.allows(Permission::Restore).then_some(()).ok_or_else(Error::case_not_found)
+    }
+
+    /// The last versions of those of the cases that were disposed of.
+    pub(super) async fn disposed(
+        &self,
+        ids: &[CaseId],
+    ) -> Result<impl Iterator<Item = (CaseId, u32)>, Error> {
+        #[derive(Deserialize)]
+        struct Tombstone {
+            case_id: CaseId,
+            versions: u32,
+        }
+        let sks: Vec<String> = ids.iter().map(|id| keys::tombstone(*id)).collect();
+        let found = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
+        let tombstones: Vec<Tombstone> =
+            found.into_values().map(table::from_item).collect::<Result<_, _>>()?;
+        Ok(tombstones.into_iter().map(|tombstone| (tombstone.case_id, tombstone.versions)))
     }
 
     /// Whether the last event is a delete, made by this service, before the retention. DynamoDB then has removed the case, and

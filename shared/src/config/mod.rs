@@ -218,7 +218,11 @@ impl Config {
             paging: PagingConfig::read(&mut env, stage),
             rate: RateConfig::read(&mut env),
             holidays: env.dates("HOLIDAYS"),
-            audit_table_days: env.parsed("AUDIT_TABLE_DAYS", AUDIT_TABLE_DAYS, "must be a whole number of days"),
+            audit_table_days: env.parsed(
+                "AUDIT_TABLE_DAYS",
+                AUDIT_TABLE_DAYS,
+                "must be a whole number of days",
+            ),
             retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
             outage_pause: OUTAGE_PAUSE,
             retry_budget: RETRY_BUDGET,

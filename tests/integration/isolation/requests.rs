@@ -25,9 +25,8 @@ pub(super) fn row(operation: &Operation) -> Row {
         "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
         "deleteCase" => (None, 204),
         "restoreCase" | "listCases" | "getCase" | "getCaseHistory" | "verifyCaseHistory"
-        | "getCaseAccess" | "listAccess" | "verifyAudit" | "caseStats" | "caseChanges" | "exportCases" | "getDoctor" => {
-            (None, 200)
-        }
+        | "getCaseAccess" | "listAccess" | "verifyAudit" | "caseStats" | "caseChanges" | "exportCases"
+        | "getDoctor" => (None, 200),
         _ if operation.is_public() => (None, 200),
         new => panic!("{new} has no row in the isolation matrix"),
     };
