@@ -1,13 +1,20 @@
 //! The whole service in one process: the real handlers, routed by `openapi.yaml`, over an embedded DynamoDB and
 //! stand-ins for UMS and LinksHub, each behind a proxy that can fail.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Value, json};
 use shared::{
     auth::Operation,
-    config::{Common, Config, Env},
+    case::{ScheduledVerification, VerificationReport},
+    config::{Common, Config, Env, VerificationConfig},
     http::{self, Request, Response},
     lab::{Scope, Services},
     runtime::{
@@ -262,6 +269,14 @@ impl Service {
     /// Deletes an item behind the service's back.
     pub(crate) async fn delete_item(&self, lab: i64, sk: &str) {
         self.call_database("DeleteItem", &json!({"TableName": TABLE, "Key": key(lab, sk)})).await;
+    }
+
+    /// Runs the scheduled verification of all labs.
+    pub(crate) async fn verify_all_labs(&self) -> VerificationReport {
+        let lookup = |name: &str| self.settings.get(name).cloned();
+        let config = VerificationConfig::read(Env::new(&lookup)).unwrap();
+        let verification = ScheduledVerification::new(&config).unwrap();
+        verification.run(Instant::now() + Duration::from_secs(60)).await.unwrap()
     }
 
     /// Deletes the table.
