@@ -19,7 +19,7 @@ use crate::{
 
 pub use env::{ConfigError, Env};
 pub use table::{LabRoleConfig, TableConfig};
-pub use token::{JwksConfig, KeyConfig, TokenConfig};
+pub use token::{JwksConfig, KeyConfig, SecretConfig, TokenConfig};
 
 /// The time that all calls to UMS, or all calls to LinksHub, may take together in one request.
 pub(crate) const UPSTREAM_BUDGET: Duration = Duration::from_secs(2);

@@ -112,10 +112,11 @@ impl Ums {
     }
 
     async fn look_up(&self, token: &AccessToken) -> Result<Caller, Error> {
+        let claim = token.labs();
         let memberships = async {
-            match token.labs() {
-                Some(claims) => Ok(from_claims(claims)),
-                None => self.memberships(token).await,
+            match claim {
+                Some(claim) if claim.is_trusted => Ok(from_claims(&claim.memberships)),
+                _ => self.memberships(token).await,
             }
         };
         // Both calls run at the same time, because most users are active and then both answers are needed.
@@ -128,6 +129,9 @@ impl Ums {
         if me.user.is_admin {
             // For a system administrator /api/labs lists every lab, so its labs are not memberships.
             memberships.retain(|membership| matches!(membership.grant, Grant::Role(_)));
+        }
+        if let Some(claim) = claim {
+            narrow(&mut memberships, &claim.memberships);
         }
         memberships.sort_by_key(|membership| membership.lab_id);
         Ok(Caller { is_admin: me.user.is_admin, memberships })
@@ -250,10 +254,17 @@ fn from_labs(answer: Labs) -> Vec<Membership> {
         .collect()
 }
 
+/// Keeps the memberships in labs that the token's claim lists as active. UMS decides about the role.
+fn narrow(memberships: &mut Vec<Membership>, claims: &[LabClaim]) {
+    memberships.retain(|membership| {
+        claims.iter().any(|claim| claim.lab_id == membership.lab_id && claim.is_active())
+    });
+}
+
 fn from_claims(claims: &[LabClaim]) -> Vec<Membership> {
     claims
         .iter()
-        .filter(|claim| claim.membership_status == "active")
+        .filter(|claim| claim.is_active())
         .map(|claim| Membership {
             lab_id: claim.lab_id,
             code: None,
