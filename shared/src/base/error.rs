@@ -244,8 +244,8 @@ impl Error {
             .because(cause)
     }
 
-    /// A dependency is down for all requests: no connection, no answer in time, or a status of 500 and above. The circuit
-    /// breaker counts these errors.
+    /// A dependency may be down for all requests: no connection, no answer in time, or a status of 500 and above. The
+    /// circuit breaker counts these errors.
     pub(crate) fn outage(dependency: &str, cause: impl Into<String>) -> Self {
         let mut error = Self::unavailable(dependency, cause);
         error.0.outage = true;

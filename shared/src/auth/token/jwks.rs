@@ -117,7 +117,8 @@ impl Published {
     }
 
     async fn fetch(&self) -> Result<KeySet, String> {
-        let answer = upstream::send(&self.client, Call::get(&self.config.url)).await?;
+        let sent = upstream::send(&self.client, Call::get(&self.config.url)).await;
+        let answer = sent.map_err(|error| error.cause)?;
         match answer.status {
             StatusCode::OK => answer.json(),
             status => Err(format!("it answered {status}")),
@@ -133,9 +134,8 @@ impl Published {
     }
 }
 
-/// Whether the moment is less than `time` ago. A moment in the future, from a clock that was set back, never is.
 fn is_within(moment: Option<SystemTime>, time: Duration) -> bool {
-    moment.and_then(|moment| moment.elapsed().ok()).is_some_and(|elapsed| elapsed < time)
+    moment.is_some_and(|moment| upstream::is_within(moment, time, SystemTime::now()))
 }
 
 fn unavailable(cause: String) -> Error {

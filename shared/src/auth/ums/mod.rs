@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     auth::{AccessToken, Permissions, token::LabClaim},
     base::{
-        LabId,
+        LabId, Subject,
         error::{Error, ErrorCode},
     },
     config::{UPSTREAM_BUDGET, UmsConfig},
@@ -64,7 +64,8 @@ const NAME: &str = "The User Management Service";
 pub(crate) struct Ums {
     client: Client,
     config: UmsConfig,
-    circuit: CircuitBreaker,
+    /// By user, not by token: a user can have many tokens.
+    circuit: CircuitBreaker<Subject>,
     callers: TokenCache<Caller>,
     permissions: TokenCache<Permissions>,
     labs: TokenCache<Vec<Membership>>,
@@ -90,19 +91,20 @@ impl Ums {
     /// Unauthorized, when the user is unknown, deactivated or locked, or when UMS rejects the token; unavailable, when UMS
     /// does not answer or its answer is invalid.
     pub(crate) async fn caller(&self, token: &AccessToken) -> Result<Caller, Error> {
-        self.callers.get_or_fetch(token, None, self.circuit.call(self.look_up(token))).await
+        self.callers.get_or_fetch(token, None, self.circuit.call(token.subject(), self.look_up(token))).await
     }
 
     /// Returns the permissions of the token's user in a lab, from UMS's attributes. The caller must have an active
     /// membership in the lab, because UMS does not check here whether the lab is active.
     pub(crate) async fn permissions(&self, token: &AccessToken, lab: LabId) -> Result<Permissions, Error> {
-        let call = self.circuit.call(self.look_up_permissions(token, lab));
+        let call = self.circuit.call(token.subject(), self.look_up_permissions(token, lab));
         self.permissions.get_or_fetch(token, Some(lab), call).await
     }
 
     /// Returns all active labs. UMS lists them only to a system administrator.
     pub(crate) async fn labs_of_administrator(&self, token: &AccessToken) -> Result<Vec<Membership>, Error> {
-        self.labs.get_or_fetch(token, None, self.circuit.call(self.look_up_labs(token))).await
+        let call = self.circuit.call(token.subject(), self.look_up_labs(token));
+        self.labs.get_or_fetch(token, None, call).await
     }
 
     /// Whether UMS answers. It has no health route, so any HTTP answer counts.
@@ -186,7 +188,7 @@ impl Ums {
         let url = format!("{}{path}", self.config.base_url);
         let (token, api_key) = (Some(token.raw()), self.config.api_key.as_ref());
         let call = Call { method, url: &url, token, api_key, body };
-        upstream::send(&self.client, call).await.map_err(|cause| Error::outage(NAME, cause))
+        upstream::send(&self.client, call).await.map_err(|error| error.into_error(NAME))
     }
 }
 
