@@ -51,7 +51,7 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// The body is JSON, but breaks the rules that `errors` lists.
     ValidationFailed,
-    /// The user or the lab sends more requests in a minute than the limit.
+    /// The user, the lab or the address sends more requests in a minute than the limit.
     TooManyRequests,
     /// A defect of this service.
     InternalError,

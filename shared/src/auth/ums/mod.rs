@@ -107,12 +107,6 @@ impl Ums {
         self.labs.get_or_fetch(token, None, call).await
     }
 
-    /// Whether UMS answers. It has no health route, so any HTTP answer counts.
-    pub(crate) async fn is_up(&self) -> bool {
-        let url = format!("{}/health", self.config.base_url);
-        matches!(tokio::time::timeout(UPSTREAM_BUDGET, self.client.get(url).send()).await, Ok(Ok(_)))
-    }
-
     async fn look_up(&self, token: &AccessToken) -> Result<Caller, Error> {
         let claim = token.labs();
         let memberships = async {
