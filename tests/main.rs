@@ -44,6 +44,7 @@ mod integration {
     mod response_sizes;
     mod restore;
     mod storm;
+    mod tampering;
     mod tenancy;
     mod validation;
     mod workflow;

@@ -5,8 +5,10 @@
 //! lists the same variables for operators.
 
 mod env;
+mod seal;
 mod table;
 mod token;
+mod verification;
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -18,8 +20,10 @@ use crate::{
 };
 
 pub use env::{ConfigError, Env};
+pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, SecretConfig, TokenConfig};
+pub use verification::VerificationConfig;
 
 /// The time that all calls to UMS, or all calls to LinksHub, may take together in one request.
 pub(crate) const UPSTREAM_BUDGET: Duration = Duration::from_secs(2);
@@ -157,8 +161,10 @@ fn rate_limit(env: &mut Env, name: &str, default: u32) -> Option<NonZeroU32> {
 pub struct Config {
     /// The concern of every function.
     pub common: Common,
-    /// The table.
+    /// The table of cases.
     pub table: TableConfig,
+    /// `AUDIT_TABLE_NAME`: the table of audit records, at the same address.
+    pub audit_table_name: String,
     /// The role that gives access to one lab's partitions. Without it, the function's own identity has access to all.
     pub lab_role: Option<LabRoleConfig>,
     /// The User Management Service.
@@ -167,6 +173,8 @@ pub struct Config {
     pub linkshub_base_url: Option<String>,
     /// Verification of tokens.
     pub token: TokenConfig,
+    /// The keys that seal events and audit records.
+    pub seal: SealConfig,
     /// Page sizes and cursors.
     pub paging: PagingConfig,
     /// Rate limits.
@@ -184,6 +192,15 @@ pub struct Config {
 /// Seven years, including two leap days.
 const RETENTION_DAYS: u32 = 2557;
 
+fn retention_days(env: &mut Env) -> u32 {
+    const NAME: &str = "RETENTION_DAYS";
+    let days = env.parsed(NAME, RETENTION_DAYS, "must be a whole number of days");
+    if days == 0 {
+        env.reject(NAME, "must be at least 1");
+    }
+    days
+}
+
 impl Config {
     /// Reads all concerns.
     ///
@@ -195,22 +212,21 @@ impl Config {
         let config = Self {
             common,
             table: TableConfig::read(&mut env, stage),
+            audit_table_name: env.required("AUDIT_TABLE_NAME"),
             lab_role: LabRoleConfig::read(&mut env, stage),
             ums: UmsConfig::read(&mut env, stage),
             linkshub_base_url: env
                 .optional("LINKSHUB_BASE_URL")
                 .map(|text| env.base_url("LINKSHUB_BASE_URL", stage, text)),
             token: TokenConfig::read(&mut env, stage),
+            seal: SealConfig::read(&mut env, stage),
             paging: PagingConfig::read(&mut env, stage),
             rate: RateConfig::read(&mut env),
             holidays: env.dates("HOLIDAYS"),
-            retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
+            retention_days: retention_days(&mut env),
             outage_pause: OUTAGE_PAUSE,
             retry_budget: RETRY_BUDGET,
         };
-        if config.retention_days == 0 {
-            env.reject("RETENTION_DAYS", "must be at least 1");
-        }
         env.finish().map(|()| config)
     }
 }

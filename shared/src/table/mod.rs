@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::{
 use futures_util::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use lab_role::LabTables;
+pub(crate) use lab_role::{LabTable, LabTables};
 pub(crate) use query::{Filter, Index, Order, Query};
 pub(crate) use retry::Retry;
 pub(crate) use transaction::{Transaction, Update};
@@ -34,6 +34,9 @@ use crate::{
 /// An item of the table.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
+/// The condition that there is no item with the same key.
+const ABSENT: &str = "attribute_not_exists(sk)";
+
 /// DynamoDB's limit of keys in one BatchGetItem.
 const BATCH: usize = 100;
 
@@ -46,7 +49,7 @@ pub(crate) enum Consistency {
     Strong,
 }
 
-/// The table of one deployment.
+/// A table of the deployment.
 #[derive(Clone)]
 pub(crate) struct Table {
     client: Client,
@@ -120,10 +123,40 @@ impl Table {
         Ok(found)
     }
 
-    /// Writes an item. It replaces an item with the same key.
-    pub(crate) async fn put(&self, item: Item) -> Result<(), Error> {
-        let put = self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await;
-        put.map(|_| ()).map_err(|error| failed("PutItem", &error))
+    /// Adds an item, which must contain its key: a key that nothing else ever uses. It never replaces an item. An existing item
+    /// is this one, written by a call whose answer was lost.
+    pub(crate) async fn add(&self, item: Item) -> Result<(), Error> {
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        match put.condition_expression(ABSENT).send().await {
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(()),
+            Err(error) => Err(failed("PutItem", &error)),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Lists all labs that have created a case, from the index of counters.
+    pub(crate) async fn labs(&self) -> Result<Vec<LabId>, Error> {
+        let mut labs = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .index_name("labs")
+                .key_condition_expression("registry = :labs")
+                .expression_attribute_values(":labs", text(keys::LABS))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| failed("Query", &error))?;
+            let ids = page.items.unwrap_or_default();
+            labs.extend(ids.iter().filter_map(|item| LabId::parse(item.get("lab_id")?.as_s().ok()?)));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(labs);
+            }
+        }
     }
 
     /// Returns the next case id of a lab. An id stays unused when the creation of its case fails.
@@ -133,7 +166,9 @@ impl Table {
             .update_item()
             .table_name(&self.name)
             .set_key(Some(key(lab, keys::COUNTER)))
-            .update_expression("ADD last_id :one")
+            // The registry lists the labs. Only the first update of a counter changes it.
+            .update_expression("SET registry = :labs ADD last_id :one")
+            .expression_attribute_values(":labs", text(keys::LABS))
             .expression_attribute_values(":one", number(1))
             .return_values(ReturnValue::UpdatedNew)
             .send()
