@@ -23,9 +23,11 @@ mod integration {
     mod documents;
     mod due_dates;
     mod export;
+    mod faults_of_one;
     mod feed;
     mod filters;
     mod fuzz;
+    mod health;
     mod history;
     mod idempotency;
     mod isolation;

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// The variables of the functions that the environment may set, with their defaults. A variable with an empty default is
 /// not set.
-const FUNCTION_DEFAULTS: [(&str, &str); 19] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 24] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AUDIT_TABLE_NAME", "lhcms-dev-audit"),
     ("AWS_REGION", "us-east-1"),
@@ -22,19 +22,24 @@ const FUNCTION_DEFAULTS: [(&str, &str); 19] = [
     ("UMS_JWKS_URL", ""),
     ("JWT_ISSUER", ""),
     ("JWT_AUDIENCE", ""),
+    ("JWT_PREVIOUS_SECRET_KEY", ""),
+    ("JWT_REQUIRED_SCOPE", ""),
+    ("JWT_MAX_LIFETIME_HOURS", ""),
+    ("JWT_TRUST_LABS_CLAIM", ""),
     ("DEFAULT_PAGE_SIZE", ""),
     ("MAX_PAGE_SIZE", ""),
     // One developer or one test often sends as many requests as ten users.
     ("RATE_LIMIT_PER_USER", "6000"),
     ("RATE_LIMIT_PER_LAB", ""),
+    ("RATE_LIMIT_PER_SOURCE", "6000"),
     ("RETENTION_DAYS", ""),
     ("SEALED_SINCE", ""),
     ("HOLIDAYS", ""),
 ];
 
-/// Variables that need a real UMS: the stand-in signs its tokens with JWT_SECRET_KEY, and they have no issuer and no
-/// audience.
-const NEED_UMS: [&str; 3] = ["UMS_JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE"];
+/// Variables that need a real UMS: the stand-in signs its tokens with JWT_SECRET_KEY, and they have no issuer, no
+/// audience and no scope.
+const NEED_UMS: [&str; 4] = ["UMS_JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_REQUIRED_SCOPE"];
 
 /// The default port of the API.
 const API_PORT: u16 = 5001;

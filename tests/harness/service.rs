@@ -114,6 +114,7 @@ impl Service {
             // Tests send thousands of requests as one user.
             ("RATE_LIMIT_PER_USER", "0"),
             ("RATE_LIMIT_PER_LAB", "0"),
+            ("RATE_LIMIT_PER_SOURCE", "0"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();

@@ -64,18 +64,19 @@ fn the_fields_of_a_case_in_the_contract_are_those_of_the_code() {
 
 /// Enumerations of the contract outside of the catalogue: files, headers, states of health, a version, null, and the
 /// problem codes, which have a test of their own.
-const OTHER_ENUMERATIONS: [&str; 11] = [
+const OTHER_ENUMERATIONS: [&str; 12] = [
     "AccessFormat",
+    "Alive/status",
     "Asset",
-    "Check",
+    "Check/status",
     "ContentEncoding",
-    "Health/service",
     "Health/status",
     "IdempotencyReplayed",
     "NoStore",
     "NullValue",
     "OpenApiDocument/openapi",
     "ProblemCode",
+    "ServiceName",
 ];
 
 /// Every enumeration of the contract by its place, as `Schema/property`, without `null`.

@@ -13,7 +13,7 @@ from samcli.lib.cfn_language_extensions.sam_integration import detect_dynamic_ar
 
 from expand import ROOT, expanded, functions, load, operations, rows, source
 
-SECRETS = {"JWT_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "UMS_API_KEY"}
+SECRETS = {"JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "UMS_API_KEY"}
 
 SOURCE = source()
 EXPANDED = expanded()
@@ -209,6 +209,10 @@ class Safe(unittest.TestCase):
                 variables = function.get("Environment", {}).get("Variables", {})
                 for variable, value in variables.items():
                     self.assertIn(variable, SECRETS)
+                    if variable == "JWT_PREVIOUS_SECRET_KEY":
+                        # A secret without this key must not fail a deployment.
+                        condition, value, otherwise = value["Fn::If"]
+                        self.assertEqual((condition, otherwise), ("HasPreviousKey", ""))
                     self.assertRegex(value["Fn::Sub"], r"^\{\{resolve:secretsmanager:\$\{SecretName\}:SecretString:"
                                                        + variable + r"::\$\{SecretVersion\}\}\}$")
                 self.assertEqual("KmsKeyArn" in function, bool(variables))

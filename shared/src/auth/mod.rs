@@ -11,7 +11,7 @@ use reqwest::Client;
 
 pub use operation::Operation;
 pub use permission::{ATTRIBUTES, BREAK_GLASS, Permission, Permissions, ROLES};
-pub(crate) use rate_limit::RateLimits;
+pub(crate) use rate_limit::{RateLimits, SourceLimit};
 pub(crate) use request_context::RequestContext;
 pub(crate) use token::{AccessToken, Verifier};
 pub(crate) use ums::{Caller, Grant, Membership, Ums, within_budget};
@@ -23,6 +23,7 @@ pub(crate) struct Authenticator {
     pub verifier: Verifier,
     pub ums: Ums,
     pub limits: RateLimits,
+    pub sources: SourceLimit,
 }
 
 impl Authenticator {
@@ -32,6 +33,7 @@ impl Authenticator {
             verifier: Verifier::new(&config.token, client.clone()),
             ums: Ums::new(client.clone(), config.ums.clone(), config.outage_pause),
             limits: RateLimits::new(&config.rate),
+            sources: SourceLimit::new(config.common.rate_limit_per_source),
         }
     }
 }

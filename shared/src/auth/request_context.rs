@@ -10,7 +10,11 @@ use lambda_http::{
 
 use super::{AccessToken, Authenticator, Caller, Operation};
 use crate::{
-    base::{CaseId, error::Error, field_error::Invalid},
+    base::{
+        CaseId,
+        error::{Error, ErrorCode},
+        field_error::Invalid,
+    },
     http::{Request, requested_lab},
     telemetry::LogContext,
 };
@@ -37,7 +41,8 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    /// Verifies the caller's token and counts the request, before any other work.
+    /// Verifies the caller's token and counts the request, before any other work. It counts for the user, or without a valid
+    /// token for the source address.
     ///
     /// # Errors
     /// Unauthorized; too many requests; invalid parameter, for a break-glass reason that is not accepted.
@@ -48,7 +53,11 @@ impl RequestContext {
         log: &LogContext,
     ) -> Result<Arc<Self>, Error> {
         let started = Instant::now();
-        let token = auth.verifier.verify(request).await?;
+        let verified = auth.verifier.verify(request).await;
+        if verified.as_ref().is_err_and(|error| error.code() == ErrorCode::Unauthorized) {
+            auth.sources.count(request)?;
+        }
+        let token = verified?;
         let _ = log.user_id.set(token.subject().to_string());
         if let Ok(Some(lab)) = requested_lab(request) {
             let _ = log.lab_id.set(lab.get());
@@ -73,7 +82,7 @@ impl RequestContext {
     }
 }
 
-fn source_ip(request: &Request) -> Option<String> {
+pub(super) fn source_ip(request: &Request) -> Option<String> {
     match request.request_context_ref() {
         Some(request::RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
         _ => None,

@@ -51,7 +51,7 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// The body is JSON, but breaks the rules that `errors` lists.
     ValidationFailed,
-    /// The user or the lab sends more requests in a minute than the limit.
+    /// The user, the lab or the address sends more requests in a minute than the limit.
     TooManyRequests,
     /// A defect of this service.
     InternalError,
@@ -244,8 +244,8 @@ impl Error {
             .because(cause)
     }
 
-    /// A dependency is down for all requests: no connection, no answer in time, or a status of 500 and above. The circuit
-    /// breaker counts these errors.
+    /// A dependency may be down for all requests: no connection, no answer in time, or a status of 500 and above. The
+    /// circuit breaker counts these errors.
     pub(crate) fn outage(dependency: &str, cause: impl Into<String>) -> Self {
         let mut error = Self::unavailable(dependency, cause);
         error.0.outage = true;

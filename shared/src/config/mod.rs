@@ -22,7 +22,7 @@ use crate::{
 pub use env::{ConfigError, Env};
 pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
-pub use token::{JwksConfig, KeyConfig, TokenConfig};
+pub use token::{JwksConfig, KeyConfig, SecretConfig, TokenConfig};
 pub use verification::VerificationConfig;
 
 /// The time that all calls to UMS, or all calls to LinksHub, may take together in one request.
@@ -52,6 +52,9 @@ pub struct Common {
     pub function: String,
     /// `CORS_ORIGINS`: the exact origins whose pages may call the API, or `*` in the dev stage.
     pub cors_origins: Vec<String>,
+    /// `RATE_LIMIT_PER_SOURCE`: requests without a valid token from one address in a minute, as each instance of a function
+    /// counts them. `None` means no limit.
+    pub rate_limit_per_source: Option<NonZeroU32>,
 }
 
 impl Common {
@@ -77,7 +80,8 @@ impl Common {
             }
         }
         let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
-        Self { stage, log_level, function, cors_origins }
+        let rate_limit_per_source = rate_limit(env, "RATE_LIMIT_PER_SOURCE", 600);
+        Self { stage, log_level, function, cors_origins, rate_limit_per_source }
     }
 }
 
@@ -141,15 +145,15 @@ pub struct RateConfig {
 impl RateConfig {
     /// Reads and checks.
     pub fn read(env: &mut Env) -> Self {
-        let mut limit = |name, default| {
-            NonZeroU32::new(env.parsed(
-                name,
-                default,
-                "must be a whole number of requests, or 0 for no limit",
-            ))
-        };
-        Self { per_user: limit("RATE_LIMIT_PER_USER", 600), per_lab: limit("RATE_LIMIT_PER_LAB", 6000) }
+        Self {
+            per_user: rate_limit(env, "RATE_LIMIT_PER_USER", 600),
+            per_lab: rate_limit(env, "RATE_LIMIT_PER_LAB", 6000),
+        }
     }
+}
+
+fn rate_limit(env: &mut Env, name: &str, default: u32) -> Option<NonZeroU32> {
+    NonZeroU32::new(env.parsed(name, default, "must be a whole number of requests, or 0 for no limit"))
 }
 
 /// The configuration of the functions that need an access token.

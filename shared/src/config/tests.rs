@@ -41,6 +41,10 @@ fn all_configuration_errors_are_reported_at_once() {
     let error = read(&[
         ("TABLE_NAME", ""),
         ("JWT_SECRET_KEY", "short"),
+        ("JWT_PREVIOUS_SECRET_KEY", "short"),
+        ("JWT_MAX_LIFETIME_HOURS", "0"),
+        ("JWT_REQUIRED_SCOPE", "lhcms cases"),
+        ("JWT_TRUST_LABS_CLAIM", "true"),
         ("CORS_ORIGINS", "*"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000"),
         ("LAB_ROLE_ARN", "lhcms-lab"),
@@ -54,7 +58,7 @@ fn all_configuration_errors_are_reported_at_once() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the configuration has 11 error(s):\
+        "the configuration has 15 error(s):\
          \n  LOG_LEVEL: must be error, warn, info or debug\
          \n  CORS_ORIGINS: must list exact origins outside the dev stage, not *\
          \n  TABLE_NAME: is required\
@@ -64,6 +68,10 @@ fn all_configuration_errors_are_reported_at_once() {
          \n  UMS_BASE_URL: must be an https:// URL outside the dev stage\
          \n  LINKSHUB_BASE_URL: must be a URL such as https://ums.example.com\
          \n  JWT_SECRET_KEY: must be at least 32 bytes outside the dev stage\
+         \n  JWT_PREVIOUS_SECRET_KEY: must be at least 32 bytes outside the dev stage\
+         \n  JWT_MAX_LIFETIME_HOURS: must be a whole number of hours from 1 to 720\
+         \n  JWT_REQUIRED_SCOPE: must be one scope, without spaces\
+         \n  JWT_TRUST_LABS_CLAIM: must be true only with UMS_JWKS_URL\
          \n  MAX_PAGE_SIZE: must be a whole number\
          \n  DEFAULT_PAGE_SIZE: must be 1 to MAX_PAGE_SIZE"
     );
@@ -82,6 +90,25 @@ fn tokens_are_verified_with_a_secret_or_with_the_keys_behind_a_url() {
     let url = "https://id.example.com/keys?policy=lhcms";
     let config = read(&[&[("UMS_JWKS_URL", url)], PROVIDER].concat()).unwrap();
     assert!(matches!(config.token.keys, KeyConfig::Url(jwks) if jwks.url == url));
+}
+
+#[test]
+fn the_labs_claim_is_trusted_only_in_the_tokens_of_a_provider() {
+    assert!(!read(&[]).unwrap().token.trusts_labs_claim);
+    let provider = [("UMS_JWKS_URL", "https://id.example.com/keys"), ("JWT_TRUST_LABS_CLAIM", "true")];
+    assert!(read(&[&provider, PROVIDER].concat()).unwrap().token.trusts_labs_claim);
+    let error = read(&[("JWT_TRUST_LABS_CLAIM", "true")]).unwrap_err().to_string();
+    assert!(error.ends_with("JWT_TRUST_LABS_CLAIM: must be true only with UMS_JWKS_URL"), "{error}");
+}
+
+#[test]
+fn tokens_live_a_day_at_most_unless_another_time_is_configured() {
+    let hours = |value: &str| read(&[("JWT_MAX_LIFETIME_HOURS", value)]);
+    assert_eq!(hours("").unwrap().token.max_lifetime, Duration::from_secs(24 * 3600));
+    assert_eq!(hours("1").unwrap().token.max_lifetime, Duration::from_secs(3600));
+    for bad in ["0", "721", "18446744073709551615", "-1", "1.5", "a day"] {
+        assert!(hours(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]
@@ -108,6 +135,14 @@ fn tokens_need_exactly_one_usable_source_of_keys() {
         (
             &[("UMS_JWKS_URL", "https://id.example.com/keys")],
             "JWT_SECRET_KEY: must not be set together with UMS_JWKS_URL",
+        ),
+        (
+            &[
+                ("JWT_SECRET_KEY", ""),
+                ("JWT_PREVIOUS_SECRET_KEY", "x"),
+                ("UMS_JWKS_URL", "https://id.example.com/keys"),
+            ],
+            "JWT_PREVIOUS_SECRET_KEY: must not be set together with UMS_JWKS_URL",
         ),
         (
             &[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", "http://id.example.com/keys")],
