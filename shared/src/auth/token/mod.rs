@@ -24,6 +24,7 @@ struct Claims {
     sub: Subject,
     exp: u64,
     iat: Option<u64>,
+    auth_time: Option<u64>,
     #[serde(rename = "type")]
     kind: Option<String>,
     labs: Option<Vec<LabClaim>>,
@@ -44,6 +45,7 @@ pub(crate) struct AccessToken {
     raw: Secret,
     subject: Subject,
     expires_at: u64,
+    signed_in_at: Option<u64>,
     labs: Option<Vec<LabClaim>>,
 }
 
@@ -56,6 +58,12 @@ impl AccessToken {
     /// When it expires, in seconds since the Unix epoch.
     pub(crate) fn expires_at(&self) -> u64 {
         self.expires_at
+    }
+
+    /// When the user signed in (the claim `auth_time`), in seconds since the Unix epoch. Only some providers state it.
+    #[allow(dead_code, reason = "break-glass access will read it")]
+    pub(crate) fn signed_in_at(&self) -> Option<u64> {
+        self.signed_in_at
     }
 
     /// The token itself, for calls to UMS and LinksHub on the caller's behalf.
@@ -141,6 +149,7 @@ impl Verifier {
             raw: Secret::new(raw),
             subject: claims.sub,
             expires_at: claims.exp,
+            signed_in_at: claims.auth_time,
             labs: claims.labs,
         })
     }

@@ -68,6 +68,15 @@ fn a_token_of_ums_is_accepted_with_its_integer_subject() {
 }
 
 #[test]
+fn the_time_of_the_sign_in_is_read_if_the_token_states_it() {
+    assert_eq!(verify(&claims()).ok().unwrap().signed_in_at(), None);
+    let signed_in_at = now() - 900;
+    let token = verify(&with(json!({"auth_time": signed_in_at}))).ok().unwrap();
+    assert_eq!(token.signed_in_at(), Some(signed_in_at));
+    assert!(is_rejected(verify(&with(json!({"auth_time": "today"})))));
+}
+
+#[test]
 fn a_subject_written_as_text_is_the_same_user() {
     assert_eq!(verify(&with(json!({"sub": "7"}))).ok().unwrap().subject().as_str(), "7");
 }
