@@ -35,6 +35,7 @@ mod integration {
     mod lists;
     mod outages;
     mod patch;
+    mod permissions;
     mod public;
     mod random_walk;
     mod rate_limits;

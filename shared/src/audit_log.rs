@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     audit::{AuditRecord, Outcome},
-    auth::Operation,
+    auth::{Operation, Permission},
     base::{
         CaseId,
         csv::{Format, Sheet},
@@ -64,8 +64,9 @@ impl<'a> AuditLog<'a> {
     /// Reads the same as CSV.
     ///
     /// # Errors
-    /// Invalid parameter; invalid cursor.
+    /// Forbidden, without the permission to export audit records; invalid parameter; invalid cursor.
     pub async fn export(&self, request: &Request) -> Result<File, Error> {
+        self.lab.require(Permission::AuditExport)?;
         let search = self.search(request, None)?;
         let (records, last) = self.read(&search).await?;
         let mut sheet = Sheet::new();

@@ -193,7 +193,7 @@ async fn every_handler_checks_the_permission_that_the_contract_names() {
         ("viewer", &["read"]),
         ("technician", &["read", "update_status"]),
         ("member", &["read", "create", "update", "update_status"]),
-        ("admin", &["read", "create", "update", "update_status", "delete", "restore", "audit"]),
+        ("admin", &["read", "create", "update", "update_status", "delete", "restore", "export", "audit"]),
     ];
     let service = Service::start().await;
     for operation in operations() {

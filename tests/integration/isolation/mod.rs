@@ -14,7 +14,7 @@ use local::ums::{MembershipsRoute, token};
 use serde_json::{Value, json};
 
 use self::{
-    fixtures::{bad_tokens, people, service, user, user_without, valid_token},
+    fixtures::{bad_tokens, people, service, token_signed_in_at, user, user_without, valid_token},
     requests::{OTHER_CASE, TestRequest, row},
 };
 use crate::harness::{
@@ -27,6 +27,9 @@ use crate::harness::{
 
 /// Texts of the other lab and its cases. No response may contain one of them.
 const MARKS: [&str; 4] = ["Nora North", "M4RK", "NORTHGATE", "Northgate"];
+
+/// A reason that a system administrator may give.
+const REASON: &str = "support; the lab asked for help";
 
 /// The expected status and problem code.
 type Expected = (u16, &'static str);
@@ -67,6 +70,9 @@ fn situations(operation: &Operation, cursors: &BTreeMap<&str, String>) -> Vec<Si
     add("no lab", valid(&valid_token(people::WITHOUT_LAB)), LAB_FORBIDDEN);
     let short = valid_token(user_without(permission(operation)));
     add("a role without the permission", valid(&short), FORBIDDEN);
+    if operation.id() == "exportCases" {
+        add("a viewer who exports", valid(&valid_token(user("viewer"))), FORBIDDEN);
+    }
     let other = vec![("x-lab-id", "456".to_owned())];
     add("another lab in the header", TestRequest { headers: other, ..valid(&admin) }, LAB_FORBIDDEN);
     add(
@@ -106,10 +112,19 @@ fn situations(operation: &Operation, cursors: &BTreeMap<&str, String>) -> Vec<Si
     let named = vec![("x-lab-id", "123".to_owned())];
     let without_reason = TestRequest { headers: named.clone(), ..valid(&system) };
     add("a system administrator without a reason", without_reason, (403, "break_glass_required"));
+    let break_glass = |token: &str, reason: &str| {
+        let mut headers = named.clone();
+        headers.push(("x-break-glass", reason.to_owned()));
+        TestRequest { headers, ..valid(token) }
+    };
+    let invalid = (400, "invalid_parameter");
+    add("a system administrator without a code", break_glass(&system, "because I can see it"), invalid);
+    add("a system administrator with a short reason", break_glass(&system, "support; see"), invalid);
+    let old = token_signed_in_at(token::now() - 3600);
+    let reauthenticate = (403, "reauthentication_required");
+    add("a system administrator who signed in long ago", break_glass(&old, REASON), reauthenticate);
     if permission(operation) != "read" {
-        let mut headers = named;
-        headers.push(("x-break-glass", "a reason".to_owned()));
-        add("a system administrator who changes", TestRequest { headers, ..valid(&system) }, FORBIDDEN);
+        add("a system administrator who does more than read", break_glass(&system, REASON), FORBIDDEN);
     }
     all
 }
@@ -281,10 +296,12 @@ async fn a_missing_attribute_is_rejected_like_a_missing_role() {
     for operation in operations().iter().filter(|operation| !operation.is_public()) {
         let service = service().await;
         let attributes: &[&str] = match permission(operation) {
-            "read" => &["lab.samples.read", "lab.audit.export"],
-            "update_status" | "create" | "update" => &["lab.patient.read", "lab.samples.write"],
+            "read" => &["lab.samples.read", "lab.samples.track", "lab.patient.export", "lab.audit.export"],
+            "update_status" => &["lab.patient.read", "lab.patient.write", "lab.samples.write"],
+            "create" | "update" => &["lab.patient.read", "lab.samples.track", "lab.samples.write"],
             "delete" | "restore" => &["lab.patient.read", "lab.patient.write", "lab.audit.view"],
-            _ => &["lab.patient.read", "lab.patient.write", "lab.patient.delete"],
+            "export" => &["lab.patient.read", "lab.patient.delete", "lab.audit.view", "lab.audit.export"],
+            _ => &["lab.patient.read", "lab.patient.delete", "lab.patient.export", "lab.audit.export"],
         };
         service.ums.update(|directory| {
             directory.memberships_route = MembershipsRoute::PublishedDefect;
