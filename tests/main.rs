@@ -42,6 +42,7 @@ mod integration {
     mod remakes;
     mod response_sizes;
     mod restore;
+    mod security_events;
     mod storm;
     mod tenancy;
     mod validation;

@@ -18,6 +18,7 @@ use crate::{
     http::{File, PageRequest, Pagination, Query as Parameters, Request},
     lab::LabScope,
     table::{self, Filter, Item, Order, Query, keys, number, text},
+    telemetry::SecurityEvent,
 };
 
 /// How many megabytes of records one page may read. A page that reaches this limit may be shorter than requested.
@@ -75,6 +76,7 @@ impl<'a> AuditLog<'a> {
         }
         records.iter().try_for_each(|record| sheet.row(record.cells()))?;
         let next_cursor = last.map(|sk| self.cursors().seal(&search.list, sk.as_bytes()));
+        self.lab.report(SecurityEvent::Export);
         Ok(File { format: Format::Csv, name: "access", body: sheet.finish()?, next_cursor })
     }
 

@@ -360,7 +360,7 @@ async fn a_system_administrator_reads_a_lab_only_with_a_recorded_reason() {
         }
         sysadmin("GET", "/api/v1/cases?deleted=true").send().await.expect_problem(403, "forbidden");
         let of_them = format!("\"user.id\":\"{id}\"");
-        let logged = leaks::lines_with("\"message\":\"break-glass\"");
+        let logged = leaks::lines_with("\"event\":\"break_glass\"");
         let logged = logged.iter().filter(|line| line.contains(&of_them) && line.contains("\"lab.id\":123"));
         assert_eq!(logged.count(), 8);
         let found: Vec<(Value, Value)> = records_after_setup(&service, 123)

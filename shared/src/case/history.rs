@@ -12,6 +12,7 @@ use crate::{
     base::{CaseId, cursor::CursorKey, error::Error},
     http::{PageRequest, Pagination, Query, Request},
     table::{self, keys},
+    telemetry::SecurityEvent,
 };
 
 /// A page of the events of a case.
@@ -62,6 +63,7 @@ impl Cases<'_> {
             // If the case has changed meanwhile, the error may just be a new event: verify again.
             let now = self.get_anywhere(id).await?;
             if now.case.version == stored.case.version {
+                self.lab.report(SecurityEvent::VerificationFailed);
                 return Ok(found);
             }
             stored = now;

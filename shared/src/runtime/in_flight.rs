@@ -10,9 +10,10 @@ use lambda_http::{
 };
 
 use crate::{
+    base::error::ErrorCode,
     config::Common,
     http::{self, Request, Response, add_standard_headers, allow_origin, problem_response},
-    telemetry::{self, Failure, LogContext},
+    telemetry::{self, Details, Failure, LogContext, SecurityEvent},
 };
 
 /// A request whose handler is running.
@@ -43,6 +44,7 @@ impl<'a> InFlightRequest<'a> {
             Ok(response) => (response, None),
             Err(error) => {
                 let failure = Failure { code: error.code(), cause: error.cause().map(str::to_owned) };
+                self.report(failure.code);
                 (problem_response(&error, request_id), Some(failure))
             }
         };
@@ -56,6 +58,21 @@ impl<'a> InFlightRequest<'a> {
         }
         telemetry::request(&self.log, response.status().as_u16(), failure.as_ref(), self.started.elapsed());
         response
+    }
+}
+
+impl InFlightRequest<'_> {
+    /// Reports a failure that is a security event.
+    fn report(&self, code: ErrorCode) {
+        let Some(event) = SecurityEvent::of_failure(code) else { return };
+        let details = Details {
+            request_id: Some(&self.log.request_id),
+            user_id: self.log.user_id.get().map(String::as_str),
+            lab_id: self.log.lab_id.get().copied(),
+            code: Some(code),
+            ..Details::default()
+        };
+        telemetry::security_event(self.common.stage, event, details);
     }
 }
 
