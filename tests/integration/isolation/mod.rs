@@ -4,7 +4,7 @@
 //! Each rejection has its exact status and code, reveals nothing about the other lab, and leaves the table unchanged.
 
 mod fixtures;
-mod requests;
+pub(crate) mod requests;
 
 use std::collections::BTreeMap;
 
