@@ -53,7 +53,11 @@ async fn a_rejected_request_is_a_security_event_of_its_kind() {
     get(&service, id, "/cases/7").await.expect_problem(404, "case_not_found");
     get(&service, id, "/cases?limit=x").await.expect_problem(400, "invalid_parameter");
     assert_eq!(events_of(id), []);
-    get(&service, id, "/audit").await.expect_problem(403, "forbidden");
+    let problem = get(&service, id, "/audit").await.expect_problem(403, "forbidden");
+    let of_user = format!("\"user.id\":\"{id}\"");
+    let lines = leaks::lines_with("\"event\":\"forbidden\"");
+    let line = lines.iter().find(|line| line.contains(&of_user)).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(line).unwrap()["error.detail"], problem["detail"]);
     get(&service, id, "/cases/1?lab_id=456").await.expect_problem(403, "lab_forbidden");
     service.ums.update(|directory| directory.user_mut(id).unwrap().is_active = false);
     service.restart_functions();

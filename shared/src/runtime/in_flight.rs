@@ -10,7 +10,7 @@ use lambda_http::{
 };
 
 use crate::{
-    base::error::ErrorCode,
+    base::error::Error,
     config::Common,
     http::{self, Request, Response, add_standard_headers, allow_origin, problem_response},
     telemetry::{self, Details, Failure, LogContext, SecurityEvent},
@@ -44,7 +44,7 @@ impl<'a> InFlightRequest<'a> {
             Ok(response) => (response, None),
             Err(error) => {
                 let failure = Failure { code: error.code(), cause: error.cause().map(str::to_owned) };
-                self.report(failure.code);
+                self.report(&error);
                 (problem_response(&error, request_id), Some(failure))
             }
         };
@@ -63,13 +63,13 @@ impl<'a> InFlightRequest<'a> {
 
 impl InFlightRequest<'_> {
     /// Reports a failure that is a security event.
-    fn report(&self, code: ErrorCode) {
-        let Some(event) = SecurityEvent::of_failure(code) else { return };
+    fn report(&self, error: &Error) {
+        let Some(event) = SecurityEvent::of_failure(error.code()) else { return };
         let details = Details {
             request_id: Some(&self.log.request_id),
             user_id: self.log.user_id.get().map(String::as_str),
             lab_id: self.log.lab_id.get().copied(),
-            code: Some(code),
+            failure: Some(error),
             ..Details::default()
         };
         telemetry::security_event(self.common.stage, event, details);

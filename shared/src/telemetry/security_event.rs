@@ -7,7 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::metric;
 use crate::{
-    base::{CaseId, error::ErrorCode, time::Timestamp, wire_enum::WireEnum},
+    base::{
+        CaseId,
+        error::{Error, ErrorCode},
+        time::Timestamp,
+        wire_enum::WireEnum,
+    },
     config::Stage,
     wire_enum,
 };
@@ -37,7 +42,7 @@ impl SecurityEvent {
     }
 }
 
-/// What the log says about an event: ids and codes only. Nothing of it becomes part of the metric.
+/// What the log says about an event: ids, and the code and the detail of a problem. Nothing of it becomes part of the metric.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Details<'a> {
     /// The id of the request; `None` in a scheduled run.
@@ -48,8 +53,8 @@ pub(crate) struct Details<'a> {
     pub lab_id: Option<u64>,
     /// The case whose history does not verify.
     pub case_id: Option<CaseId>,
-    /// The code of the problem.
-    pub code: Option<ErrorCode>,
+    /// Why the request failed. The log has its code and its detail, which never repeats what a client sent.
+    pub failure: Option<&'a Error>,
 }
 
 /// Logs and counts an event, at every log level.
@@ -58,7 +63,7 @@ pub(crate) fn security_event(stage: Stage, event: SecurityEvent, details: Detail
 }
 
 fn line(stage: Stage, event: SecurityEvent, details: Details<'_>) -> Map<String, Value> {
-    let Details { request_id, user_id, lab_id, case_id, code } = details;
+    let Details { request_id, user_id, lab_id, case_id, failure } = details;
     // The names of the request's log line.
     let properties = [
         ("timestamp", Some(json!(Timestamp::now()))),
@@ -68,7 +73,8 @@ fn line(stage: Stage, event: SecurityEvent, details: Details<'_>) -> Map<String,
         ("user.id", user_id.map(Value::from)),
         ("lab.id", lab_id.map(Value::from)),
         ("case.id", case_id.map(|id| json!(id))),
-        ("error.code", code.map(|code| code.as_str().into())),
+        ("error.code", failure.map(|error| error.code().as_str().into())),
+        ("error.detail", failure.map(|error| error.report().detail.into())),
     ];
     let properties = properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     metric::count(METRIC, &[("stage", stage.as_str()), ("event", event.as_str())], properties.collect())
@@ -78,13 +84,13 @@ fn line(stage: Stage, event: SecurityEvent, details: Details<'_>) -> Map<String,
 mod tests {
     use super::*;
 
-    fn full() -> Details<'static> {
+    fn full(failure: &Error) -> Details<'_> {
         Details {
             request_id: Some("request-1"),
             user_id: Some("7"),
             lab_id: Some(123),
             case_id: CaseId::new(42),
-            code: Some(ErrorCode::LabForbidden),
+            failure: Some(failure),
         }
     }
 
@@ -129,9 +135,10 @@ mod tests {
 
     #[test]
     fn each_event_is_an_embedded_metric_in_one_line() {
+        let failure = Error::new(ErrorCode::LabForbidden, "No.");
         for &event in SecurityEvent::ALL {
             for stage in [Stage::Dev, Stage::Qa, Stage::Prod] {
-                assert_is_embedded_metric(&line(stage, event, full()));
+                assert_is_embedded_metric(&line(stage, event, full(&failure)));
                 assert_is_embedded_metric(&line(stage, event, Details::default()));
             }
         }
@@ -139,7 +146,8 @@ mod tests {
 
     #[test]
     fn the_metric_has_the_stage_and_the_event_and_the_log_has_the_rest() {
-        let mut found = line(Stage::Prod, SecurityEvent::LabForbidden, full());
+        let failure = Error::new(ErrorCode::LabForbidden, "No.");
+        let mut found = line(Stage::Prod, SecurityEvent::LabForbidden, full(&failure));
         assert!(found.remove("timestamp").unwrap().is_string());
         assert!(found["_aws"]["Timestamp"].take().is_i64());
         let metrics = json!([{
@@ -152,6 +160,7 @@ mod tests {
                 "_aws": {"Timestamp": null, "CloudWatchMetrics": metrics}, "SecurityEvents": 1, "stage": "prod",
                 "event": "lab_forbidden", "level": "WARN", "message": "security event", "request.id": "request-1",
                 "user.id": "7", "lab.id": 123, "case.id": 42, "error.code": "lab_forbidden",
+                "error.detail": "No.",
             })
         );
     }
