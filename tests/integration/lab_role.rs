@@ -1,6 +1,6 @@
 //! With a role for labs, every call to DynamoDB is signed for the lab whose partition it names.
 
-use std::{collections::BTreeSet, fs, time::Instant};
+use std::{fs, time::Instant};
 
 use serde_json::{Value, json};
 
@@ -9,12 +9,12 @@ use crate::harness::{
     Service,
     proxy::{Fault, Proxy, RecordedCall},
     reply::retry_until_success,
+    service::{AUDIT_TABLE, TABLE},
     spec::{operations, root},
     sts::Sts,
 };
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/lhcms-lab";
-const TABLE: &str = "arn:aws:dynamodb:us-east-1:111122223333:table/lhcms";
 /// What the tests of several functions pass as the policy of each.
 const ANY_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
 
@@ -32,29 +32,44 @@ fn session_policy(template: &Value, function: &str) -> String {
     let properties = &template["Resources"]["Fn::ForEach::LabFunctions"][2]["${Name}Function"]["Properties"];
     // !If [PerLab, !Sub [text, values], '']
     let text = properties["Environment"]["Variables"]["SESSION_POLICY"][1][0].as_str().unwrap();
-    let row = &template["Mappings"]["Functions"][function];
-    let actions: Vec<&str> =
-        row["Actions"].as_array().unwrap().iter().map(|action| action.as_str().unwrap()).collect();
-    text.replace("${Actions}", &actions.join("\",\""))
-        .replace("${Index}", row["Index"].as_str().unwrap())
-        .replace("${Table.Arn}", TABLE)
+    let row = template["Mappings"]["Functions"][function].as_object().unwrap();
+    let with_row = row.iter().fold(text.to_owned(), |text, (column, value)| {
+        let names = value.as_array().into_iter().flatten().map(|name| name.as_str().unwrap());
+        let names = names.collect::<Vec<_>>().join("\",\"");
+        text.replace(&format!("${{{column}}}"), value.as_str().unwrap_or(&names))
+    });
+    let policy =
+        with_row.replace("${Table.Arn}", &arn(TABLE)).replace("${AuditTable.Arn}", &arn(AUDIT_TABLE));
+    assert!(!policy.contains("${"), "{policy}");
+    policy
 }
 
-/// The rights that a call needs: the action with the resource. A transaction needs those of its parts.
+fn arn(table: &str) -> String {
+    format!("arn:aws:dynamodb:us-east-1:111122223333:table/{table}")
+}
+
+/// The rights that a call needs: each action with its resource. A transaction needs those of its parts.
 fn rights(call: &RecordedCall) -> Vec<(String, String)> {
-    let resource = match call.body["IndexName"].as_str() {
-        Some(index) => format!("{TABLE}/index/{index}"),
-        None => TABLE.to_owned(),
+    let of = |action: &str, request: &Value| {
+        let table = arn(request["TableName"].as_str().unwrap());
+        let index = request["IndexName"].as_str().map(|index| format!("/index/{index}"));
+        (format!("dynamodb:{action}"), table + &index.unwrap_or_default())
     };
-    if call.name != "TransactWriteItems" {
-        return vec![(format!("dynamodb:{}", call.name), resource)];
+    match &call.name[..] {
+        "TransactWriteItems" => {
+            let parts = call.body["TransactItems"].as_array().unwrap().iter();
+            let parts = parts.flat_map(|part| part.as_object().unwrap());
+            parts.map(|(kind, request)| of(&format!("{kind}Item"), request)).collect()
+        }
+        "BatchGetItem" => {
+            let tables = call.body["RequestItems"].as_object().unwrap().keys();
+            tables.map(|table| ("dynamodb:BatchGetItem".to_owned(), arn(table))).collect()
+        }
+        name => vec![of(name, &call.body)],
     }
-    let parts = call.body["TransactItems"].as_array().unwrap().iter();
-    let kinds: BTreeSet<&String> = parts.flat_map(|part| part.as_object().unwrap().keys()).collect();
-    kinds.into_iter().map(|kind| (format!("dynamodb:{kind}Item"), resource.clone())).collect()
 }
 
-/// Whether one of the policy's statements allows the action on the resource.
+/// Whether the policy allows the action on the resource: a statement allows it and none denies it.
 fn allows(policy: &Value, (action, resource): &(String, String)) -> bool {
     let has = |list: &Value, wanted: &str| {
         list.as_array().unwrap().iter().any(|entry| match entry.as_str().unwrap().strip_suffix('*') {
@@ -62,11 +77,10 @@ fn allows(policy: &Value, (action, resource): &(String, String)) -> bool {
             None => entry == wanted,
         })
     };
-    let statements = policy["Statement"].as_array().unwrap();
-    statements.iter().any(|statement| {
-        assert_eq!(statement["Effect"], "Allow");
-        has(&statement["Action"], action) && has(&statement["Resource"], resource)
-    })
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let about = statements.filter(|one| has(&one["Action"], action) && has(&one["Resource"], resource));
+    let effects: Vec<&Value> = about.map(|one| &one["Effect"]).collect();
+    effects.contains(&&json!("Allow")) && !effects.contains(&&json!("Deny"))
 }
 
 /// All partition keys in the body of a call: of items, and of the index by status.
@@ -202,13 +216,15 @@ async fn each_operation_works_in_sessions_that_have_only_its_own_rights() {
                 "{id} needs {right:?}, which is not in its row of template.yaml"
             );
         }
+        let may = |action: &str, table: &str| allows(&policy, &(format!("dynamodb:{action}"), arn(table)));
         for action in ["Scan", "DeleteTable", "UpdateTable"] {
-            let right = (format!("dynamodb:{action}"), TABLE.to_owned());
-            assert!(!allows(&policy, &right), "{id} {action}");
+            assert!(!may(action, TABLE) && !may(action, AUDIT_TABLE), "{id} {action}");
         }
-        let may_delete = ["deleteCase", "restoreCase"].contains(&id);
-        let delete = ("dynamodb:DeleteItem".to_owned(), TABLE.to_owned());
-        assert_eq!(allows(&policy, &delete), may_delete, "{id}");
+        assert_eq!(may("DeleteItem", TABLE), ["deleteCase", "restoreCase"].contains(&id), "{id}");
+        assert!(!may("DeleteItem", AUDIT_TABLE) && !may("UpdateItem", AUDIT_TABLE), "{id}");
+        if ["read", "export", "audit"].contains(&operation.value["x-permission"].as_str().unwrap()) {
+            assert!(!may("PutItem", TABLE) && !may("UpdateItem", TABLE), "{id}");
+        }
     }
 }
 

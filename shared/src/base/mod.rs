@@ -8,6 +8,7 @@ pub mod error;
 pub mod field_error;
 mod ids;
 pub mod private;
+pub mod seal;
 pub mod time;
 pub mod validate;
 pub mod wire_enum;

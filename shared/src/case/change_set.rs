@@ -105,8 +105,7 @@ impl<'a> ChangeSet<'a> {
 
     /// Adds the audit record: the request changes these cases and gets their data.
     pub(super) fn record(&mut self, ids: Vec<CaseId>) -> Result<(), Error> {
-        let item = self.cases.lab.recorder().granted_item(ids)?;
-        self.transaction.put(item)
+        self.cases.lab.recorder().add_granted(&mut self.transaction, ids)
     }
 
     /// Stores the response to the request, if it has an idempotency key.

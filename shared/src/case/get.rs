@@ -14,7 +14,7 @@ impl Cases<'_> {
     pub async fn get(&self, id: CaseId) -> Result<Case, Error> {
         let record = self.lab.recorder().record_granted(vec![id]);
         let (stored, recorded) = tokio::join!(self.get_stored(id), record);
-        // If the case does not exist, the record of the denied request replaces this record.
+        // If the lab does not have the case, another record of the request says so.
         let case = stored?.case;
         recorded.map(|()| case)
     }

@@ -55,6 +55,7 @@ impl Cases<'_> {
     pub async fn verify_history(&self, id: CaseId) -> Result<Verification, Error> {
         let mut retry = self.lab.retry();
         let mut stored = self.get_anywhere(id).await?;
+        self.lab.recorder().record_granted(vec![id]).await?;
         loop {
             let found = self.verify_events(id).await?.finish(id, stored.last_event_hash.as_deref());
             if found.valid {

@@ -43,16 +43,14 @@ pub(crate) fn idempotency(user_id: &str, key: &str) -> String {
     format!("IDEMPOTENCY#{user_id}#{key}")
 }
 
-/// The sort key of a new audit record.
+/// The sort key of a new audit record, in the table of audit records.
 pub(crate) fn new_audit_record(at: Timestamp) -> String {
     let unique: String = std::iter::repeat_with(fastrand::alphanumeric).take(16).collect();
-    audit_record(&format!("{at}#{unique}"))
+    format!("{at}#{unique}")
 }
 
-/// The prefix of the sort keys of audit records at a time; `at` may be the beginning of a timestamp, such as a date.
-pub(crate) fn audit_record(at: &str) -> String {
-    format!("ACCESS#{at}")
-}
+/// The prefix of the sort keys of the audit records that earlier releases wrote into the table of cases.
+pub(crate) const EARLIER_AUDIT_PREFIX: &str = "ACCESS#";
 
 /// The sort key of the item with the last case id.
 pub(crate) const COUNTER: &str = "COUNTER";
