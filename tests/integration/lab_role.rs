@@ -53,7 +53,7 @@ fn rights(call: &RecordedCall) -> Vec<(String, String)> {
     let of = |action: &str, request: &Value| {
         let table = arn(request["TableName"].as_str().unwrap());
         let index = request["IndexName"].as_str().map(|index| format!("/index/{index}"));
-        (format!("dynamodb:{action}"), table + &index.unwrap_or_default())
+        (format!("dynamodb:{action}"), format!("{table}{}", index.unwrap_or_default()))
     };
     match &call.name[..] {
         "TransactWriteItems" => {
