@@ -44,6 +44,7 @@ mod integration {
     mod restore;
     mod security_events;
     mod storm;
+    mod tampering;
     mod tenancy;
     mod validation;
     mod workflow;

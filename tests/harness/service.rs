@@ -1,13 +1,20 @@
 //! The whole service in one process: the real handlers, routed by `openapi.yaml`, over an embedded DynamoDB and
 //! stand-ins for UMS and LinksHub, each behind a proxy that can fail.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
 use serde_json::{Value, json};
 use shared::{
     auth::Operation,
-    config::{Common, Config, Env},
+    case::{ScheduledVerification, VerificationReport},
+    config::{Common, Config, Env, VerificationConfig},
     http::{self, Request, Response},
     lab::{Scope, Services},
     runtime::{
@@ -130,6 +137,12 @@ impl Service {
         self.functions = functions(&self.settings, self.tune);
     }
 
+    /// Starts the functions again with another value of an environment variable.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self.restart_functions();
+    }
+
     /// Whether an environment variable of the functions was set.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.settings.contains_key(name)
@@ -250,8 +263,20 @@ impl Service {
 
     /// Deletes an event behind the service's back.
     pub(crate) async fn delete_event(&self, lab: i64, case: u64, version: u32) {
-        let delete = json!({"TableName": TABLE, "Key": key(lab, &event_key(case, version))});
-        self.call_database("DeleteItem", &delete).await;
+        self.delete_item(lab, &event_key(case, version)).await;
+    }
+
+    /// Deletes an item behind the service's back.
+    pub(crate) async fn delete_item(&self, lab: i64, sk: &str) {
+        self.call_database("DeleteItem", &json!({"TableName": TABLE, "Key": key(lab, sk)})).await;
+    }
+
+    /// Runs the scheduled verification of all labs.
+    pub(crate) async fn verify_all_labs(&self) -> VerificationReport {
+        let lookup = |name: &str| self.settings.get(name).cloned();
+        let config = VerificationConfig::read(Env::new(&lookup)).unwrap();
+        let verification = ScheduledVerification::new(&config).unwrap();
+        verification.run(Instant::now() + Duration::from_secs(60)).await.unwrap()
     }
 
     /// Deletes the table.
@@ -264,7 +289,8 @@ impl Service {
     }
 }
 
-fn event_key(case: u64, version: u32) -> String {
+/// The sort key of an event.
+pub(crate) fn event_key(case: u64, version: u32) -> String {
     format!("EVENT#{case:010}#{version:06}")
 }
 

@@ -26,6 +26,11 @@ impl Timestamp {
         later.unwrap_or(jiff::Timestamp::MAX).as_second()
     }
 
+    /// The moment this long before.
+    pub(crate) fn minus(self, time: std::time::Duration) -> Self {
+        Self(self.0.checked_sub(time).unwrap_or(jiff::Timestamp::MIN))
+    }
+
     /// The calendar date in UTC.
     pub fn date(self) -> Date {
         TimeZone::UTC.to_datetime(self.0).date()

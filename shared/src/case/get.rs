@@ -24,11 +24,4 @@ impl Cases<'_> {
         let item = self.table().get(self.lab.lab_id(), &keys::case(id)).await?;
         item.map_or_else(|| Err(Error::case_not_found()), StoredCase::from_item)
     }
-
-    /// Reads the deleted case; `None` if there is none or its retention has ended.
-    pub(super) async fn get_deleted(&self, id: CaseId) -> Result<Option<StoredCase>, Error> {
-        let item = self.table().get(self.lab.lab_id(), &keys::deleted(id)).await?;
-        let stored = item.map(StoredCase::from_item).transpose()?;
-        Ok(stored.filter(|stored| !stored.is_expired))
-    }
 }

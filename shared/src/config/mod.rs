@@ -8,6 +8,7 @@ mod env;
 mod seal;
 mod table;
 mod token;
+mod verification;
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -22,6 +23,7 @@ pub use env::{ConfigError, Env};
 pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, TokenConfig};
+pub use verification::VerificationConfig;
 
 /// The time that all calls to UMS, or all calls to LinksHub, may take together in one request.
 pub(crate) const UPSTREAM_BUDGET: Duration = Duration::from_secs(2);
@@ -186,6 +188,15 @@ pub struct Config {
 /// Seven years, including two leap days.
 const RETENTION_DAYS: u32 = 2557;
 
+fn retention_days(env: &mut Env) -> u32 {
+    const NAME: &str = "RETENTION_DAYS";
+    let days = env.parsed(NAME, RETENTION_DAYS, "must be a whole number of days");
+    if days == 0 {
+        env.reject(NAME, "must be at least 1");
+    }
+    days
+}
+
 impl Config {
     /// Reads all concerns.
     ///
@@ -208,13 +219,10 @@ impl Config {
             paging: PagingConfig::read(&mut env, stage),
             rate: RateConfig::read(&mut env),
             holidays: env.dates("HOLIDAYS"),
-            retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
+            retention_days: retention_days(&mut env),
             outage_pause: OUTAGE_PAUSE,
             retry_budget: RETRY_BUDGET,
         };
-        if config.retention_days == 0 {
-            env.reject("RETENTION_DAYS", "must be at least 1");
-        }
         env.finish().map(|()| config)
     }
 }

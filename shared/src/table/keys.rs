@@ -55,6 +55,9 @@ pub(crate) const EARLIER_AUDIT_PREFIX: &str = "ACCESS#";
 /// The sort key of the item with the last case id.
 pub(crate) const COUNTER: &str = "COUNTER";
 
+/// The partition of the index `labs` that lists the labs.
+pub(crate) const LABS: &str = "labs";
+
 /// The sort key of a shard's item: its statistics, and the number of the last change in its log.
 pub(crate) fn shard(shard: u8) -> String {
     format!("{SHARD_PREFIX}{shard:02}")
@@ -65,7 +68,17 @@ pub(crate) const SHARD_PREFIX: &str = "STATS#";
 
 /// The sort key of a change in a shard's log.
 pub(crate) fn change(shard: u8, number: u64) -> String {
-    format!("CHANGE#{shard:02}#{number:012}")
+    change_at(&log_place(shard, number))
+}
+
+/// A place in the change log: shard and number.
+pub(crate) fn log_place(shard: u8, number: u64) -> String {
+    format!("{shard:02}#{number:012}")
+}
+
+/// The sort key of the change at a place in the log.
+pub(crate) fn change_at(place: &str) -> String {
+    format!("CHANGE#{place}")
 }
 
 /// The sort key of a shard's counts of the cases created on a day.
