@@ -12,7 +12,8 @@ fn events_of(user: i64) -> Vec<(String, Value, Value)> {
         assert_eq!(line.matches('\n').count(), 1, "{line}");
         serde_json::from_str::<Value>(&line).unwrap()
     });
-    let lines = lines.filter(|line| line["user.id"] == user.to_string());
+    let user = user.to_string();
+    let lines = lines.filter(|line| line["user.id"].as_str() == Some(&user));
     lines
         .map(|line| {
             let directive = &line["_aws"]["CloudWatchMetrics"];

@@ -62,7 +62,9 @@ impl LabRoleConfig {
         }
         let session_policy = env.required("SESSION_POLICY");
         let is_object = serde_json::from_str::<Map<String, Value>>(&session_policy).is_ok();
-        if !session_policy.is_empty() && !(is_object && session_policy.len() <= MAX_POLICY_LENGTH) {
+        let is_policy = is_object && session_policy.len() <= MAX_POLICY_LENGTH;
+        // A missing one is reported already.
+        if !is_policy && !session_policy.is_empty() {
             env.reject("SESSION_POLICY", "must be an IAM policy in JSON with at most 2048 characters");
         }
         Some(Self { arn, session_policy, endpoint: env.endpoint("AWS_ENDPOINT_URL_STS", stage) })
