@@ -37,12 +37,14 @@ mod integration {
     mod lists;
     mod outages;
     mod patch;
+    mod permissions;
     mod public;
     mod random_walk;
     mod rate_limits;
     mod remakes;
     mod response_sizes;
     mod restore;
+    mod security_events;
     mod storm;
     mod tampering;
     mod tenancy;

@@ -31,8 +31,8 @@ pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789
 pub(crate) const CURSOR_SECRET: &str = "integration-tests-sign-cursors-with-this-key";
 /// The key that seals events and audit records.
 pub(crate) const SEAL_KEYS: &str = "test:integration-tests-seal-with-this-key-0123456789";
-const TABLE: &str = "lhcms-test";
-const AUDIT_TABLE: &str = "lhcms-test-audit";
+pub(crate) const TABLE: &str = "lhcms-test";
+pub(crate) const AUDIT_TABLE: &str = "lhcms-test-audit";
 
 pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 

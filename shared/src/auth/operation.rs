@@ -47,7 +47,7 @@ impl Operation {
             Self::ListAccess => Permission::Audit,
             Self::CaseStats => Permission::Read,
             Self::CaseChanges => Permission::Read,
-            Self::ExportCases => Permission::Read,
+            Self::ExportCases => Permission::Export,
             Self::BulkUpdateStatus => Permission::UpdateStatus,
             Self::GetDoctor => Permission::Read,
         }

@@ -12,6 +12,7 @@ use crate::{
     auth::Permission,
     base::{CaseId, LabId, error::Error, seal::SealKeys},
     table::{Consistency, Query, Retry, Table, keys},
+    telemetry::SecurityEvent,
 };
 
 /// Reads the histories of one lab for their verification.
@@ -43,7 +44,11 @@ impl Cases<'_> {
             return Err(Error::case_not_found());
         }
         self.lab.recorder().record_granted(vec![id]).await?;
-        reader.verify(id, items, self.lab.retry(), || self.lab.has_time_left()).await
+        let found = reader.verify(id, items, self.lab.retry(), || self.lab.has_time_left()).await?;
+        if !found.valid {
+            self.lab.report(SecurityEvent::VerificationFailed);
+        }
+        Ok(found)
     }
 }
 

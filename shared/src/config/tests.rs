@@ -48,6 +48,7 @@ fn all_configuration_errors_are_reported_at_once() {
         ("CORS_ORIGINS", "*"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000"),
         ("LAB_ROLE_ARN", "lhcms-lab"),
+        ("SESSION_POLICY", "[]"),
         ("AWS_ENDPOINT_URL_STS", "http://localhost:8001"),
         ("UMS_BASE_URL", "http://ums.example.com"),
         ("LINKSHUB_BASE_URL", "linkshub"),
@@ -58,12 +59,13 @@ fn all_configuration_errors_are_reported_at_once() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the configuration has 15 error(s):\
+        "the configuration has 16 error(s):\
          \n  LOG_LEVEL: must be error, warn, info or debug\
          \n  CORS_ORIGINS: must list exact origins outside the dev stage, not *\
          \n  TABLE_NAME: is required\
          \n  AWS_ENDPOINT_URL_DYNAMODB: must be an https:// URL outside the dev stage\
          \n  LAB_ROLE_ARN: must be the ARN of a role, such as arn:aws:iam::111122223333:role/lhcms-lab\
+         \n  SESSION_POLICY: must be an IAM policy in JSON with at most 2048 characters\
          \n  AWS_ENDPOINT_URL_STS: must be an https:// URL outside the dev stage\
          \n  UMS_BASE_URL: must be an https:// URL outside the dev stage\
          \n  LINKSHUB_BASE_URL: must be a URL such as https://ums.example.com\
@@ -75,6 +77,18 @@ fn all_configuration_errors_are_reported_at_once() {
          \n  MAX_PAGE_SIZE: must be a whole number\
          \n  DEFAULT_PAGE_SIZE: must be 1 to MAX_PAGE_SIZE"
     );
+}
+
+#[test]
+fn a_role_for_labs_needs_a_session_policy() {
+    let role = ("LAB_ROLE_ARN", "arn:aws:iam::111122223333:role/lhcms-lab");
+    let error = read(&[role, ("SESSION_POLICY", "")]).unwrap_err();
+    assert_eq!(error.to_string(), "the configuration has 1 error(s):\n  SESSION_POLICY: is required");
+    let too_long = format!("{{\"Id\": \"{}\"}}", "x".repeat(2048));
+    assert!(read(&[role, ("SESSION_POLICY", &too_long)]).is_err());
+    let config = read(&[role, ("SESSION_POLICY", "{\"Statement\": []}")]).unwrap();
+    assert_eq!(config.lab_role.unwrap().session_policy, "{\"Statement\": []}");
+    assert!(read(&[("SESSION_POLICY", "")]).unwrap().lab_role.is_none());
 }
 
 #[test]

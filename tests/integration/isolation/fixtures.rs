@@ -108,13 +108,20 @@ pub(super) fn token_with(name: &str, value: Value) -> String {
     token::sign(SECRET, &claims)
 }
 
+/// A valid token of a system administrator who signed in when the claim `auth_time` says.
+pub(super) fn token_signed_in_at(auth_time: i64) -> String {
+    let mut claims = claims(people::SYSTEM_ADMINISTRATOR);
+    claims.insert("auth_time".into(), json!(auth_time));
+    token::sign(SECRET, &claims)
+}
+
 /// The user with the most rights who does not have this permission.
 pub(super) fn user_without(permission: &str) -> i64 {
     match permission {
         "read" => people::WITHOUT_PERMISSION,
         "update_status" => user("viewer"),
         "create" | "update" => user("technician"),
-        "delete" | "restore" | "audit" => user("member"),
+        "delete" | "restore" | "export" | "audit" => user("member"),
         new => panic!("no user of the matrix lacks only {new}"),
     }
 }

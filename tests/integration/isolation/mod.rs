@@ -4,7 +4,7 @@
 //! Each rejection has its exact status and code, reveals nothing about the other lab, and leaves the table unchanged.
 
 mod fixtures;
-mod requests;
+pub(crate) mod requests;
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use self::{
     fixtures::{
-        bad_tokens, people, service, token_of_the_previous_key, token_with_labs, user, user_without,
-        valid_token,
+        bad_tokens, people, service, token_of_the_previous_key, token_signed_in_at, token_with_labs, user,
+        user_without, valid_token,
     },
     requests::{OTHER_CASE, TestRequest, row},
 };
@@ -30,6 +30,9 @@ use crate::harness::{
 
 /// Texts of the other lab and its cases. No response may contain one of them.
 const MARKS: [&str; 4] = ["Nora North", "M4RK", "NORTHGATE", "Northgate"];
+
+/// A reason that a system administrator may give.
+const REASON: &str = "support; the lab asked for help";
 
 /// The expected status and problem code.
 type Expected = (u16, &'static str);
@@ -78,6 +81,9 @@ fn situations(operation: &Operation, cursors: &BTreeMap<&str, String>) -> Vec<Si
         valid(&token_with_labs(people::FORMER_MEMBER, &[123])),
         LAB_FORBIDDEN,
     );
+    if operation.id() == "exportCases" {
+        add("a viewer who exports", valid(&valid_token(user("viewer"))), FORBIDDEN);
+    }
     let other = vec![("x-lab-id", "456".to_owned())];
     let beyond =
         TestRequest { headers: other.clone(), ..valid(&token_with_labs(people::ADMIN, &[123, 456])) };
@@ -121,10 +127,19 @@ fn situations(operation: &Operation, cursors: &BTreeMap<&str, String>) -> Vec<Si
     let named = vec![("x-lab-id", "123".to_owned())];
     let without_reason = TestRequest { headers: named.clone(), ..valid(&system) };
     add("a system administrator without a reason", without_reason, (403, "break_glass_required"));
+    let break_glass = |token: &str, reason: &str| {
+        let mut headers = named.clone();
+        headers.push(("x-break-glass", reason.to_owned()));
+        TestRequest { headers, ..valid(token) }
+    };
+    let invalid = (400, "invalid_parameter");
+    add("a system administrator without a code", break_glass(&system, "because I can see it"), invalid);
+    add("a system administrator with a short reason", break_glass(&system, "support; see"), invalid);
+    let old = token_signed_in_at(token::now() - 3600);
+    let reauthenticate = (403, "reauthentication_required");
+    add("a system administrator who signed in long ago", break_glass(&old, REASON), reauthenticate);
     if permission(operation) != "read" {
-        let mut headers = named;
-        headers.push(("x-break-glass", "a reason".to_owned()));
-        add("a system administrator who changes", TestRequest { headers, ..valid(&system) }, FORBIDDEN);
+        add("a system administrator who does more than read", break_glass(&system, REASON), FORBIDDEN);
     }
     all
 }
@@ -316,10 +331,12 @@ async fn a_missing_attribute_is_rejected_like_a_missing_role() {
     for operation in operations().iter().filter(|operation| !operation.is_public()) {
         let service = service().await;
         let attributes: &[&str] = match permission(operation) {
-            "read" => &["lab.samples.read", "lab.audit.export"],
-            "update_status" | "create" | "update" => &["lab.patient.read", "lab.samples.write"],
+            "read" => &["lab.samples.read", "lab.samples.track", "lab.patient.export", "lab.audit.export"],
+            "update_status" => &["lab.patient.read", "lab.patient.write", "lab.samples.write"],
+            "create" | "update" => &["lab.patient.read", "lab.samples.track", "lab.samples.write"],
             "delete" | "restore" => &["lab.patient.read", "lab.patient.write", "lab.audit.view"],
-            _ => &["lab.patient.read", "lab.patient.write", "lab.patient.delete"],
+            "export" => &["lab.patient.read", "lab.patient.delete", "lab.audit.view", "lab.audit.export"],
+            _ => &["lab.patient.read", "lab.patient.delete", "lab.patient.export", "lab.audit.export"],
         };
         service.ums.update(|directory| {
             directory.memberships_route = MembershipsRoute::PublishedDefect;

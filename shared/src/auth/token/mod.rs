@@ -21,7 +21,7 @@ use jwks::Keys;
 use keyset::Key;
 
 /// The accepted difference between the clocks of UMS and of this service, in seconds.
-const LEEWAY_SECONDS: u64 = 30;
+pub(crate) const LEEWAY_SECONDS: u64 = 30;
 
 /// The claims that this service reads.
 #[derive(Deserialize)]
@@ -99,7 +99,6 @@ impl AccessToken {
     }
 
     /// When the user signed in (the claim `auth_time`), in seconds since the Unix epoch. Only some providers state it.
-    #[allow(dead_code, reason = "break-glass access will read it")]
     pub(crate) fn signed_in_at(&self) -> Option<u64> {
         self.signed_in_at
     }
