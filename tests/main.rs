@@ -25,9 +25,11 @@ mod integration {
     mod documents;
     mod due_dates;
     mod export;
+    mod faults_of_one;
     mod feed;
     mod filters;
     mod fuzz;
+    mod health;
     mod history;
     mod idempotency;
     mod isolation;
@@ -37,12 +39,14 @@ mod integration {
     mod lists;
     mod outages;
     mod patch;
+    mod permissions;
     mod public;
     mod random_walk;
     mod rate_limits;
     mod remakes;
     mod response_sizes;
     mod restore;
+    mod security_events;
     mod storm;
     mod tampering;
     mod tenancy;

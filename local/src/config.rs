@@ -9,7 +9,7 @@ use crate::{Error, Result, stack::Urls};
 
 /// The variables of the functions that the environment may set, with their defaults. A variable with an empty default is
 /// not set.
-const FUNCTION_DEFAULTS: [(&str, &str); 21] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 26] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AUDIT_TABLE_NAME", "lhcms-dev-audit"),
     ("ARCHIVE_BUCKET_NAME", "lhcms-dev-archive"),
@@ -23,20 +23,25 @@ const FUNCTION_DEFAULTS: [(&str, &str); 21] = [
     ("UMS_JWKS_URL", ""),
     ("JWT_ISSUER", ""),
     ("JWT_AUDIENCE", ""),
+    ("JWT_PREVIOUS_SECRET_KEY", ""),
+    ("JWT_REQUIRED_SCOPE", ""),
+    ("JWT_MAX_LIFETIME_HOURS", ""),
+    ("JWT_TRUST_LABS_CLAIM", ""),
     ("DEFAULT_PAGE_SIZE", ""),
     ("MAX_PAGE_SIZE", ""),
     // One developer or one test often sends as many requests as ten users.
     ("RATE_LIMIT_PER_USER", "6000"),
     ("RATE_LIMIT_PER_LAB", ""),
+    ("RATE_LIMIT_PER_SOURCE", "6000"),
     ("AUDIT_TABLE_DAYS", ""),
     ("RETENTION_DAYS", ""),
     ("SEALED_SINCE", ""),
     ("HOLIDAYS", ""),
 ];
 
-/// Variables that need a real UMS: the stand-in signs its tokens with JWT_SECRET_KEY, and they have no issuer and no
-/// audience.
-const NEED_UMS: [&str; 3] = ["UMS_JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE"];
+/// Variables that need a real UMS: the stand-in signs its tokens with JWT_SECRET_KEY, and they have no issuer, no
+/// audience and no scope.
+const NEED_UMS: [&str; 4] = ["UMS_JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_REQUIRED_SCOPE"];
 
 /// The credentials of the functions: the key's id, and the key.
 pub const CREDENTIALS: (&str, &str) = ("local", "local");

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     audit::{AuditRecord, Outcome},
-    auth::Operation,
+    auth::{Operation, Permission},
     base::{
         CaseId,
         csv::{Format, Sheet},
@@ -19,6 +19,7 @@ use crate::{
     http::{File, PageRequest, Pagination, Query as Parameters, Request},
     lab::LabScope,
     table::{self, Filter, Item, Order, Query, keys, number, text},
+    telemetry::SecurityEvent,
 };
 
 /// How many megabytes of records one page may read. A page that reaches this limit may be shorter than requested.
@@ -70,8 +71,9 @@ impl<'a> AuditLog<'a> {
     /// Reads the same as CSV.
     ///
     /// # Errors
-    /// Invalid parameter; invalid cursor.
+    /// Forbidden, without the permission to export audit records; invalid parameter; invalid cursor.
     pub async fn export(&self, request: &Request) -> Result<File, Error> {
+        self.lab.require(Permission::AuditExport)?;
         let search = self.search(request, None)?;
         let (records, last) = self.read(&search).await?;
         self.lab.recorder().record_granted(search.case.into_iter().collect()).await?;
@@ -81,6 +83,7 @@ impl<'a> AuditLog<'a> {
         }
         records.iter().try_for_each(|record| sheet.row(record.cells()))?;
         let next_cursor = last.map(|sk| self.cursors().seal(&search.list, sk.as_bytes()));
+        self.lab.report(SecurityEvent::Export);
         Ok(File { format: Format::Csv, name: "access", body: sheet.finish()?, next_cursor })
     }
 

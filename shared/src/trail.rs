@@ -15,7 +15,8 @@ use crate::{
     http::{Query as Parameters, Request},
     lab::LabScope,
     table::{self, Consistency, Item, Query, keys},
-    telemetry, wire_enum,
+    telemetry::SecurityEvent,
+    wire_enum,
 };
 
 /// How long after its time an item may be missing in the archive, and how late it may be written, in seconds. The streams
@@ -124,7 +125,7 @@ impl<'a> AuditTrail<'a> {
             }
         }
         if !found.faults.is_empty() {
-            telemetry::tampering(self.lab.stage(), self.lab.lab_id().get(), "trail", "verification");
+            self.lab.report(SecurityEvent::VerificationFailed);
         }
         let fault_count = found.faults.len();
         found.faults.truncate(MAX_FAULTS);

@@ -45,7 +45,13 @@ impl Reply {
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.header("x-request-id"), body["request_id"].as_str());
-        assert_eq!(self.header("www-authenticate"), (status == 401).then_some("Bearer"));
+        let challenge = match code {
+            "reauthentication_required" => {
+                Some("Bearer error=\"insufficient_user_authentication\", max_age=900")
+            }
+            _ => (status == 401).then_some("Bearer"),
+        };
+        assert_eq!(self.header("www-authenticate"), challenge);
         let may_succeed_later = [429, 503].contains(&status) || code == "conflict";
         assert_eq!(self.header("retry-after").is_some(), may_succeed_later);
         body

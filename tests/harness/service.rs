@@ -1,7 +1,13 @@
 //! The whole service in one process: the real handlers, routed by `openapi.yaml`, over an embedded DynamoDB and
 //! stand-ins for UMS and LinksHub, each behind a proxy that can fail.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use local::{
     dynamodb::{self, Expiry},
@@ -15,7 +21,8 @@ use local::{
 use serde_json::{Value, json};
 use shared::{
     auth::Operation,
-    config::{Common, Config, Env, StreamsConfig},
+    case::{ScheduledVerification, VerificationReport},
+    config::{Common, Config, Env, StreamsConfig, VerificationConfig},
     http::{self, Request, Response},
     lab::{Scope, Services},
     runtime::{
@@ -33,8 +40,8 @@ pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789
 pub(crate) const CURSOR_SECRET: &str = "integration-tests-sign-cursors-with-this-key";
 /// The key that seals events and audit records.
 pub(crate) const SEAL_KEYS: &str = "test:integration-tests-seal-with-this-key-0123456789";
-const TABLE: &str = "lhcms-test";
-const AUDIT_TABLE: &str = "lhcms-test-audit";
+pub(crate) const TABLE: &str = "lhcms-test";
+pub(crate) const AUDIT_TABLE: &str = "lhcms-test-audit";
 const BUCKET: &str = "lhcms-test-archive";
 
 pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
@@ -141,6 +148,7 @@ impl Service {
             // Tests send thousands of requests as one user.
             ("RATE_LIMIT_PER_USER", "0"),
             ("RATE_LIMIT_PER_LAB", "0"),
+            ("RATE_LIMIT_PER_SOURCE", "0"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
@@ -393,6 +401,14 @@ impl Service {
             "UpdateExpression": "SET erased_at = :at REMOVE changes, reason", "ExpressionAttributeValues": {":at": {"S": at}},
         });
         self.call_database("UpdateItem", &update).await;
+    }
+
+    /// Runs the scheduled verification of all labs.
+    pub(crate) async fn verify_all_labs(&self) -> VerificationReport {
+        let lookup = |name: &str| self.settings.get(name).cloned();
+        let config = VerificationConfig::read(Env::new(&lookup)).unwrap();
+        let verification = ScheduledVerification::new(&config).unwrap();
+        verification.run(Instant::now() + Duration::from_secs(60)).await.unwrap()
     }
 
     /// Deletes the table.

@@ -6,7 +6,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use axum::{Router, extract::State, routing::post};
+use axum::{
+    Router,
+    extract::{Query, State},
+    routing::post,
+};
 use local::server::Server;
 
 type Requests = Arc<Mutex<Vec<BTreeMap<String, String>>>>;
@@ -39,9 +43,9 @@ async fn assume_role(
     State(requests): State<Requests>,
     body: String,
 ) -> ([(&'static str, &'static str); 1], String) {
-    let parameters = body.split('&').filter_map(|pair| pair.split_once('='));
-    let parameters: BTreeMap<String, String> =
-        parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    // The body has the format of a query.
+    let uri = format!("/?{body}").parse().unwrap();
+    let Query(parameters) = Query::<BTreeMap<String, String>>::try_from_uri(&uri).unwrap();
     let lab = parameters.get("Tags.member.1.Value").cloned().unwrap_or_default();
     requests.lock().unwrap().push(parameters);
     let answer = format!(

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Reply, Service, leaks, proxy::Fault};
 
+/// A reason that a system administrator may give.
+const REASON: &str = "support; Ticket 4711, case 1";
+
 async fn with_cases(count: usize) -> Service {
     let service = Service::start().await;
     for _ in 0..count {
@@ -54,7 +57,9 @@ async fn every_read_writes_an_audit_record_with_the_returned_cases() {
         ("GET", "/api/v1/cases/1/history/verify", "verifyCaseHistory", json!([1])),
     ] {
         let before = service.access_records(123).await.len();
-        send(&service, "viewer", method, path, None).await.expect_success();
+        // An export needs more than a viewer may do.
+        let (user, user_id) = if action == "exportCases" { ("admin", "1") } else { ("viewer", "4") };
+        send(&service, user, method, path, None).await.expect_success();
         let records = service.access_records(123).await;
         assert_eq!(records.len(), before + 1, "{path}");
         let mut record = records.last().unwrap().clone();
@@ -67,8 +72,8 @@ async fn every_read_writes_an_audit_record_with_the_returned_cases() {
         assert_eq!(seen, expected, "{path}");
         let route = path.split('?').next().unwrap().replace("/1/", "/{id}/").replace("cases/2", "cases/{id}");
         for (name, value) in [
-            ("user_id", json!("4")),
-            ("role", json!("viewer")),
+            ("user_id", json!(user_id)),
+            ("role", json!(user)),
             ("action", json!(action)),
             ("outcome", json!("granted")),
             ("route", json!(format!("{method} {route}"))),
@@ -218,7 +223,7 @@ async fn no_data_is_returned_when_the_audit_record_cannot_be_written() {
         "/api/v1/cases/changes",
         "/api/v1/cases/7",
     ] {
-        let reply = send(&service, "viewer", "GET", path, None).await;
+        let reply = send(&service, "admin", "GET", path, None).await;
         reply.expect_problem(503, "service_unavailable");
         assert!(!String::from_utf8_lossy(&reply.bytes).contains("Roe"));
     }
@@ -343,7 +348,7 @@ async fn a_system_administrator_reads_a_lab_only_with_a_recorded_reason() {
             });
         }
         let sysadmin =
-            |method: &str, path: &str| as_admin(method, path).lab(123).header("x-break-glass", "Ticket 4711");
+            |method: &str, path: &str| as_admin(method, path).lab(123).header("x-break-glass", REASON);
         let without = as_admin("GET", "/api/v1/cases/1").lab(123).send().await;
         without.expect_problem(403, "break_glass_required");
         assert_eq!(records_after_setup(&service, 123).await.len(), 0);
@@ -351,25 +356,29 @@ async fn a_system_administrator_reads_a_lab_only_with_a_recorded_reason() {
         assert_eq!(case["patient_name"], "Jane Roe");
         sysadmin("GET", "/api/v1/cases/stats").send().await.expect(200);
         // Break-glass allows reading only.
-        for (method, path) in
-            [("PUT", "/api/v1/cases/1"), ("DELETE", "/api/v1/cases/1"), ("GET", "/api/v1/audit")]
-        {
+        for (method, path) in [
+            ("PUT", "/api/v1/cases/1"),
+            ("DELETE", "/api/v1/cases/1"),
+            ("GET", "/api/v1/audit"),
+            ("GET", "/api/v1/audit?format=csv"),
+            ("GET", "/api/v1/cases/export"),
+        ] {
             let call = sysadmin(method, path);
             let call = if method == "PUT" { call.json(json!({"notes": "x"})) } else { call };
             call.send().await.expect_problem(403, "forbidden");
         }
         sysadmin("GET", "/api/v1/cases?deleted=true").send().await.expect_problem(403, "forbidden");
         let of_them = format!("\"user.id\":\"{id}\"");
-        let logged = leaks::lines_with("\"message\":\"break-glass\"");
+        let logged = leaks::lines_with("\"event\":\"break_glass\"");
         let logged = logged.iter().filter(|line| line.contains(&of_them) && line.contains("\"lab.id\":123"));
-        assert_eq!(logged.count(), 6);
+        assert_eq!(logged.count(), 8);
         let found: Vec<(Value, Value)> = records_after_setup(&service, 123)
             .await
             .into_iter()
             .map(|mut record| {
                 assert_eq!(
                     (&record["break_glass"], &record["role"]),
-                    (&json!("Ticket 4711"), &json!("system_administrator"))
+                    (&json!("support: Ticket 4711, case 1"), &json!("system_administrator"))
                 );
                 (record["action"].take(), record["outcome"].take())
             })
@@ -383,9 +392,13 @@ async fn a_system_administrator_reads_a_lab_only_with_a_recorded_reason() {
                 r#""caseStats" "attempted""#,
                 r#""deleteCase" "attempted""#,
                 r#""deleteCase" "refused""#,
+                r#""exportCases" "attempted""#,
+                r#""exportCases" "refused""#,
                 r#""getCase" "attempted""#,
                 r#""getCase" "granted""#,
                 r#""listAccess" "attempted""#,
+                r#""listAccess" "attempted""#,
+                r#""listAccess" "refused""#,
                 r#""listAccess" "refused""#,
                 r#""listCases" "attempted""#,
                 r#""listCases" "refused""#,
@@ -393,23 +406,25 @@ async fn a_system_administrator_reads_a_lab_only_with_a_recorded_reason() {
                 r#""updateCase" "refused""#,
             ]
         );
-        assert_eq!(records(&service, "break_glass=true").await.len(), 11);
+        assert_eq!(records(&service, "break_glass=true").await.len(), 15);
         // No lab is meant, an inactive one, or one that does not exist.
-        let call = as_admin("GET", "/api/v1/cases").header("x-break-glass", "Ticket 4711");
+        let call = as_admin("GET", "/api/v1/cases").header("x-break-glass", REASON);
         call.send().await.expect_problem(400, "lab_required");
-        let call = as_admin("GET", "/api/v1/cases").lab(999).header("x-break-glass", "Ticket");
+        let call = as_admin("GET", "/api/v1/cases").lab(999).header("x-break-glass", REASON);
         call.send().await.expect_problem(403, "lab_forbidden");
-        for reason in ["", "  ", "a\tb", &"x".repeat(201)] {
+        for reason in ["", "Ticket 4711", "support; Ticket", "ticket; Ticket 4711, case 1"] {
             let call = as_admin("GET", "/api/v1/cases").lab(123).header("x-break-glass", reason);
-            call.send().await.expect_problem(400, "invalid_parameter");
+            let reply = call.send().await;
+            reply.expect_problem(400, "invalid_parameter");
+            assert!(reply.pointers().iter().all(|pointer| pointer == "/header/X-Break-Glass"));
         }
         // For members it means nothing, is not put on record, and opens no other lab to them.
-        let call = service.as_user("viewer", "GET", "/api/v1/cases/1").header("x-break-glass", "curious");
+        let call = service.as_user("viewer", "GET", "/api/v1/cases/1").header("x-break-glass", REASON);
         call.send().await.expect(200);
         let call =
-            service.as_user("viewer", "GET", "/api/v1/cases/1").lab(456).header("x-break-glass", "curious");
+            service.as_user("viewer", "GET", "/api/v1/cases/1").lab(456).header("x-break-glass", REASON);
         call.send().await.expect_problem(403, "lab_forbidden");
-        assert_eq!(records(&service, "break_glass=true").await.len(), 11);
+        assert_eq!(records(&service, "break_glass=true").await.len(), 15);
     }
 }
 

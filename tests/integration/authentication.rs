@@ -187,10 +187,11 @@ async fn the_circuit_to_ums_opens_after_failures_while_cached_callers_keep_worki
         let known = service.token_of("admin");
         service.request("GET", "/api/v1/cases").token(&known).send().await.expect(200);
         service.ums_proxy.rule(move |_, _| fault.clone());
-        // Each request has a token of its own, so the lookups run at the same time.
-        let first = join_all((0..3).map(|_| service.as_user("member", "GET", "/api/v1/cases").send())).await;
+        // Each request has a user of its own, so the failures count.
+        let list = |user| service.as_user(user, "GET", "/api/v1/cases").send();
+        let first = join_all(["technician", "member", "viewer"].map(list)).await;
         service.ums_proxy.take_calls();
-        let then = join_all((0..20).map(|_| service.as_user("member", "GET", "/api/v1/cases").send())).await;
+        let then = join_all(["technician", "northgate", "both", "sysadmin", "admin"].map(list)).await;
         for reply in first.into_iter().chain(then) {
             reply.expect_problem(503, "service_unavailable");
         }
@@ -260,33 +261,50 @@ async fn with_the_published_ums_attributes_replace_roles() {
 }
 
 #[tokio::test]
-async fn memberships_in_me_or_in_the_token_are_used() {
+async fn memberships_in_me_are_used() {
     let service = Service::start().await;
     service.ums.update(|directory| {
         directory.me_lists_labs = true;
         directory.memberships_route = MembershipsRoute::PublishedDefect;
     });
     service.as_user("technician", "GET", "/api/v1/cases").send().await.expect(200);
+}
 
-    let service = Service::start().await;
-    let mut claims = token::access_claims(2);
-    claims.insert(
-        "labs".into(),
-        json!([
-            {"lab_id": 123, "lab_name": "Riverside Dental Lab", "role": "technician", "membership_status": "active"},
-            {"lab_id": 456, "lab_name": "Northgate Dental Lab", "role": "admin", "membership_status": "inactive"},
-        ]),
-    );
-    let token = token::sign(SECRET, &claims);
-    service.request("GET", "/api/v1/cases").token(&token).send().await.expect(200);
-    service
-        .request("GET", "/api/v1/cases")
-        .token(&token)
-        .lab(456)
-        .send()
-        .await
-        .expect_problem(403, "lab_forbidden");
-    assert_eq!(service.ums_proxy.take_calls(), ["/api/auth/me"]);
+/// A token of the user with the claim `labs`: lab, role and status.
+fn token_with_labs(user: i64, labs: &[(i64, &str, &str)]) -> String {
+    let mut claims = token::access_claims(user);
+    let lab = |(id, role, status): &(i64, &str, &str)| json!({"lab_id": id, "role": role, "membership_status": status});
+    claims.insert("labs".into(), labs.iter().map(lab).collect());
+    token::sign(SECRET, &claims)
+}
+
+#[tokio::test]
+async fn memberships_in_the_token_narrow_those_of_ums() {
+    // User 6 is a member of both labs, user 4 a viewer of one.
+    for route in [MembershipsRoute::Repaired, MembershipsRoute::PublishedDefect] {
+        for me_lists_labs in [false, true] {
+            let service = Service::start().await;
+            service.ums.update(|directory| {
+                (directory.memberships_route, directory.me_lists_labs) = (route, me_lists_labs);
+            });
+            let list = |token: String, lab: i64| {
+                service.request("GET", "/api/v1/cases").token(&token).lab(lab).send()
+            };
+            let one = || token_with_labs(6, &[(123, "member", "active"), (456, "member", "inactive")]);
+            list(one(), 123).await.expect(200);
+            list(one(), 456).await.expect_problem(403, "lab_forbidden");
+            list(token_with_labs(6, &[]), 123).await.expect_problem(403, "lab_forbidden");
+            // The caller's only lab does not have to be named.
+            service.request("GET", "/api/v1/cases").token(&one()).send().await.expect(200);
+            let beyond = || token_with_labs(4, &[(123, "admin", "active"), (456, "admin", "active")]);
+            list(beyond(), 456).await.expect_problem(403, "lab_forbidden");
+            list(beyond(), 123).await.expect(200);
+            // UMS decides about the role.
+            let create = service.request("POST", "/api/v1/cases").token(&beyond());
+            let reply = create.json(json!({"procedure_type": "Crown"})).send().await;
+            reply.expect_problem(403, "forbidden");
+        }
+    }
 }
 
 #[tokio::test]

@@ -62,20 +62,38 @@ fn the_fields_of_a_case_in_the_contract_are_those_of_the_code() {
     assert_eq!(missing, [""; 0], "a client can set each of them");
 }
 
+#[test]
+fn the_codes_of_break_glass_in_the_contract_are_those_of_the_code() {
+    let parameter = &SPEC["components"]["parameters"]["BreakGlass"];
+    let pattern = parameter["schema"]["pattern"].as_str().unwrap();
+    let (_, codes) = pattern.split_once('(').unwrap();
+    let codes: Vec<&str> = codes.split_once(')').unwrap().0.split('|').collect();
+    assert_eq!(codes, auth::BreakGlassCode::NAMES);
+    let description = parameter["description"].as_str().unwrap();
+    assert!(codes.iter().all(|code| description.contains(&format!("`{code}`"))));
+    let is_valid = |text: &str| spec::schema_faults(&parameter["schema"], &json!(text)).is_empty();
+    assert!(is_valid(parameter["example"].as_str().unwrap()));
+    let words = |count: usize| format!("support; {}", "x".repeat(count));
+    let accepted = [9, 10, 200, 201].map(|count| is_valid(&words(count)));
+    assert_eq!(accepted, [false, true, true, false]);
+    assert!(!is_valid("curious; I want to see the cases") && !is_valid("support; 012345678 "));
+}
+
 /// Enumerations of the contract outside of the catalogue: files, headers, states of health, a version, null, and the
 /// problem codes, which have a test of their own.
-const OTHER_ENUMERATIONS: [&str; 11] = [
+const OTHER_ENUMERATIONS: [&str; 12] = [
     "AccessFormat",
+    "Alive/status",
     "Asset",
-    "Check",
+    "Check/status",
     "ContentEncoding",
-    "Health/service",
     "Health/status",
     "IdempotencyReplayed",
     "NoStore",
     "NullValue",
     "OpenApiDocument/openapi",
     "ProblemCode",
+    "ServiceName",
 ];
 
 /// Every enumeration of the contract by its place, as `Schema/property`, without `null`.

@@ -78,7 +78,9 @@ async fn large_lab() -> Service {
                 "cases": {"N": "13"}, "remakes": {"N": "1"}})
         }));
     }
-    items.push(json!({"lab_id": {"S": "123"}, "sk": {"S": "COUNTER"}, "last_id": {"N": CASES.to_string()}}));
+    items.push(json!({
+        "lab_id": {"S": "123"}, "sk": {"S": "COUNTER"}, "last_id": {"N": CASES.to_string()}, "registry": {"S": "labs"},
+    }));
     service.put_typed_items(&items).await;
     service
 }

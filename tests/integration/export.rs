@@ -21,7 +21,7 @@ async fn csv_has_one_row_per_case_and_no_cell_that_a_spreadsheet_computes() {
             json!({"procedure_type": "Bridge", "patient_info": {"age": 41}, "case_name": "-1+2"}),
         )
         .await;
-    let reply = service.as_user("viewer", "GET", "/api/v1/cases/export?order=asc").send().await;
+    let reply = service.as_user("admin", "GET", "/api/v1/cases/export?order=asc").send().await;
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/csv; charset=utf-8")));
     assert_eq!(reply.header("content-disposition"), Some("attachment; filename=\"cases.csv\""));
     assert_eq!((reply.header("cache-control"), reply.header("x-next-cursor")), (Some("no-store"), None));
@@ -55,11 +55,11 @@ async fn the_parts_of_an_export_join_into_one_file() {
     for _ in 0..7 {
         service.create("admin", json!({"procedure_type": "Crown"})).await;
     }
-    let whole = service.as_user("viewer", "GET", "/api/v1/cases/export").send().await;
+    let whole = service.as_user("admin", "GET", "/api/v1/cases/export").send().await;
     let (mut parts, mut cursor) = (Vec::new(), String::new());
     loop {
         let path = format!("/api/v1/cases/export?limit=3{cursor}");
-        let reply = service.as_user("viewer", "GET", &path).send().await;
+        let reply = service.as_user("admin", "GET", &path).send().await;
         assert_eq!(reply.status, 200);
         parts.extend(&reply.bytes);
         match reply.header("x-next-cursor") {
@@ -82,7 +82,7 @@ async fn an_export_of_large_cases_stays_below_the_response_limit() {
     let (mut ids, mut cursor) = (Vec::new(), String::new());
     for part in 1.. {
         let path = format!("/api/v1/cases/export?format=ndjson&limit=1000{cursor}");
-        let reply = service.as_user("viewer", "GET", &path).send().await;
+        let reply = service.as_user("admin", "GET", &path).send().await;
         // Lambda transfers the body as a JSON string.
         let text = String::from_utf8(reply.bytes.clone()).unwrap();
         assert!(json!(text).to_string().len() < 6 * 1024 * 1024);
@@ -104,7 +104,7 @@ async fn an_export_of_large_cases_stays_below_the_response_limit() {
 async fn all_invalid_parameters_of_an_export_are_reported() {
     let service = Service::start().await;
     let path = "/api/v1/cases/export?format=xls&limit=1001&per_page=5&q=&sort=name";
-    let reply = service.as_user("viewer", "GET", path).send().await;
+    let reply = service.as_user("admin", "GET", path).send().await;
     reply.expect_problem(400, "invalid_parameter");
     let mut pointers = reply.pointers();
     pointers.sort_unstable();

@@ -254,7 +254,7 @@ async fn exports(service: &Service, model: &Model) {
     let (mut text, mut cursor) = (String::new(), String::new());
     loop {
         let path = format!("/api/v1/cases/export?format=ndjson&limit=130&sort=updated_at{cursor}");
-        let reply = service.as_user("viewer", "GET", &path).send().await;
+        let reply = service.as_user("admin", "GET", &path).send().await;
         assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/x-ndjson")));
         text.push_str(std::str::from_utf8(&reply.bytes).unwrap());
         match reply.header("x-next-cursor") {

@@ -1,7 +1,7 @@
 //! Tokens of an OpenID provider: verified with the keys that the provider publishes, also while keys change, while the
 //! provider fails, and when tokens are forged.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
@@ -113,6 +113,44 @@ async fn access_tokens_of_a_provider_are_accepted_and_other_tokens_are_not() {
 }
 
 #[tokio::test]
+async fn id_tokens_of_a_provider_are_rejected_although_they_are_for_this_api() {
+    let provider = Provider::start(json!([RSA.jwk()])).await;
+    let service = service(&provider, &[("JWT_AUDIENCE", "lhcms")], |_| {}).await;
+    for (name, value) in
+        [("token_use", json!("id")), ("nonce", json!("n")), ("at_hash", json!("h")), ("c_hash", json!("h"))]
+    {
+        refused(&RSA.sign(&with(name, value)), &service).await;
+    }
+    for typ in ["JWT", "at+jwt", "application/at+jwt"] {
+        list(&service, &RSA.sign_with_header(&json!({"typ": typ}), &claims())).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn memberships_in_the_tokens_of_a_provider_replace_those_of_ums_only_if_trusted() {
+    let provider = Provider::start(json!([RSA.jwk()])).await;
+    let lab =
+        json!({"lab_id": 456, "lab_name": "Northgate", "role": "viewer", "membership_status": "active"});
+    let token = RSA.sign(&with("labs", json!([lab])));
+    for (trusted, status) in [("false", 403), ("true", 200)] {
+        let service = service(&provider, &[("JWT_TRUST_LABS_CLAIM", trusted)], |_| {}).await;
+        service.ums_proxy.rule(|path, _| match path {
+            "/api/auth/me" => {
+                Fault::Answer(200, r#"{"user": {"id": 1, "is_active": true, "locked_until": null}}"#.into())
+            }
+            _ => Fault::Answer(200, r#"{"memberships": []}"#.into()),
+        });
+        let reply = list(&service, &token).await;
+        assert_eq!(reply.status, status, "{}", String::from_utf8_lossy(&reply.bytes));
+        let calls = service.ums_proxy.take_calls();
+        assert_eq!(calls.len(), if trusted == "true" { 1 } else { 2 }, "{calls:?}");
+        let create =
+            service.request("POST", "/api/v1/cases").token(&token).json(json!({"procedure_type": "Crown"}));
+        create.send().await.expect(403);
+    }
+}
+
+#[tokio::test]
 async fn a_new_key_works_without_a_restart_and_the_withdrawn_key_stops_working() {
     let provider = Provider::start(json!([RSA.jwk()])).await;
     let service = service(&provider, &[], without_pause).await;
@@ -157,6 +195,32 @@ async fn the_old_keys_are_kept_while_the_url_fails() {
         good(&RSA, &service).await;
         refused(&EC.sign(&claims()), &service).await;
     }
+}
+
+#[tokio::test]
+async fn keys_stop_working_when_the_url_fails_for_too_long() {
+    let provider = Provider::start(json!([RSA.jwk()])).await;
+    let service = service(&provider, &[], |config| {
+        let jwks = jwks(config);
+        (jwks.pause, jwks.max_age, jwks.max_stale_age) =
+            (Duration::ZERO, Duration::ZERO, Duration::from_millis(1500));
+    })
+    .await;
+    good(&RSA, &service).await;
+    provider.proxy.rule(|_, _| Fault::Answer(500, "{}".into()));
+    let token = RSA.sign(&claims());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let reply = list(&service, &token).await;
+        if reply.status != 200 {
+            reply.expect_problem(503, "service_unavailable");
+            break;
+        }
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    provider.proxy.heal();
+    good(&RSA, &service).await;
 }
 
 #[tokio::test]

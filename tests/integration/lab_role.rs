@@ -1,20 +1,86 @@
 //! With a role for labs, every call to DynamoDB is signed for the lab whose partition it names.
 
-use std::time::Instant;
+use std::{fs, time::Instant};
 
 use serde_json::{Value, json};
 
+use super::isolation::requests::TestRequest;
 use crate::harness::{
     Service,
-    proxy::{Fault, Proxy},
+    proxy::{Fault, Proxy, RecordedCall},
     reply::retry_until_success,
+    service::{AUDIT_TABLE, TABLE},
+    spec::{operations, root},
     sts::Sts,
 };
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/lhcms-lab";
+/// What the tests of several functions pass as the policy of each.
+const ANY_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
 
 async fn with_role(sts: &str) -> Service {
-    Service::start_with(&[("LAB_ROLE_ARN", ROLE), ("AWS_ENDPOINT_URL_STS", sts)]).await
+    with_policy(sts, ANY_POLICY).await
+}
+
+async fn with_policy(sts: &str, policy: &str) -> Service {
+    let role = ("LAB_ROLE_ARN", ROLE);
+    Service::start_with(&[role, ("SESSION_POLICY", policy), ("AWS_ENDPOINT_URL_STS", sts)]).await
+}
+
+/// `SESSION_POLICY` of a function behind a login, as template.yaml sets it.
+fn session_policy(template: &Value, function: &str) -> String {
+    let properties = &template["Resources"]["Fn::ForEach::LabFunctions"][2]["${Name}Function"]["Properties"];
+    // !If [PerLab, !Sub [text, values], '']
+    let text = properties["Environment"]["Variables"]["SESSION_POLICY"][1][0].as_str().unwrap();
+    let row = template["Mappings"]["Functions"][function].as_object().unwrap();
+    let with_row = row.iter().fold(text.to_owned(), |text, (column, value)| {
+        let names = value.as_array().into_iter().flatten().map(|name| name.as_str().unwrap());
+        let names = names.collect::<Vec<_>>().join("\",\"");
+        text.replace(&format!("${{{column}}}"), value.as_str().unwrap_or(&names))
+    });
+    let policy =
+        with_row.replace("${Table.Arn}", &arn(TABLE)).replace("${AuditTable.Arn}", &arn(AUDIT_TABLE));
+    assert!(!policy.contains("${"), "{policy}");
+    policy
+}
+
+fn arn(table: &str) -> String {
+    format!("arn:aws:dynamodb:us-east-1:111122223333:table/{table}")
+}
+
+/// The rights that a call needs: each action with its resource. A transaction needs those of its parts.
+fn rights(call: &RecordedCall) -> Vec<(String, String)> {
+    let of = |action: &str, request: &Value| {
+        let table = arn(request["TableName"].as_str().unwrap());
+        let index = request["IndexName"].as_str().map(|index| format!("/index/{index}"));
+        (format!("dynamodb:{action}"), format!("{table}{}", index.unwrap_or_default()))
+    };
+    match &call.name[..] {
+        "TransactWriteItems" => {
+            let parts = call.body["TransactItems"].as_array().unwrap().iter();
+            let parts = parts.flat_map(|part| part.as_object().unwrap());
+            parts.map(|(kind, request)| of(&format!("{kind}Item"), request)).collect()
+        }
+        "BatchGetItem" => {
+            let tables = call.body["RequestItems"].as_object().unwrap().keys();
+            tables.map(|table| ("dynamodb:BatchGetItem".to_owned(), arn(table))).collect()
+        }
+        name => vec![of(name, &call.body)],
+    }
+}
+
+/// Whether the policy allows the action on the resource: a statement allows it and none denies it.
+fn allows(policy: &Value, (action, resource): &(String, String)) -> bool {
+    let has = |list: &Value, wanted: &str| {
+        list.as_array().unwrap().iter().any(|entry| match entry.as_str().unwrap().strip_suffix('*') {
+            Some(start) => wanted.starts_with(start),
+            None => entry == wanted,
+        })
+    };
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let about = statements.filter(|one| has(&one["Action"], action) && has(&one["Resource"], resource));
+    let effects: Vec<&Value> = about.map(|one| &one["Effect"]).collect();
+    effects.contains(&&json!("Allow")) && !effects.contains(&&json!("Deny"))
 }
 
 /// All partition keys in the body of a call: of items, and of the index by status.
@@ -33,6 +99,11 @@ async fn every_call_is_signed_for_the_lab_whose_partition_it_names() {
     let sts = Sts::start().await;
     let service = with_role(sts.url()).await;
     service.dynamodb.record_calls();
+    service.ums.update(|directory| {
+        for lab in [123, 456] {
+            directory.membership_mut(6, lab).unwrap().role = "admin".into();
+        }
+    });
     let new = json!({"procedure_type": "Crown", "patient_name": "Jane Roe"});
     for (user, lab) in [("both", 123), ("both", 456), ("admin", 123)] {
         let ask = |method: &str, path: &str| service.as_user(user, method, path).lab(lab);
@@ -96,13 +167,64 @@ async fn each_lab_gets_one_session() {
         let expected = [
             ("Action", "AssumeRole"),
             ("DurationSeconds", "3600"),
-            ("RoleArn", "arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Flhcms-lab"),
+            ("Policy", ANY_POLICY),
+            ("RoleArn", ROLE),
             ("RoleSessionName", &format!("lab-{lab}")),
             ("Tags.member.1.Key", "lab"),
             ("Tags.member.1.Value", lab),
             ("Version", "2011-06-15"),
         ];
         assert_eq!(request, &expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    }
+}
+
+#[tokio::test]
+async fn each_operation_works_in_sessions_that_have_only_its_own_rights() {
+    let text = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let template = contract::parse_yaml(&text).unwrap();
+    for operation in operations().iter().filter(|operation| !operation.is_public()) {
+        let id = operation.id();
+        let function = id[..1].to_uppercase() + &id[1..];
+        let policy = session_policy(&template, &function);
+        let sts = Sts::start().await;
+        let mut service = with_policy(sts.url(), &policy).await;
+        for _ in 0..2 {
+            service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
+        }
+        service.restart_functions();
+        sts.take_requests();
+        service.dynamodb.record_calls();
+        for user in ["viewer", "admin"] {
+            let request = TestRequest::valid(operation, &service.token_of(user));
+            assert_ne!(request.send(&service, operation).await.status, 503, "{id}");
+        }
+        if operation.value["x-permission"] == "read" {
+            let mut request = TestRequest::valid(operation, &service.token_of("sysadmin"));
+            request.headers =
+                vec![("x-lab-id", "123".into()), ("x-break-glass", "support; asked by the lab".into())];
+            request.send(&service, operation).await.expect_success();
+        }
+        let sessions = sts.take_requests();
+        assert_eq!(sessions.len(), 1, "{id}");
+        assert_eq!(sessions[0]["Policy"], policy, "{id}");
+        let policy: Value = serde_json::from_str(&policy).unwrap();
+        let calls = service.dynamodb.take_recorded_calls();
+        assert!(!calls.is_empty(), "{id}");
+        for right in calls.iter().flat_map(rights) {
+            assert!(
+                allows(&policy, &right),
+                "{id} needs {right:?}, which is not in its row of template.yaml"
+            );
+        }
+        let may = |action: &str, table: &str| allows(&policy, &(format!("dynamodb:{action}"), arn(table)));
+        for action in ["Scan", "DeleteTable", "UpdateTable"] {
+            assert!(!may(action, TABLE) && !may(action, AUDIT_TABLE), "{id} {action}");
+        }
+        assert_eq!(may("DeleteItem", TABLE), ["deleteCase", "restoreCase"].contains(&id), "{id}");
+        assert!(!may("DeleteItem", AUDIT_TABLE) && !may("UpdateItem", AUDIT_TABLE), "{id}");
+        if ["read", "export", "audit"].contains(&operation.value["x-permission"].as_str().unwrap()) {
+            assert!(!may("PutItem", TABLE) && !may("UpdateItem", TABLE), "{id}");
+        }
     }
 }
 

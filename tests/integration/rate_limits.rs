@@ -1,4 +1,4 @@
-//! Limits on the requests of a user and of a lab.
+//! Limits on the requests of a user, of a lab, and of an address without a valid token.
 
 use serde_json::json;
 
@@ -77,4 +77,46 @@ async fn reading_all_labs_counts_in_each_lab() {
     assert_eq!(limits(&reply), [Some("2"), Some("0"), Some("60")]);
     let reply = service.as_user("both", "GET", "/api/v1/cases?lab_id=all").send().await;
     reply.expect_problem(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn an_address_has_a_limit_for_invalid_tokens_and_valid_tokens_do_not_count() {
+    let service = Service::start_with(&[("RATE_LIMIT_PER_SOURCE", "3")]).await;
+    let list = |token: &str| service.request("GET", "/api/v1/cases").token(token).send();
+    for token in ["a.b.c", "", "another"] {
+        list(token).await.expect_problem(401, "unauthorized");
+        service.as_user("admin", "GET", "/api/v1/cases").send().await.expect(200);
+    }
+    // The functions of the tests share one count.
+    for path in ["/api/v1/cases", "/api/v1/cases/1", "/api/v1/audit"] {
+        let reply = service.request("GET", path).send().await;
+        let problem = reply.expect_problem(429, "too_many_requests");
+        assert_eq!(
+            problem["detail"],
+            "Your address sent more than 3 requests in a minute. Wait, then try again."
+        );
+        assert_eq!(limits(&reply), [None; 3]);
+        let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=20).contains(&wait), "{wait}");
+    }
+    service.as_user("admin", "GET", "/api/v1/cases").send().await.expect(200);
+}
+
+#[tokio::test]
+async fn an_address_has_a_limit_for_each_public_function() {
+    let service = Service::start_with(&[("RATE_LIMIT_PER_SOURCE", "2")]).await;
+    for path in ["/health", "/api/v1/health", "/docs", "/api/v1/cases/types", "/api/v1/nothing"] {
+        let mut statuses = Vec::new();
+        for _ in 0..4 {
+            statuses.push(service.request("GET", path).send().await.status);
+        }
+        assert_eq!(
+            statuses.iter().filter(|status| **status == 429).count(),
+            if path == "/api/v1/health" { 4 } else { 2 },
+            "{path}: {statuses:?}"
+        );
+    }
+    let reply = service.request("GET", "/docs").send().await;
+    reply.expect_problem(429, "too_many_requests");
+    assert_eq!(service.request("HEAD", "/docs").send().await.status, 429);
 }

@@ -1,5 +1,6 @@
 //! Data that somebody changed behind the service's back. The verification of a history finds each kind of tampering.
 
+use futures_util::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
 use shared::case::event::Event;
 
@@ -363,4 +364,107 @@ async fn a_new_key_seals_new_events_and_the_old_one_still_verifies() {
     service.set("SEAL_KEYS", NEW);
     let found = verification(&service, id).await;
     assert_eq!((&found["broken_at"], &found["fault_code"]), (&json!(1), &json!("unknown_key")));
+}
+
+#[tokio::test]
+async fn the_scheduled_verification_finds_what_was_taken_back_together_and_accuses_nobody_else() {
+    let service = Service::start().await;
+    let (first, second) = (case(&service, "admin", false).await, case(&service, "admin", true).await);
+    case(&service, "northgate", false).await;
+    let report = service.verify_all_labs().await;
+    assert_eq!(
+        (report.labs, report.cases, report.unsealed, report.unverified, &report.contradictions[..]),
+        (2, 3, 0, 0, &[][..])
+    );
+    // Case, events and keys as they were at version 3: a history that agrees with itself.
+    tamper(&service, "an older state of the case from a backup", first, second).await;
+    service.change_item(LAB, &live_key(first), json!({"notes": "third"})).await;
+    let at = service.typed_item(LAB, &event_key(first, 1)).await["at"]["S"].take();
+    let update = service.typed_item(LAB, &event_key(first, 3)).await["at"]["S"].take();
+    let update_key = format!("{}#{first:010}", update.as_str().unwrap());
+    service
+        .change_item(LAB, &live_key(first), json!({"update_key": update_key, "status_changed_at": at}))
+        .await;
+    service.delete_event(LAB, first, 4).await;
+    assert_eq!(verification(&service, first).await["valid"], true);
+    service.delete_item(LAB, &deleted_key(second)).await;
+    let found = serde_json::to_value(service.verify_all_labs().await.contradictions).unwrap();
+    assert_eq!(
+        found,
+        json!([
+            {"lab_id": LAB, "case_id": first, "version": 4, "fault": "case_rolled_back"},
+            {"lab_id": LAB, "case_id": second, "version": 5, "fault": "case_missing"},
+        ])
+    );
+    // Then the traces in the log as well.
+    let place = service.typed_item(LAB, &event_key(second, 5)).await["log_entry"]["S"].take();
+    service.delete_item(LAB, &format!("CHANGE#{}", place.as_str().unwrap())).await;
+    let found = serde_json::to_value(service.verify_all_labs().await.contradictions).unwrap();
+    let of_log = json!({"lab_id": LAB, "case_id": null, "version": null, "fault": "log_entry_missing"});
+    assert!(found.as_array().unwrap().contains(&of_log), "{found}");
+}
+
+#[tokio::test]
+async fn the_scheduled_verification_samples_old_cases() {
+    let service = Service::start().await;
+    let id = case(&service, "admin", false).await;
+    // The log says that the changes are old, so only the sample can find the case.
+    let log: Vec<String> =
+        service.items(LAB).await.into_keys().filter(|sk| sk.starts_with("CHANGE#")).collect();
+    for sk in log {
+        service.change_item(LAB, &sk, json!({"at": "2020-01-01T00:00:00.000Z"})).await;
+    }
+    let found = serde_json::to_value(service.verify_all_labs().await.contradictions).unwrap();
+    assert_eq!(found, json!([{"lab_id": LAB, "case_id": id, "version": 1, "fault": "log_entry_changed"}]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_honest_history_is_accused_in_a_thousand_random_walks_with_parallel_writers() {
+    const WALKS: u64 = 1000;
+    let service = Service::start_patient().await;
+    let mut wrong = stream::iter(0..WALKS)
+        .map(|walk| {
+            let service = &service;
+            async move {
+                let id =
+                    service.create("admin", json!({"procedure_type": "Crown"})).await["id"].as_u64().unwrap();
+                let writers = (0..3).map(|writer| walk_one(service, id, walk * 3 + writer));
+                let verify = async { verification(service, id).await["valid"] == true };
+                let (_, while_changing) = tokio::join!(join_all(writers), verify);
+                let found = verification(service, id).await;
+                (!while_changing || found["valid"] != true || !found["unsealed_to"].is_null())
+                    .then_some(found)
+            }
+        })
+        .buffer_unordered(4);
+    while let Some(found) = wrong.next().await {
+        assert_eq!(found, None);
+    }
+    let report = service.verify_all_labs().await;
+    assert_eq!((report.unverified, report.contradictions), (0, Vec::new()));
+    assert!(report.cases >= WALKS, "{}", report.cases);
+}
+
+/// Sends three random requests about a case. Any of them may be rejected.
+async fn walk_one(service: &Service, id: u64, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let path = format!("/api/v1/cases/{id}");
+    for step in 0..3 {
+        let (method, path, body) = match random.u8(0..10) {
+            0..4 => {
+                ("PUT", path.clone(), json!({"notes": format!("{seed} {step}"), "rush_order": random.bool()}))
+            }
+            4..7 => {
+                let status = random.choice(["in_progress", "on_hold", "pending", "completed"]).unwrap();
+                ("PATCH", format!("{path}/status"), json!({"status": status, "reason": "walk"}))
+            }
+            7 => ("DELETE", path.clone(), Value::Null),
+            8 => ("POST", format!("{path}/restore"), Value::Null),
+            _ => ("POST", format!("{path}/remakes"), json!({"reason_code": "fit", "reason": "walk"})),
+        };
+        let call = service.as_user("admin", method, &path);
+        let call = if body.is_null() { call } else { call.json(body) };
+        let reply = call.send().await;
+        assert_ne!(reply.status, 500, "{method} {path}");
+    }
 }

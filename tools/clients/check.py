@@ -115,7 +115,7 @@ def urls_of(stack, log):
 def is_healthy(api):
     """Whether the health check answers 200."""
     try:
-        with urllib.request.urlopen(f"{api}/health", timeout=10) as response:
+        with urllib.request.urlopen(f"{api}/api/v1/health", timeout=10) as response:
             return response.status == 200
     except (urllib.error.URLError, OSError):
         return False

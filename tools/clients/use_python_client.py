@@ -10,7 +10,7 @@ import uuid
 
 from lhcms_client import AuthenticatedClient
 from lhcms_client.api.cases import create_case, get_case, list_cases, patch_case, update_case
-from lhcms_client.api.health import get_health
+from lhcms_client.api.health import get_api_health, get_health
 from lhcms_client.models import (
     CaseCreate,
     CasePatch,
@@ -155,6 +155,7 @@ class Client(unittest.TestCase):
 
     def test_health_needs_no_token(self):
         self.assertEqual(get_health.sync(client=CLIENT).status, "healthy")
+        self.assertEqual(get_api_health.sync(client=CLIENT).checks.table.status, "up")
 
 
 if __name__ == "__main__":

@@ -83,11 +83,11 @@ class Emulator(Process):
         self.session = botocore.session.Session()
         self.session.set_credentials(ROOT_KEY, ROOT_SECRET)
 
-    def client(self, service):
-        """A client of an emulated service with all rights."""
+    def client(self, service, **credentials):
+        """A client of an emulated service, with all rights if no other credentials are given."""
         config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60, proxies={},
                         s3={"addressing_style": "path"})
-        return self.session.create_client(service, region_name=REGION, endpoint_url=self.url, config=config)
+        return self.session.create_client(service, region_name=REGION, endpoint_url=self.url, config=config, **credentials)
 
     def wait(self):
         """Waits until the emulator answers."""

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import checks
+import denials
 import differences
 import faults
 import sequence
@@ -75,6 +76,7 @@ class Rehearsal:
                   "tools/rehearsal/sequence.py use it" for row, right in stack.unused_rights(self.relay.used)]
         if unused:
             raise Failure("\n".join(unused))
+        denials.run(client)
         return client
 
 

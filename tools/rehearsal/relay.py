@@ -15,10 +15,13 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length"}
 
 
 def rights(call, request):
-    """(action, index or None) of each right that a call needs."""
+    """(action, table, index or None) of each right that a call needs."""
     if call == "TransactWriteItems":
-        return {(f"dynamodb:{PARTS[part]}", None) for item in request["TransactItems"] for part in item}
-    return {(f"dynamodb:{call}", request.get("IndexName"))}
+        parts = [part for item in request["TransactItems"] for part in item.items()]
+        return {(f"dynamodb:{PARTS[kind]}", part["TableName"], None) for kind, part in parts}
+    if "RequestItems" in request:
+        return {(f"dynamodb:{call}", table, None) for table in request["RequestItems"]}
+    return {(f"dynamodb:{call}", request["TableName"], request.get("IndexName"))}
 
 
 def resources(request):

@@ -38,9 +38,12 @@ def run(client):
 
 def public(client):
     """What needs no token."""
-    for operation in ("getHealth", "getApiHealth"):
-        reply = client.call(operation)
-        check(client, operation, reply, status="healthy", checks={"table": "up", "ums": "up"})
+    check(client, "getHealth", client.call("getHealth"), status="healthy", service="case_service")
+    reply = client.call("getApiHealth")
+    check(client, "getApiHealth", reply, status="healthy")
+    states = {name: state["status"] for name, state in reply.json["checks"].items()}
+    if states != {"table": "up", "ums": "up", "linkshub": "up"}:
+        raise Failure(client.explain(client.operations["getApiHealth"], f"the services are {states}", reply))
     for operation, word in (("getDocs", "LHCMS"), ("getSpecJson", '"openapi"'), ("getSpecYaml", "openapi:")):
         reply = client.call(operation)
         if word not in reply.text:
@@ -123,6 +126,9 @@ def records(client, case):
         reply = client.call(operation, query={"per_page": 100}, **parameters)
         if not any(record["action"] == "createCase" and case in record["case_ids"] for record in reply.json["records"]):
             raise Failure(client.explain(client.operations[operation], "the creation is not on record", reply))
+    reply = client.call("listAccess", query={"format": "csv"})
+    if "createCase" not in reply.text:
+        raise Failure(client.explain(client.operations["listAccess"], "the creation is not in the CSV", reply))
 
 
 def others(client, case):
@@ -131,15 +137,18 @@ def others(client, case):
     client.log_in("sysadmin")
     lab = {"X-Lab-Id": "123"}
     client.call("getDoctor", expect=403, doctor_id="doctor_123", headers=lab)
-    reason = {**lab, "X-Break-Glass": "rehearsal"}
+    client.call("getDoctor", expect=400, doctor_id="doctor_123", headers={**lab, "X-Break-Glass": "rehearsal"})
+    reason = {**lab, "X-Break-Glass": "support; the rehearsal of a deployment"}
     client.call("getDoctor", doctor_id="doctor_123", headers=reason)
     client.call("caseStats", headers=reason)
     client.call("verifyCaseHistory", headers=reason, id=case)
     client.call("listAccess", expect=403, headers=reason)
+    client.call("exportCases", expect=403, headers=reason)
     client.log_in("viewer")
     # A viewer may not see deleted cases, so the function also reads the case.
     client.call("getCaseHistory", id=case)
     client.call("getCaseAccess", expect=403, id=case)
+    client.call("exportCases", expect=403)
     client.log_in("northgate")
     client.call("listCases", expect=403, headers=lab)
     check(client, "listCases", client.call("listCases"), cases=[])

@@ -158,28 +158,39 @@ class Stack:
         self._create_routes()
         say(f"deployed: {len(self.resources)} resources, {len(self.operations)} routes")
 
+    def session_of(self, role):
+        """A DynamoDB client with a session of a role of the stack, as its function has one."""
+        arn = self.emulator.client("iam").get_role(RoleName=self.resources[role])["Role"]["Arn"]
+        session = self.emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName="rehearsal")["Credentials"]
+        return self.emulator.client(
+            "dynamodb", aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"],
+            aws_session_token=session["SessionToken"])
+
     def functions(self):
         """(logical id, properties) of each function of the expanded template."""
         return [(name, resource["Properties"]) for name, resource in self.template["Resources"].items()
                 if resource["Type"] == "AWS::Lambda::Function"]
 
     def unused_rights(self, used):
-        """(row, right on the table) that the template gives, but that is not in `used`, as the relay noted it."""
+        """(row, right on a table) that the template gives, but that is not in `used`, as the relay noted it."""
         for name, resource in self.template["Resources"].items():
             if not name.endswith("FunctionRole"):
                 continue
             row, target = name.removesuffix("FunctionRole"), name.removesuffix("Role")
-            mine = [(action, index) for user, action, index in used if user == target]
+            mine = [right for user, *right in used if user == target]
             for statement in resource["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
                 # Without a role for labs.
                 statement = statement["Fn::If"][2] if "Fn::If" in statement else statement
                 if statement["Effect"] != "Allow" or "dynamodb:" not in str(statement["Action"]):
                     continue
-                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-                yield from ((row, action) for action in actions if not any(action == used_action for used_action, _ in mine))
-                indexes = [arn["Fn::Sub"].rsplit("/", 1)[1] for arn in statement["Resource"] if "Fn::Sub" in arn]
+                actions, resources = (it if isinstance(it, list) else [it] for it in (statement["Action"], statement["Resource"]))
+                [table] = [resource["Fn::GetAtt"][0] for resource in resources if "Fn::GetAtt" in resource]
+                of_table = [(action, index) for action, name, index in mine if name == self.resources[table]]
+                yield from ((row, f"{action} on {table}") for action in actions
+                            if not any(action == used_action for used_action, _ in of_table))
+                indexes = [arn["Fn::Sub"].rsplit("/", 1)[1] for arn in resources if "Fn::Sub" in arn]
                 yield from ((row, f"index {index}") for index in indexes
-                            if index != "none" and not any(used_index for _, used_index in mine))
+                            if index != "none" and not any(used_index for _, used_index in of_table))
 
     @staticmethod
     def _status(formation):

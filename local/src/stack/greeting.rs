@@ -93,7 +93,9 @@ fn people(lines: &mut Lines) {
     lines.table(seed::PEOPLE.iter().map(|Person { id, username, password, memberships }| {
         let roles: Vec<String> = memberships.iter().map(|(lab, role)| format!("{role} of {lab}")).collect();
         let role = match *username {
-            "sysadmin" => "system administrator, member of no lab".to_owned(),
+            "sysadmin" => {
+                "system administrator; reads a lab with X-Break-Glass: support; <the reason>".to_owned()
+            }
             "inactive" => "deactivated: cannot log in".to_owned(),
             _ => roles.join(", "),
         };

@@ -40,6 +40,8 @@ use crate::{
 
 /// The time for cargo-lambda to listen, and for a function to answer its first request.
 const START: Duration = Duration::from_secs(180);
+/// How long the parts may take to become healthy.
+const HEALTHY: Duration = Duration::from_secs(20);
 
 /// What cargo-lambda logs when a process of a function ends by itself or by a signal. It does not restart the process.
 const FUNCTION_ENDED: [&str; 2] = ["command exited", "command killed"];
@@ -322,15 +324,21 @@ async fn wake_functions(cargo_lambda: &str, functions: &[String]) -> Result<()> 
     Ok(())
 }
 
-/// Sends a request through the gateway, as clients do.
+/// Sends requests through the gateway, as clients do, until the API and all parts are healthy. On a busy machine the first
+/// check can fail, because a part has only a second to answer, and the API reports a result for five seconds.
 async fn healthy(api: &str) -> Result<()> {
-    let health = Client::new(START).get(&format!("{api}/health")).await?;
-    match health.status {
-        StatusCode::OK => Ok(()),
-        status => {
-            let body = String::from_utf8_lossy(&health.body);
-            Err(Error::new(format!("the API is not healthy: GET {api}/health answers {status} {body}")))
+    let (client, url) = (Client::new(START), format!("{api}/api/v1/health"));
+    let deadline = Instant::now() + HEALTHY;
+    loop {
+        let health = client.get(&url).await?;
+        if health.status == StatusCode::OK {
+            return Ok(());
         }
+        if Instant::now() > deadline {
+            let (status, body) = (health.status, String::from_utf8_lossy(&health.body));
+            return Err(Error::new(format!("the API is not healthy: GET {url} answers {status} {body}")));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 

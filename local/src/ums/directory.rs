@@ -18,6 +18,10 @@ pub struct Directory {
     pub me_lists_labs: bool,
     /// When set, calls other than login and refresh must carry it as `X-API-Key`.
     pub api_key: Option<String>,
+    /// When set, tokens signed with this secret are accepted too, as by a UMS that changes its secret.
+    pub previous_secret: Option<String>,
+    /// The users for whom every call with their token answers 500.
+    pub failing_users: Vec<i64>,
 }
 
 /// How `GET /api/users/{id}/labs` answers.

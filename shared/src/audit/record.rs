@@ -39,7 +39,7 @@ pub struct AuditRecord {
     pub source_ip: Option<String>,
     /// The client's `User-Agent`.
     pub user_agent: Option<String>,
-    /// The reason of a system administrator who is not a member of the lab.
+    /// The reason of a system administrator who is not a member of the lab: `code: text`.
     pub break_glass: Option<String>,
 }
 

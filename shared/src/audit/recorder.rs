@@ -136,7 +136,7 @@ impl AuditRecorder {
             request_id: request_id.clone(),
             source_ip: source_ip.clone(),
             user_agent: user_agent.clone(),
-            break_glass: break_glass.clone().filter(|_| self.is_break_glass),
+            break_glass: break_glass.as_ref().filter(|_| self.is_break_glass).map(ToString::to_string),
         };
         let mut item = table::to_item(&record)?;
         item.extend(table::key(self.lab_id, &keys::new_audit_record(self.at)));

@@ -1,5 +1,6 @@
 //! Authentication and authorization: tokens, the User Management Service, rate limits, operations and their permissions.
 
+mod break_glass;
 mod operation;
 mod permission;
 mod rate_limit;
@@ -9,11 +10,13 @@ mod ums;
 
 use reqwest::Client;
 
+pub use break_glass::BreakGlassCode;
+pub(crate) use break_glass::{BreakGlass, MAX_SIGN_IN_AGE_SECONDS};
 pub use operation::Operation;
 pub use permission::{ATTRIBUTES, BREAK_GLASS, Permission, Permissions, ROLES};
-pub(crate) use rate_limit::RateLimits;
+pub(crate) use rate_limit::{RateLimits, SourceLimit};
 pub(crate) use request_context::RequestContext;
-pub(crate) use token::{AccessToken, Verifier};
+pub(crate) use token::{AccessToken, LEEWAY_SECONDS, Verifier};
 pub(crate) use ums::{Caller, Grant, Membership, Ums, within_budget};
 
 use crate::config::Config;
@@ -23,6 +26,7 @@ pub(crate) struct Authenticator {
     pub verifier: Verifier,
     pub ums: Ums,
     pub limits: RateLimits,
+    pub sources: SourceLimit,
 }
 
 impl Authenticator {
@@ -32,6 +36,7 @@ impl Authenticator {
             verifier: Verifier::new(&config.token, client.clone()),
             ums: Ums::new(client.clone(), config.ums.clone(), config.outage_pause),
             limits: RateLimits::new(&config.rate),
+            sources: SourceLimit::new(config.common.rate_limit_per_source),
         }
     }
 }

@@ -49,7 +49,7 @@ impl Operation {
             Self::VerifyAudit => Permission::Audit,
             Self::CaseStats => Permission::Read,
             Self::CaseChanges => Permission::Read,
-            Self::ExportCases => Permission::Read,
+            Self::ExportCases => Permission::Export,
             Self::BulkUpdateStatus => Permission::UpdateStatus,
             Self::GetDoctor => Permission::Read,
         }

@@ -4,10 +4,11 @@ use crate::wire_enum;
 
 wire_enum! {
     /// The permission that an operation needs (`x-permission` in `openapi.yaml`): read cases, create cases, change their
-    /// fields, change their status, delete cases, read and restore deleted cases, read the audit records.
+    /// fields, change their status, delete cases, read and restore deleted cases, get cases as a file, read the audit
+    /// records, get the audit records as a file.
     Permission {
         Read = "read", Create = "create", Update = "update", UpdateStatus = "update_status", Delete = "delete",
-        Restore = "restore", Audit = "audit",
+        Restore = "restore", Export = "export", Audit = "audit", AuditExport = "audit_export",
     }
 }
 
@@ -19,15 +20,31 @@ pub const ROLES: &[(&str, &[Permission])] = &[
     ("technician", &[P::Read, P::UpdateStatus]),
     ("member", &[P::Read, P::Create, P::Update, P::UpdateStatus]),
     ("dentist", &[P::Read, P::Create, P::Update, P::UpdateStatus]),
-    ("admin", &[P::Read, P::Create, P::Update, P::UpdateStatus, P::Delete, P::Restore, P::Audit]),
+    (
+        "admin",
+        &[
+            P::Read,
+            P::Create,
+            P::Update,
+            P::UpdateStatus,
+            P::Delete,
+            P::Restore,
+            P::Export,
+            P::Audit,
+            P::AuditExport,
+        ],
+    ),
 ];
 
 /// The permissions of each UMS attribute, for members without a role. Other attributes belong to other services.
 pub const ATTRIBUTES: &[(&str, &[Permission])] = &[
     ("lab.patient.read", &[P::Read]),
-    ("lab.patient.write", &[P::Create, P::Update, P::UpdateStatus]),
+    ("lab.patient.write", &[P::Create, P::Update]),
+    ("lab.samples.track", &[P::UpdateStatus]),
     ("lab.patient.delete", &[P::Delete, P::Restore]),
+    ("lab.patient.export", &[P::Export]),
     ("lab.audit.view", &[P::Audit]),
+    ("lab.audit.export", &[P::AuditExport]),
 ];
 
 /// The permissions of a system administrator in a lab of which they are not a member. They must give a reason, which is
@@ -44,13 +61,13 @@ impl Permissions {
         Self(granted(ROLES, role).to_vec())
     }
 
-    /// The permissions of UMS attributes. A user who may not read cases may not change them either, because the response
-    /// would show them.
+    /// The permissions of UMS attributes. A user who may not read cases may not change or export them either, because the
+    /// response would show them.
     pub fn of_attributes<'a>(attributes: impl IntoIterator<Item = &'a str>) -> Self {
         let granted = attributes.into_iter().flat_map(|attribute| granted(ATTRIBUTES, attribute));
         let mut permissions = Self(granted.copied().collect());
         if !permissions.allow(P::Read) {
-            permissions.0.retain(|permission| *permission == P::Audit);
+            permissions.0.retain(|permission| matches!(permission, P::Audit | P::AuditExport));
         }
         permissions
     }
@@ -73,6 +90,7 @@ fn granted(table: &'static [(&str, &[Permission])], name: &str) -> &'static [Per
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::wire_enum::WireEnum;
 
     #[test]
     fn an_unknown_role_has_no_permission() {
@@ -90,16 +108,38 @@ mod tests {
 
     #[test]
     fn a_caller_without_the_permission_to_read_cannot_change_anything() {
-        let granted =
-            Permissions::of_attributes(["lab.patient.write", "lab.patient.delete", "lab.audit.view"]);
-        assert_eq!(granted, Permissions(vec![P::Audit]));
+        let without_read =
+            ATTRIBUTES.iter().map(|(name, _)| *name).filter(|name| *name != "lab.patient.read");
+        assert_eq!(Permissions::of_attributes(without_read), Permissions(vec![P::Audit, P::AuditExport]));
+        assert_eq!(Permissions::of_attributes(["lab.samples.track"]), Permissions::default());
     }
 
     #[test]
-    fn a_viewer_has_the_same_permissions_by_attributes_and_by_role() {
-        assert_eq!(
-            Permissions::of_attributes(["lab.patient.read", "lab.qc.view"]),
-            Permissions::of_role("viewer")
-        );
+    fn attributes_give_the_same_permissions_as_the_role_that_has_them() {
+        const VIEWER: &[&str] = &["lab.patient.read", "lab.qc.view"];
+        const MEMBER: &[&str] = &["lab.patient.write", "lab.samples.write", "lab.samples.track"];
+        const ADMIN: &[&str] =
+            &["lab.patient.delete", "lab.patient.export", "lab.audit.view", "lab.audit.export"];
+        for (role, attributes) in [
+            ("viewer", VIEWER.to_vec()),
+            ("technician", [VIEWER, &["lab.samples.track"]].concat()),
+            ("member", [VIEWER, MEMBER].concat()),
+            ("admin", [VIEWER, MEMBER, ADMIN].concat()),
+        ] {
+            let granted = Permissions::of_attributes(attributes);
+            let of_role = Permissions::of_role(role);
+            for &permission in Permission::ALL {
+                assert_eq!(granted.allow(permission), of_role.allow(permission), "{role} {permission:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn break_glass_allows_reading_only() {
+        let granted: Vec<_> = Permission::ALL
+            .iter()
+            .filter(|permission| Permissions::of_break_glass().allow(**permission))
+            .collect();
+        assert_eq!(granted, [&P::Read]);
     }
 }

@@ -1,10 +1,15 @@
-//! Rate limits: how many requests a user and a lab may send in a minute.
+//! Rate limits: how many requests a user, a lab, and an address without a valid token may send in a minute.
 //!
 //! Each instance of a function counts for itself in memory, which costs no round trip. An instance serves one request at a
 //! time, so a client that waits for each response usually reaches the same instance and the same count. ADR 14 says what
 //! this can and cannot limit.
 
-use std::{hash::Hash, num::NonZeroU32, time::Duration};
+use std::{
+    hash::Hash,
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    time::Duration,
+};
 
 use governor::{
     Quota, RateLimiter,
@@ -13,13 +18,14 @@ use governor::{
     state::keyed::HashMapStateStore,
 };
 
+use super::request_context::source_ip;
 use crate::{
     base::{
         LabId, Subject,
         error::{Error, ErrorCode},
     },
     config::RateConfig,
-    http::RateLimitStatus,
+    http::{RateLimitStatus, Request},
     telemetry::LogContext,
 };
 
@@ -66,6 +72,41 @@ impl<C: Clock + Clone> RateLimits<C> {
     }
 }
 
+/// The limit of one instance for requests without a valid token, by their source address.
+pub(crate) struct SourceLimit<C: Clock = SystemClock>(Option<Limiter<IpAddr, C>>);
+
+impl SourceLimit {
+    /// Makes the limit. `None` allows everything.
+    pub(crate) fn new(limit: Option<NonZeroU32>) -> Self {
+        Self::with_clock(limit, SystemClock)
+    }
+}
+
+impl<C: Clock + Clone> SourceLimit<C> {
+    fn with_clock(limit: Option<NonZeroU32>, clock: C) -> Self {
+        Self(limit.map(|limit| Limiter::new("Your address sent", limit, clock)))
+    }
+
+    /// Counts a request without a valid token. A request that did not come through the gateway has no address and is not
+    /// counted.
+    ///
+    /// # Errors
+    /// Too many requests.
+    pub(crate) fn count(&self, request: &Request) -> Result<(), Error> {
+        let address = source_ip(request).and_then(|address| address.parse().ok());
+        let (Some(limiter), Some(address)) = (&self.0, address) else { return Ok(()) };
+        limiter.check(&network(address)).map(|_| ())
+    }
+}
+
+/// The address, or the first 64 bits of an IPv6 address: whoever has one of them has them all.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        address => address,
+    }
+}
+
 /// Counts requests by key. It allows the requests of a minute at once; after that they become available again one by one
 /// (GCRA).
 struct Limiter<K: Hash + Eq + Clone, C: Clock> {
@@ -82,14 +123,23 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
         Self { subject, limit, clock, counts }
     }
 
+    /// Counts a request, and notes in `log` how many are left.
     fn count(&self, key: &K, log: &LogContext) -> Result<(), Error> {
+        let counted = self.check(key);
+        let remaining = *counted.as_ref().unwrap_or(&0);
+        log.note_rate_limit(RateLimitStatus { limit: self.limit, remaining });
+        counted.map(|_| ())
+    }
+
+    /// Counts a request. Returns how many are left.
+    fn check(&self, key: &K) -> Result<u32, Error> {
         if self.counts.len() > MAX_COUNTS {
             self.counts.retain_recent();
         }
-        let counted = self.counts.check_key(key);
-        let remaining = counted.as_ref().map_or(0, |state| state.remaining_burst_capacity());
-        log.note_rate_limit(RateLimitStatus { limit: self.limit, remaining });
-        counted.map(|_| ()).map_err(|not_until| self.rejection(not_until.wait_time_from(self.clock.now())))
+        match self.counts.check_key(key) {
+            Ok(state) => Ok(state.remaining_burst_capacity()),
+            Err(not_until) => Err(self.rejection(not_until.wait_time_from(self.clock.now()))),
+        }
     }
 
     fn rejection(&self, wait: Duration) -> Error {
@@ -103,6 +153,7 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
 #[cfg(test)]
 mod tests {
     use governor::clock::FakeRelativeClock;
+    use lambda_http::RequestExt;
 
     use super::*;
 
@@ -167,5 +218,34 @@ mod tests {
         clock.advance(Duration::from_secs(300));
         users.count(&user(0), &LogContext::default()).unwrap();
         assert_eq!(users.counts.len(), 1);
+    }
+
+    fn request_from(address: &str) -> Request {
+        use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequestContext;
+        let mut context = ApiGatewayV2httpRequestContext::default();
+        context.http.source_ip = Some(address.to_owned());
+        Request::default().with_request_context(lambda_http::request::RequestContext::ApiGatewayV2(context))
+    }
+
+    #[test]
+    fn each_address_or_ipv6_network_has_an_own_count() {
+        let clock = FakeRelativeClock::default();
+        let limit = SourceLimit::with_clock(NonZeroU32::new(2), clock.clone());
+        let count = |address: &str| limit.count(&request_from(address)).map_err(|error| error.code());
+        for _ in 0..2 {
+            assert_eq!(count("192.0.2.1"), Ok(()));
+        }
+        assert_eq!(count("192.0.2.1"), Err(ErrorCode::TooManyRequests));
+        assert_eq!(count("::ffff:192.0.2.1"), Err(ErrorCode::TooManyRequests));
+        assert_eq!(count("192.0.2.2"), Ok(()));
+        assert_eq!((count("2001:db8:0:1::1"), count("2001:db8:0:1:ffff::2")), (Ok(()), Ok(())));
+        assert_eq!(count("2001:db8:0:1::3"), Err(ErrorCode::TooManyRequests));
+        assert_eq!(count("2001:db8:0:2::1"), Ok(()));
+        clock.advance(Duration::from_secs(30));
+        assert_eq!((count("192.0.2.1"), count("192.0.2.1")), (Ok(()), Err(ErrorCode::TooManyRequests)));
+        for _ in 0..10 {
+            assert_eq!(limit.count(&Request::default()).map_err(|error| error.code()), Ok(()));
+            assert_eq!(count("unknown"), Ok(()));
+        }
     }
 }

@@ -29,6 +29,8 @@ pub enum ErrorCode {
     LabForbidden,
     /// The caller is a system administrator and must give a reason for reading a lab's data.
     BreakGlassRequired,
+    /// The caller signed in too long ago for break-glass access.
+    ReauthenticationRequired,
     /// The path does not exist.
     NotFound,
     /// The case does not exist in the caller's lab.
@@ -53,7 +55,7 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// The body is JSON, but breaks the rules that `errors` lists.
     ValidationFailed,
-    /// The user or the lab sends more requests in a minute than the limit.
+    /// The user, the lab or the address sends more requests in a minute than the limit.
     TooManyRequests,
     /// A defect of this service.
     InternalError,
@@ -74,6 +76,9 @@ impl ErrorCode {
             ErrorCode::Forbidden => ("forbidden", S::FORBIDDEN, "Forbidden"),
             ErrorCode::LabForbidden => ("lab_forbidden", S::FORBIDDEN, "Lab forbidden"),
             ErrorCode::BreakGlassRequired => ("break_glass_required", S::FORBIDDEN, "Break-glass required"),
+            ErrorCode::ReauthenticationRequired => {
+                ("reauthentication_required", S::FORBIDDEN, "Reauthentication required")
+            }
             ErrorCode::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
             ErrorCode::CaseNotFound => ("case_not_found", S::NOT_FOUND, "Case not found"),
             ErrorCode::CaseDisposed => ("case_disposed", S::GONE, "Case disposed"),
@@ -129,6 +134,7 @@ impl ErrorCode {
         ErrorCode::Forbidden,
         ErrorCode::LabForbidden,
         ErrorCode::BreakGlassRequired,
+        ErrorCode::ReauthenticationRequired,
         ErrorCode::NotFound,
         ErrorCode::CaseNotFound,
         ErrorCode::CaseDisposed,
@@ -159,6 +165,7 @@ struct Failure {
     errors: Vec<FieldError>,
     extra: Map<String, Value>,
     allow: Option<String>,
+    challenge: Option<String>,
     retry_after: Option<u16>,
     cause: Option<String>,
     outage: bool,
@@ -187,6 +194,7 @@ impl Error {
             errors: Vec::new(),
             extra: Map::new(),
             allow: None,
+            challenge: (code == ErrorCode::Unauthorized).then(|| "Bearer".to_owned()),
             retry_after: (code == ErrorCode::ServiceUnavailable).then_some(RETRY_AFTER_SECONDS),
             cause: None,
             outage: false,
@@ -235,6 +243,14 @@ impl Error {
         Self::new(ErrorCode::Conflict, detail).retry_after(RETRY_AFTER_SECONDS)
     }
 
+    /// The user signed in too long ago: more than `max_age` seconds (RFC 9470).
+    pub(crate) fn reauthentication_required(detail: impl Into<String>, max_age: u64) -> Self {
+        let mut error = Self::new(ErrorCode::ReauthenticationRequired, detail);
+        error.0.challenge =
+            Some(format!("Bearer error=\"insufficient_user_authentication\", max_age={max_age}"));
+        error
+    }
+
     /// The path does not exist.
     pub fn not_found() -> Self {
         Self::new(ErrorCode::NotFound, "There is nothing at this path.")
@@ -253,8 +269,8 @@ impl Error {
             .because(cause)
     }
 
-    /// A dependency is down for all requests: no connection, no answer in time, or a status of 500 and above. The circuit
-    /// breaker counts these errors.
+    /// A dependency may be down for all requests: no connection, no answer in time, or a status of 500 and above. The
+    /// circuit breaker counts these errors.
     pub(crate) fn outage(dependency: &str, cause: impl Into<String>) -> Self {
         let mut error = Self::unavailable(dependency, cause);
         error.0.outage = true;
@@ -301,8 +317,15 @@ impl Error {
 
     /// The parts that the client may see, for the problem document.
     pub(crate) fn report(&self) -> Report<'_> {
-        let Failure { detail, errors, extra, allow, retry_after, .. } = &*self.0;
-        Report { detail, errors, extra, allow: allow.as_deref(), retry_after: *retry_after }
+        let Failure { detail, errors, extra, allow, challenge, retry_after, .. } = &*self.0;
+        Report {
+            detail,
+            errors,
+            extra,
+            allow: allow.as_deref(),
+            challenge: challenge.as_deref(),
+            retry_after: *retry_after,
+        }
     }
 }
 
@@ -316,6 +339,8 @@ pub(crate) struct Report<'a> {
     pub extra: &'a Map<String, Value>,
     /// The value of `Allow`.
     pub allow: Option<&'a str>,
+    /// The value of `WWW-Authenticate`.
+    pub challenge: Option<&'a str>,
     /// The value of `Retry-After`, in seconds.
     pub retry_after: Option<u16>,
 }

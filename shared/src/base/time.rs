@@ -38,13 +38,17 @@ impl Timestamp {
 
     /// The moment `days` days of 24 hours earlier.
     pub fn days_ago(self, days: u32) -> Self {
-        let earlier = self.0.checked_sub(SignedDuration::from_hours(i64::from(days) * 24));
-        Self(earlier.unwrap_or(jiff::Timestamp::MIN))
+        self.minus(std::time::Duration::from_secs(u64::from(days) * 86_400))
     }
 
     /// The seconds since an earlier moment; negative for a later one.
     pub fn seconds_since(self, earlier: Self) -> i64 {
         self.epoch_seconds().saturating_sub(earlier.epoch_seconds())
+    }
+
+    /// The moment this long before.
+    pub(crate) fn minus(self, time: std::time::Duration) -> Self {
+        Self(self.0.checked_sub(time).unwrap_or(jiff::Timestamp::MIN))
     }
 
     /// The calendar date in UTC.

@@ -10,6 +10,7 @@ use crate::{
         validate::one_of,
     },
     http::{File, MAX_RESPONSE_BYTES, Query, Request, length_in_json},
+    telemetry::SecurityEvent,
 };
 
 /// The most cases in a part.
@@ -47,6 +48,7 @@ impl CaseLists<'_> {
             }
         }
         self.record(&filter, &shown).await?;
+        self.scopes(&filter)?.iter().for_each(|lab| lab.report(SecurityEvent::Export));
         let next_cursor = self.cursor(&filter, &selection);
         Ok(File { format, name: "cases", body: writer.finish()?, next_cursor })
     }

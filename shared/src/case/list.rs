@@ -135,7 +135,7 @@ impl<'a> CaseLists<'a> {
     }
 
     /// The labs of the list. For deleted cases, only labs in which the caller has the permission to restore.
-    fn scopes(&self, filter: &CaseFilter) -> Result<Vec<&'a LabScope>, Error> {
+    pub(super) fn scopes(&self, filter: &CaseFilter) -> Result<Vec<&'a LabScope>, Error> {
         let all = self.labs.scopes().iter();
         let scopes: Vec<_> = all.filter(|lab| !filter.deleted || lab.allows(Permission::Restore)).collect();
         if scopes.is_empty() {

@@ -11,6 +11,7 @@ use super::{
     write::{CaseWrite, Recording, Shards},
 };
 use crate::{
+    auth::Permission,
     base::{
         CaseId,
         error::Error,
@@ -65,7 +66,8 @@ impl Cases<'_> {
     /// Sets the fields, if the case has one of the versions in `if_match`.
     ///
     /// # Errors
-    /// Case not found; precondition failed; validation; illegal transition; conflict.
+    /// Case not found; precondition failed; validation; forbidden, when the status changes and the caller may not move
+    /// cases; illegal transition; conflict.
     pub async fn update(
         &self,
         id: CaseId,
@@ -100,6 +102,10 @@ impl Cases<'_> {
                 let mut snapshot = self.read_for_write(vec![keys::case(id)], Shards::Any).await?;
                 let before = snapshot.live(id, if_match)?;
                 let Updated { case: after, reason } = update(&before.case)?;
+                if after.status != before.case.status {
+                    self.lab.require(Permission::UpdateStatus)?;
+                }
+                before.case.status.check_move_to(after.status, reason.as_ref())?;
                 let new = References::new_in(Some(&before.case.fields), &after.fields);
                 if self.lab.linkshub().is_some() && !new.is_empty() && checked.as_ref() != Some(&new) {
                     self.check(&new).await?;
@@ -126,7 +132,7 @@ impl Cases<'_> {
 /// Applies the object's fields to a copy of the case.
 ///
 /// # Errors
-/// Validation, with all errors, including read-only fields that differ from the case; illegal transition.
+/// Validation, with all errors, including read-only fields that differ from the case.
 fn updated(object: &Map<String, Value>, case: &Case) -> Result<Updated, Error> {
     let mut fields = Fields::new(object);
     let mut updated = case.clone();
@@ -138,7 +144,6 @@ fn updated(object: &Map<String, Value>, case: &Case) -> Result<Updated, Error> {
     fields.skip(fields::read_only());
     fields.extend(read_only_errors(object, case)?);
     fields.finish()?;
-    case.status.check_move_to(updated.status, reason.as_ref())?;
     Ok(Updated { case: updated, reason })
 }
 

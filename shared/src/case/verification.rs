@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Case,
-    event::Event,
+    event::{Action, Event},
     item::{self, StoredCase, from_item},
+    verify::HistoryReader,
 };
 use crate::{
     base::{
@@ -93,16 +94,17 @@ const MAX_PLACE_BYTES: usize = 23;
 
 /// An entry of the change log.
 #[derive(Deserialize)]
-struct LogEntry {
-    case_id: CaseId,
-    version: u32,
-    at: Timestamp,
+pub(super) struct LogEntry {
+    pub case_id: CaseId,
+    pub version: u32,
+    pub at: Timestamp,
 }
 
 /// Verifies a case, one batch of events after the other.
 pub(super) struct Verifier<'a> {
     keys: &'a SealKeys,
     since: Option<Date>,
+    retention_days: u32,
     lab: LabId,
     case_id: CaseId,
     events: u32,
@@ -112,9 +114,20 @@ pub(super) struct Verifier<'a> {
 }
 
 impl<'a> Verifier<'a> {
-    /// Verifies the history of a case. Events of the day `since` and later need a seal.
-    pub(super) fn new(keys: &'a SealKeys, since: Option<Date>, lab: LabId, case_id: CaseId) -> Self {
-        Self { keys, since, lab, case_id, events: 0, last: None, unsealed_to: None, fault: None }
+    /// Verifies the history of a case.
+    pub(super) fn new(reader: &HistoryReader<'a>, case_id: CaseId) -> Self {
+        let HistoryReader { seals: keys, sealed_since: since, retention_days, lab, .. } = *reader;
+        Self {
+            keys,
+            since,
+            retention_days,
+            lab,
+            case_id,
+            events: 0,
+            last: None,
+            unsealed_to: None,
+            fault: None,
+        }
     }
 
     /// The sort keys of the log entries of these events.
@@ -198,6 +211,7 @@ impl<'a> Verifier<'a> {
     fn case_fault(&self, items: &CaseItems) -> Result<Option<(u32, HistoryFault)>, Error> {
         let item = match (&items.live, &items.deleted) {
             (Some(_), Some(_)) => return Ok(Some((self.events, HistoryFault::CaseDoubled))),
+            (None, None) if self.has_ended() => return Ok(None),
             (None, None) => return Ok(Some((self.events, HistoryFault::CaseMissing))),
             (Some(item), None) | (None, Some(item)) => item,
         };
@@ -225,6 +239,16 @@ impl<'a> Verifier<'a> {
             Some((version, HistoryFault::CaseKeysChanged))
         } else {
             None
+        })
+    }
+}
+
+impl Verifier<'_> {
+    /// Whether the case was deleted so long ago that DynamoDB may have removed it.
+    fn has_ended(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| {
+            let end = last.at.epoch_seconds_after_days(self.retention_days);
+            last.action == Action::Deleted && end <= Timestamp::now().epoch_seconds()
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Reads and verifies the history of a case.
 
+use jiff::civil::Date;
+
 use super::{
     Cases,
     event::Event,
@@ -7,16 +9,20 @@ use super::{
     verification::{CaseItems, Verification, Verifier},
 };
 use crate::{
-    base::{CaseId, LabId, error::Error},
-    lab::Services,
+    base::{CaseId, LabId, error::Error, seal::SealKeys},
     table::{Consistency, Query, Retry, Table, keys},
+    telemetry::SecurityEvent,
 };
 
 /// Reads the histories of one lab for their verification.
 pub(super) struct HistoryReader<'a> {
     pub table: &'a Table,
     pub lab: LabId,
-    pub services: &'a Services,
+    pub seals: &'a SealKeys,
+    /// Events of this day and later need a seal.
+    pub sealed_since: Option<Date>,
+    /// How long a deleted case is kept.
+    pub retention_days: u32,
 }
 
 impl Cases<'_> {
@@ -26,17 +32,27 @@ impl Cases<'_> {
     /// Case not found; case disposed; unavailable, when the history is too long for one request, or grows during every
     /// attempt.
     pub async fn verify_history(&self, id: CaseId) -> Result<Verification, Error> {
-        let reader = HistoryReader { table: self.table(), lab: self.lab.lab_id(), services: self.services };
+        let reader = HistoryReader {
+            table: self.table(),
+            lab: self.lab.lab_id(),
+            seals: &self.services.seals,
+            sealed_since: self.services.sealed_since,
+            retention_days: self.services.retention_days,
+        };
         let items = reader.items(id).await?;
         if items.live.is_none() {
             self.check_not_live(id).await?;
         }
         self.lab.recorder().record_granted(vec![id]).await?;
-        reader.verify(id, items, self.lab.retry(), || self.lab.has_time_left()).await
+        let found = reader.verify(id, items, self.lab.retry(), || self.lab.has_time_left()).await?;
+        if !found.valid {
+            self.lab.report(SecurityEvent::VerificationFailed);
+        }
+        Ok(found)
     }
 }
 
-impl HistoryReader<'_> {
+impl<'a> HistoryReader<'a> {
     /// Verifies the history of the case with these items.
     ///
     /// # Errors
@@ -78,8 +94,8 @@ impl HistoryReader<'_> {
         &self,
         id: CaseId,
         has_time_left: impl Fn() -> bool,
-    ) -> Result<Verifier<'_>, Error> {
-        let mut verifier = Verifier::new(&self.services.seals, self.services.sealed_since, self.lab, id);
+    ) -> Result<Verifier<'a>, Error> {
+        let mut verifier = Verifier::new(self, id);
         let mut query = Query::of_table(keys::event(id, 0), keys::last_event(id)).consistent();
         loop {
             let page = self.table.query(self.lab, query.clone()).await?;

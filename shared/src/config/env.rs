@@ -85,7 +85,7 @@ impl<'a> Env<'a> {
         text.trim_end_matches('/').to_owned()
     }
 
-    pub(super) fn endpoint(&mut self, name: &str, stage: Stage) -> Option<String> {
+    pub(crate) fn endpoint(&mut self, name: &str, stage: Stage) -> Option<String> {
         self.optional(name).map(|text| self.base_url(name, stage, text))
     }
 

@@ -9,6 +9,7 @@ mod env;
 mod seal;
 mod table;
 mod token;
+mod verification;
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -23,7 +24,8 @@ pub use archive::{ArchiveConfig, StreamsConfig};
 pub use env::{ConfigError, Env};
 pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
-pub use token::{JwksConfig, KeyConfig, TokenConfig};
+pub use token::{JwksConfig, KeyConfig, SecretConfig, TokenConfig};
+pub use verification::VerificationConfig;
 
 /// The time that all calls to UMS, or all calls to LinksHub, may take together in one request.
 pub(crate) const UPSTREAM_BUDGET: Duration = Duration::from_secs(2);
@@ -52,6 +54,9 @@ pub struct Common {
     pub function: String,
     /// `CORS_ORIGINS`: the exact origins whose pages may call the API, or `*` in the dev stage.
     pub cors_origins: Vec<String>,
+    /// `RATE_LIMIT_PER_SOURCE`: requests without a valid token from one address in a minute, as each instance of a function
+    /// counts them. `None` means no limit.
+    pub rate_limit_per_source: Option<NonZeroU32>,
 }
 
 impl Common {
@@ -77,7 +82,8 @@ impl Common {
             }
         }
         let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
-        Self { stage, log_level, function, cors_origins }
+        let rate_limit_per_source = rate_limit(env, "RATE_LIMIT_PER_SOURCE", 600);
+        Self { stage, log_level, function, cors_origins, rate_limit_per_source }
     }
 }
 
@@ -141,15 +147,15 @@ pub struct RateConfig {
 impl RateConfig {
     /// Reads and checks.
     pub fn read(env: &mut Env) -> Self {
-        let mut limit = |name, default| {
-            NonZeroU32::new(env.parsed(
-                name,
-                default,
-                "must be a whole number of requests, or 0 for no limit",
-            ))
-        };
-        Self { per_user: limit("RATE_LIMIT_PER_USER", 600), per_lab: limit("RATE_LIMIT_PER_LAB", 6000) }
+        Self {
+            per_user: rate_limit(env, "RATE_LIMIT_PER_USER", 600),
+            per_lab: rate_limit(env, "RATE_LIMIT_PER_LAB", 6000),
+        }
     }
+}
+
+fn rate_limit(env: &mut Env, name: &str, default: u32) -> Option<NonZeroU32> {
+    NonZeroU32::new(env.parsed(name, default, "must be a whole number of requests, or 0 for no limit"))
 }
 
 /// The configuration of the functions that need an access token.
@@ -192,6 +198,15 @@ pub struct Config {
 /// Seven years, including two leap days.
 const RETENTION_DAYS: u32 = 2557;
 
+fn retention_days(env: &mut Env) -> u32 {
+    const NAME: &str = "RETENTION_DAYS";
+    let days = env.parsed(NAME, RETENTION_DAYS, "must be a whole number of days");
+    if days == 0 {
+        env.reject(NAME, "must be at least 1");
+    }
+    days
+}
+
 /// A year for questions about access, and a month to answer them.
 const AUDIT_TABLE_DAYS: u32 = 400;
 
@@ -223,15 +238,12 @@ impl Config {
                 AUDIT_TABLE_DAYS,
                 "must be a whole number of days",
             ),
-            retention_days: env.parsed("RETENTION_DAYS", RETENTION_DAYS, "must be a whole number of days"),
+            retention_days: retention_days(&mut env),
             outage_pause: OUTAGE_PAUSE,
             retry_budget: RETRY_BUDGET,
         };
         if config.audit_table_days == 0 {
             env.reject("AUDIT_TABLE_DAYS", "must be at least 1");
-        }
-        if config.retention_days == 0 {
-            env.reject("RETENTION_DAYS", "must be at least 1");
         }
         env.finish().map(|()| config)
     }

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::{Env, Stage};
-use crate::base::private::Secret;
+use crate::base::{private::Secret, seal::SealKeys};
 
 /// The keys for seals, and the day since when every event has one.
 #[derive(Clone, Debug)]
@@ -16,6 +16,11 @@ pub struct SealConfig {
 }
 
 impl SealConfig {
+    /// Makes the keys.
+    pub(crate) fn seal_keys(&self) -> SealKeys {
+        SealKeys::new(self.keys.iter().map(|(id, key)| (id.as_str(), key)))
+    }
+
     /// Reads and checks.
     pub fn read(env: &mut Env, stage: Stage) -> Self {
         const NAME: &str = "SEAL_KEYS";

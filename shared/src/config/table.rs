@@ -1,5 +1,7 @@
 //! The address of the table and the identity for access to it.
 
+use serde_json::{Map, Value};
+
 use super::{Env, Stage};
 use crate::base::private::Secret;
 
@@ -34,11 +36,16 @@ impl TableConfig {
     }
 }
 
+/// AWS's limit for a session policy.
+const MAX_POLICY_LENGTH: usize = 2048;
+
 /// The role that a function assumes for each lab.
 #[derive(Clone, Debug)]
 pub struct LabRoleConfig {
     /// `LAB_ROLE_ARN`.
     pub arn: String,
+    /// `SESSION_POLICY`: the function's own rights, as a policy in JSON. A session with the role has no others.
+    pub session_policy: String,
     /// `AWS_ENDPOINT_URL_STS`: the URL of an emulator; unset on AWS.
     pub endpoint: Option<String>,
 }
@@ -53,6 +60,13 @@ impl LabRoleConfig {
                 "must be the ARN of a role, such as arn:aws:iam::111122223333:role/lhcms-lab",
             );
         }
-        Some(Self { arn, endpoint: env.endpoint("AWS_ENDPOINT_URL_STS", stage) })
+        let session_policy = env.required("SESSION_POLICY");
+        let is_object = serde_json::from_str::<Map<String, Value>>(&session_policy).is_ok();
+        let is_policy = is_object && session_policy.len() <= MAX_POLICY_LENGTH;
+        // A missing one is reported already.
+        if !is_policy && !session_policy.is_empty() {
+            env.reject("SESSION_POLICY", "must be an IAM policy in JSON with at most 2048 characters");
+        }
+        Some(Self { arn, session_policy, endpoint: env.endpoint("AWS_ENDPOINT_URL_STS", stage) })
     }
 }

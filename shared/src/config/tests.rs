@@ -42,9 +42,14 @@ fn all_configuration_errors_are_reported_at_once() {
     let error = read(&[
         ("TABLE_NAME", ""),
         ("JWT_SECRET_KEY", "short"),
+        ("JWT_PREVIOUS_SECRET_KEY", "short"),
+        ("JWT_MAX_LIFETIME_HOURS", "0"),
+        ("JWT_REQUIRED_SCOPE", "lhcms cases"),
+        ("JWT_TRUST_LABS_CLAIM", "true"),
         ("CORS_ORIGINS", "*"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000"),
         ("LAB_ROLE_ARN", "lhcms-lab"),
+        ("SESSION_POLICY", "[]"),
         ("AWS_ENDPOINT_URL_STS", "http://localhost:8001"),
         ("UMS_BASE_URL", "http://ums.example.com"),
         ("LINKSHUB_BASE_URL", "linkshub"),
@@ -55,19 +60,36 @@ fn all_configuration_errors_are_reported_at_once() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the configuration has 11 error(s):\
+        "the configuration has 16 error(s):\
          \n  LOG_LEVEL: must be error, warn, info or debug\
          \n  CORS_ORIGINS: must list exact origins outside the dev stage, not *\
          \n  TABLE_NAME: is required\
          \n  AWS_ENDPOINT_URL_DYNAMODB: must be an https:// URL outside the dev stage\
          \n  LAB_ROLE_ARN: must be the ARN of a role, such as arn:aws:iam::111122223333:role/lhcms-lab\
+         \n  SESSION_POLICY: must be an IAM policy in JSON with at most 2048 characters\
          \n  AWS_ENDPOINT_URL_STS: must be an https:// URL outside the dev stage\
          \n  UMS_BASE_URL: must be an https:// URL outside the dev stage\
          \n  LINKSHUB_BASE_URL: must be a URL such as https://ums.example.com\
          \n  JWT_SECRET_KEY: must be at least 32 bytes outside the dev stage\
+         \n  JWT_PREVIOUS_SECRET_KEY: must be at least 32 bytes outside the dev stage\
+         \n  JWT_MAX_LIFETIME_HOURS: must be a whole number of hours from 1 to 720\
+         \n  JWT_REQUIRED_SCOPE: must be one scope, without spaces\
+         \n  JWT_TRUST_LABS_CLAIM: must be true only with UMS_JWKS_URL\
          \n  MAX_PAGE_SIZE: must be a whole number\
          \n  DEFAULT_PAGE_SIZE: must be 1 to MAX_PAGE_SIZE"
     );
+}
+
+#[test]
+fn a_role_for_labs_needs_a_session_policy() {
+    let role = ("LAB_ROLE_ARN", "arn:aws:iam::111122223333:role/lhcms-lab");
+    let error = read(&[role, ("SESSION_POLICY", "")]).unwrap_err();
+    assert_eq!(error.to_string(), "the configuration has 1 error(s):\n  SESSION_POLICY: is required");
+    let too_long = format!("{{\"Id\": \"{}\"}}", "x".repeat(2048));
+    assert!(read(&[role, ("SESSION_POLICY", &too_long)]).is_err());
+    let config = read(&[role, ("SESSION_POLICY", "{\"Statement\": []}")]).unwrap();
+    assert_eq!(config.lab_role.unwrap().session_policy, "{\"Statement\": []}");
+    assert!(read(&[("SESSION_POLICY", "")]).unwrap().lab_role.is_none());
 }
 
 #[test]
@@ -83,6 +105,25 @@ fn tokens_are_verified_with_a_secret_or_with_the_keys_behind_a_url() {
     let url = "https://id.example.com/keys?policy=lhcms";
     let config = read(&[&[("UMS_JWKS_URL", url)], PROVIDER].concat()).unwrap();
     assert!(matches!(config.token.keys, KeyConfig::Url(jwks) if jwks.url == url));
+}
+
+#[test]
+fn the_labs_claim_is_trusted_only_in_the_tokens_of_a_provider() {
+    assert!(!read(&[]).unwrap().token.trusts_labs_claim);
+    let provider = [("UMS_JWKS_URL", "https://id.example.com/keys"), ("JWT_TRUST_LABS_CLAIM", "true")];
+    assert!(read(&[&provider, PROVIDER].concat()).unwrap().token.trusts_labs_claim);
+    let error = read(&[("JWT_TRUST_LABS_CLAIM", "true")]).unwrap_err().to_string();
+    assert!(error.ends_with("JWT_TRUST_LABS_CLAIM: must be true only with UMS_JWKS_URL"), "{error}");
+}
+
+#[test]
+fn tokens_live_a_day_at_most_unless_another_time_is_configured() {
+    let hours = |value: &str| read(&[("JWT_MAX_LIFETIME_HOURS", value)]);
+    assert_eq!(hours("").unwrap().token.max_lifetime, Duration::from_secs(24 * 3600));
+    assert_eq!(hours("1").unwrap().token.max_lifetime, Duration::from_secs(3600));
+    for bad in ["0", "721", "18446744073709551615", "-1", "1.5", "a day"] {
+        assert!(hours(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]
@@ -109,6 +150,14 @@ fn tokens_need_exactly_one_usable_source_of_keys() {
         (
             &[("UMS_JWKS_URL", "https://id.example.com/keys")],
             "JWT_SECRET_KEY: must not be set together with UMS_JWKS_URL",
+        ),
+        (
+            &[
+                ("JWT_SECRET_KEY", ""),
+                ("JWT_PREVIOUS_SECRET_KEY", "x"),
+                ("UMS_JWKS_URL", "https://id.example.com/keys"),
+            ],
+            "JWT_PREVIOUS_SECRET_KEY: must not be set together with UMS_JWKS_URL",
         ),
         (
             &[("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", "http://id.example.com/keys")],

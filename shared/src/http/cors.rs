@@ -51,8 +51,8 @@ pub(crate) fn allow_origin(common: &Common, origin: Option<HeaderValue>, respons
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(
-            "content-disposition, etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, x-reaches-back-to, \
-             ratelimit-limit, ratelimit-remaining, ratelimit-reset",
+            "content-disposition, etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, \
+             x-reaches-back-to, ratelimit-limit, ratelimit-remaining, ratelimit-reset, www-authenticate",
         ),
     );
 }

@@ -4,7 +4,7 @@ use lambda_http::http::{HeaderValue, header};
 use serde_json::{Value, json};
 
 use super::Response;
-use crate::base::error::{Error, ErrorCode};
+use crate::base::error::Error;
 
 /// The problem document of an error.
 pub(crate) fn problem(error: &Error, request_id: &str) -> Value {
@@ -33,10 +33,10 @@ pub fn problem_response(error: &Error, request_id: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if error.code() == ErrorCode::Unauthorized {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
     let report = error.report();
+    if let Some(challenge) = report.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
     if let Some(seconds) = report.retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }

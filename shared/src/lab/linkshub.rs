@@ -91,7 +91,8 @@ type Key = (LabId, String);
 pub(crate) struct LinksHub {
     client: Client,
     base_url: String,
-    circuit: CircuitBreaker,
+    /// By the path of the doctor or product: LinksHub may fail for one of them only.
+    circuit: CircuitBreaker<String>,
     /// Doctors with an active relation to the lab.
     doctors: Cache<Key, Doctor>,
     /// Active products.
@@ -119,7 +120,7 @@ impl LinksHub {
     ) -> Result<Option<Doctor>, Error> {
         match self.doctors.get(&(lab, doctor_id.to_owned())) {
             Some(doctor) => Ok(Some(doctor)),
-            None => self.call(self.look_up_doctor(token, lab, doctor_id)).await,
+            None => self.look_up_doctor(token, lab, doctor_id).await,
         }
     }
 
@@ -151,7 +152,9 @@ impl LinksHub {
             let Some(id) = product else { return Ok(true) };
             self.is_active_product(token, lab, id).await
         };
-        let (doctor, product) = self.call(async { tokio::try_join!(doctor, product) }).await?;
+        // Not `try_join`: the failure of one call must not cancel the other one, which would then count as failed too.
+        let (doctor, product) = tokio::join!(doctor, product);
+        let (doctor, product) = (doctor?, product?);
         let mut errors = Vec::new();
         if !doctor {
             let detail = "is not an active doctor with an active relation to this lab";
@@ -173,11 +176,15 @@ impl LinksHub {
     ) -> Result<Option<Doctor>, Error> {
         let doctor_path = format!("/doctors/{}", segment(doctor_id));
         let relation_path = format!("{doctor_path}/labs/{lab}/relation");
-        let (doctor, relation) = tokio::try_join!(
-            self.find::<Doctor>(token, &doctor_path),
-            self.find::<Relation>(token, &relation_path),
-        )?;
-        let doctor = check_identity(doctor, |doctor| doctor.doctor_id.eq_ignore_ascii_case(doctor_id))?;
+        let calls = async {
+            let (doctor, relation) = tokio::try_join!(
+                self.find::<Doctor>(token, &doctor_path),
+                self.find::<Relation>(token, &relation_path),
+            )?;
+            let doctor = check_identity(doctor, |doctor| doctor.doctor_id.eq_ignore_ascii_case(doctor_id))?;
+            Ok((doctor, relation))
+        };
+        let (doctor, relation) = self.call(&doctor_path, calls).await?;
         let doctor = doctor.filter(|_| relation.is_some_and(|relation| relation.is_active));
         if let Some(doctor) = &doctor {
             self.doctors.put((lab, doctor_id.to_owned()), doctor.clone(), LIFETIME);
@@ -191,8 +198,12 @@ impl LinksHub {
         lab: LabId,
         product_id: &str,
     ) -> Result<bool, Error> {
-        let found = self.find::<Product>(token, &format!("/products/{}", segment(product_id))).await?;
-        let found = check_identity(found, |product| product.product_id.eq_ignore_ascii_case(product_id))?;
+        let path = format!("/products/{}", segment(product_id));
+        let call = async {
+            let found = self.find::<Product>(token, &path).await?;
+            check_identity(found, |product| product.product_id.eq_ignore_ascii_case(product_id))
+        };
+        let found = self.call(&path, call).await?;
         let is_active = found.is_some_and(|product| product.is_active);
         if is_active {
             self.products.put((lab, product_id.to_owned()), (), LIFETIME);
@@ -203,7 +214,7 @@ impl LinksHub {
     async fn find<T: DeserializeOwned>(&self, token: &AccessToken, path: &str) -> Result<Option<T>, Error> {
         let url = format!("{}/api/v1{path}", self.base_url);
         let call = Call { token: Some(token.raw()), ..Call::get(&url) };
-        let answer = upstream::send(&self.client, call).await.map_err(|cause| Error::outage(NAME, cause))?;
+        let answer = upstream::send(&self.client, call).await.map_err(|error| error.into_error(NAME))?;
         match answer.status {
             StatusCode::OK => answer.json().map(Some).map_err(unavailable),
             StatusCode::NOT_FOUND => Ok(None),
@@ -212,13 +223,13 @@ impl LinksHub {
         }
     }
 
-    /// Makes all calls of one request within 2 s, unless the circuit breaker is open.
-    async fn call<T>(&self, calls: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Makes all calls about one doctor or product within 2 s, unless the circuit breaker blocks them.
+    async fn call<T>(&self, path: &str, calls: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let in_time = async {
             let late = |_| Err(Error::outage(NAME, "no answer within 2 s"));
             tokio::time::timeout(UPSTREAM_BUDGET, calls).await.unwrap_or_else(late)
         };
-        self.circuit.call(in_time).await
+        self.circuit.call(&path.to_owned(), in_time).await
     }
 }
 

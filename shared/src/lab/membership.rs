@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::Services;
 use crate::{
-    auth::{Grant, Membership, RequestContext},
+    auth::{Grant, LEEWAY_SECONDS, MAX_SIGN_IN_AGE_SECONDS, Membership, RequestContext},
     base::{
         LabId,
         error::{Error, ErrorCode},
+        time::Timestamp,
     },
 };
 
@@ -40,10 +41,10 @@ pub(super) fn choose(memberships: &[Membership], requested: Option<LabId>) -> Re
 }
 
 /// Gives a system administrator access to any active lab, although they are not a member. They must give a reason, which is
-/// recorded.
+/// recorded, and must have signed in recently, if the token says when.
 ///
 /// # Errors
-/// Break-glass required, without a reason; lab required, when the request names no lab; lab forbidden, for a lab that is
+/// Break-glass required, without a reason; reauthentication required, after too long a time; lab required, when the request names no lab; lab forbidden, for a lab that is
 /// not active.
 pub(super) async fn break_glass(
     services: &Services,
@@ -57,6 +58,13 @@ pub(super) async fn break_glass(
              the reason with the header X-Break-Glass.",
         ));
     }
+    if !is_recent(context.token.signed_in_at(), Timestamp::now().epoch_seconds()) {
+        return Err(Error::reauthentication_required(
+            "Sign in again. To read a lab's data with X-Break-Glass, you must have signed in within the last 15 \
+             minutes.",
+            MAX_SIGN_IN_AGE_SECONDS,
+        ));
+    }
     let Some(requested) = requested else {
         return Err(Error::new(ErrorCode::LabRequired, "Name the lab with the header X-Lab-Id."));
     };
@@ -64,6 +72,16 @@ pub(super) async fn break_glass(
     let lab = labs.into_iter().find(|lab| lab.lab_id == requested);
     lab.map(|lab| Membership { grant: Grant::BreakGlass, ..lab }).ok_or_else(|| {
         Error::new(ErrorCode::LabForbidden, "There is no active lab with the id that the request names.")
+    })
+}
+
+/// Whether a sign-in at `auth_time` is recent enough for break-glass access. Some providers do not say when it was. All
+/// times are in seconds since the Unix epoch.
+fn is_recent(auth_time: Option<u64>, now: i64) -> bool {
+    let now = now.unsigned_abs();
+    // A time far in the future would stay recent for ever.
+    auth_time.is_none_or(|at| {
+        at <= now + LEEWAY_SECONDS && now.saturating_sub(at) <= MAX_SIGN_IN_AGE_SECONDS + LEEWAY_SECONDS
     })
 }
 
@@ -90,6 +108,18 @@ mod tests {
             Some(ErrorCode::LabForbidden)
         );
         assert_eq!(choose(&[], None).err().map(|error| error.code()), Some(ErrorCode::LabForbidden));
+    }
+
+    #[test]
+    fn a_sign_in_is_recent_for_fifteen_minutes() {
+        let now: i64 = 1_795_512_600;
+        for (age, expected) in
+            [(0, true), (900, true), (930, true), (931, false), (86_400, false), (-30, true), (-31, false)]
+        {
+            assert_eq!(is_recent(Some((now - age).unsigned_abs()), now), expected, "{age}");
+        }
+        assert!(is_recent(None, now));
+        assert!(!is_recent(Some(0), now) && !is_recent(Some(u64::MAX), now));
     }
 
     #[test]

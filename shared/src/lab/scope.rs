@@ -17,10 +17,9 @@ use crate::{
         error::{Error, ErrorCode},
         wire_enum::WireEnum,
     },
-    config::Stage,
     http::{Request, requested_lab},
     table::{LabTable, Retry, Table},
-    telemetry::{self, LogContext},
+    telemetry::{self, Details, LogContext, SecurityEvent},
 };
 
 /// One lab that a verified caller may work in: with an active membership, or with break-glass access.
@@ -74,7 +73,7 @@ impl Scope for LabScope {
         })
         .await?;
         if lab.recorder.is_break_glass() {
-            telemetry::break_glass(lab.services.stage, lab.lab_id, lab.user_id(), lab.request_id());
+            lab.report(SecurityEvent::BreakGlass);
             lab.recorder.record_attempt(Vec::new()).await?;
         }
         if let Err(forbidden) = lab.permit() {
@@ -142,6 +141,18 @@ impl LabScope {
         let detail =
             format!("Your role in this lab does not include the permission {}.", permission.as_str());
         Err(Error::new(ErrorCode::Forbidden, detail))
+    }
+
+    /// Reports a security event in this lab.
+    pub(crate) fn report(&self, event: SecurityEvent) {
+        let details = Details {
+            request_id: Some(self.request_id()),
+            user_id: Some(self.user_id().as_str()),
+            lab_id: Some(self.lab_id.get()),
+            case_id: self.context.case_id.filter(|_| event == SecurityEvent::VerificationFailed),
+            ..Details::default()
+        };
+        telemetry::security_event(self.services.stage, event, details);
     }
 
     /// Writes the audit record of the request in this lab.
@@ -212,11 +223,6 @@ impl LabScope {
     /// The table of audit records, in the same way.
     pub(crate) fn audit_table(&self) -> &Table {
         &self.tables.audit
-    }
-
-    /// The stage of the deployment.
-    pub(crate) fn stage(&self) -> Stage {
-        self.services.stage
     }
 
     /// The clients and keys of the deployment.

@@ -51,7 +51,7 @@ impl Services {
                 .map(|url| LinksHub::new(client, url, config.outage_pause)),
             stage: config.common.stage,
             tables: LabTables::new(&config.table, &config.audit_table_name, config.lab_role.as_ref())?,
-            seals: Arc::new(SealKeys::new(config.seal.keys.iter().map(|(id, key)| (id.as_str(), key)))),
+            seals: Arc::new(config.seal.seal_keys()),
             sealed_since: config.seal.since,
             cursors: CursorKey::new(&config.paging.cursor_key),
             paging: config.paging.clone(),

@@ -10,9 +10,10 @@ use lambda_http::{
 };
 
 use crate::{
+    base::error::Error,
     config::Common,
     http::{self, Request, Response, add_standard_headers, allow_origin, problem_response},
-    telemetry::{self, Failure, LogContext},
+    telemetry::{self, Details, Failure, LogContext, SecurityEvent},
 };
 
 /// A request whose handler is running.
@@ -43,6 +44,7 @@ impl<'a> InFlightRequest<'a> {
             Ok(response) => (response, None),
             Err(error) => {
                 let failure = Failure { code: error.code(), cause: error.cause().map(str::to_owned) };
+                self.report(&error);
                 (problem_response(&error, request_id), Some(failure))
             }
         };
@@ -56,6 +58,21 @@ impl<'a> InFlightRequest<'a> {
         }
         telemetry::request(&self.log, response.status().as_u16(), failure.as_ref(), self.started.elapsed());
         response
+    }
+}
+
+impl InFlightRequest<'_> {
+    /// Reports a failure that is a security event.
+    fn report(&self, error: &Error) {
+        let Some(event) = SecurityEvent::of_failure(error.code()) else { return };
+        let details = Details {
+            request_id: Some(&self.log.request_id),
+            user_id: self.log.user_id.get().map(String::as_str),
+            lab_id: self.log.lab_id.get().copied(),
+            failure: Some(error),
+            ..Details::default()
+        };
+        telemetry::security_event(self.common.stage, event, details);
     }
 }
 

@@ -11,7 +11,7 @@ use lambda_http::{Adapter, lambda_runtime, service_fn};
 use tracing::Level;
 
 use crate::{
-    auth::Operation,
+    auth::{Operation, SourceLimit},
     base::error::Error,
     config::{Common, Config, Env, StreamsConfig},
     http::{self, Readable, Request, Response},
@@ -134,13 +134,15 @@ where
 /// The function of a handler that needs no access token.
 pub struct PublicFunction<H> {
     common: Common,
+    sources: SourceLimit,
     handler: H,
 }
 
 impl<H> PublicFunction<H> {
     /// Makes the function that runs `handler`.
     pub fn new(common: Common, handler: H) -> Self {
-        Self { common, handler }
+        let sources = SourceLimit::new(common.rate_limit_per_source);
+        Self { common, sources, handler }
     }
 }
 
@@ -151,7 +153,10 @@ where
 {
     async fn call(&self, request: Request) -> Response {
         let in_flight = InFlightRequest::start(&self.common, &request);
-        let outcome = catch_panics((self.handler)(request)).await;
+        let outcome = match self.sources.count(&request) {
+            Ok(()) => catch_panics((self.handler)(request)).await,
+            Err(error) => Err(error),
+        };
         in_flight.finish(outcome)
     }
 }

@@ -17,11 +17,11 @@ use aws_lambda_events::event::{
 
 use crate::{
     archive::{Archive, ArchiveEntry, ChangeKind},
-    base::{error::Error, wire_enum::WireEnum},
+    base::error::Error,
     case::disposal::{self, Disposal},
     config::{Stage, StreamsConfig},
     table::{Table, keys},
-    telemetry,
+    telemetry::{self, Details, SecurityEvent},
 };
 use change::{Change, Kind};
 
@@ -88,8 +88,8 @@ impl StreamProcessor {
             changes.iter().filter_map(|change| entries::of_change(change, &self.audit_table)).collect();
         let written = self.archive.write(&entries).await;
         for entry in entries.iter().filter(|entry| is_tampering(entry.change)) {
-            let lab = entry.lab_id.parse().unwrap_or(0);
-            telemetry::tampering(self.stage, lab, entry.item.as_str(), entry.change.as_str());
+            let details = Details { lab_id: entry.lab_id.parse().ok(), ..Details::default() };
+            telemetry::security_event(self.stage, SecurityEvent::VerificationFailed, details);
         }
         written.map_or_else(
             |(failed, error)| {

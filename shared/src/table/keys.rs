@@ -63,6 +63,9 @@ pub(crate) const EARLIER_AUDIT_PREFIX: &str = "ACCESS#";
 /// The sort key of the item with the last case id.
 pub(crate) const COUNTER: &str = "COUNTER";
 
+/// The partition of the index `labs` that lists the labs.
+pub(crate) const LABS: &str = "labs";
+
 /// The sort key of a shard's item: its statistics, and the number of the last change in its log.
 pub(crate) fn shard(shard: u8) -> String {
     format!("{SHARD_PREFIX}{shard:02}")

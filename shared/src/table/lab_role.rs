@@ -1,5 +1,6 @@
 //! The second protection of each lab's data: a role whose session has a lab as its tag and gives access to the partitions
-//! of this lab only. If a defect bypassed [`LabScope`](crate::lab::LabScope), DynamoDB would reject the call. See ADR 15.
+//! of this lab only. If a defect bypassed [`LabScope`](crate::lab::LabScope), DynamoDB would reject the call. The session has
+//! only the rights that the function needs, not all of the role's. See ADRs 15 and 24.
 
 use std::{
     collections::HashMap,
@@ -46,6 +47,7 @@ pub(crate) struct LabTable {
 
 struct Role {
     arn: String,
+    policy: String,
     sts: aws_sdk_sts::Client,
     config: Config,
     clients: Mutex<HashMap<LabId, Client>>,
@@ -92,6 +94,7 @@ impl Role {
         sts.set_endpoint_url(config.endpoint.clone());
         Self {
             arn: config.arn.clone(),
+            policy: config.session_policy.clone(),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             config: sdk,
             clients: Mutex::default(),
@@ -105,7 +108,8 @@ impl Role {
             clients.clear();
         }
         let new = || {
-            let provider = Session { sts: self.sts.clone(), arn: self.arn.clone(), lab };
+            let (sts, arn, policy) = (self.sts.clone(), self.arn.clone(), self.policy.clone());
+            let provider = Session { sts, arn, policy, lab };
             Client::from_conf(self.config.to_builder().credentials_provider(provider).build())
         };
         clients.entry(lab).or_insert_with(new).clone()
@@ -117,6 +121,7 @@ impl Role {
 struct Session {
     sts: aws_sdk_sts::Client,
     arn: String,
+    policy: String,
     lab: LabId,
 }
 
@@ -125,7 +130,7 @@ impl Session {
         let lab = self.lab.to_string();
         let tag = Tag::builder().key(TAG).value(&lab).build().map_err(CredentialsError::unhandled)?;
         let call = self.sts.assume_role().role_arn(&self.arn).role_session_name(format!("lab-{lab}"));
-        let answer = call.duration_seconds(SESSION_SECONDS).tags(tag).send().await;
+        let answer = call.policy(&self.policy).duration_seconds(SESSION_SECONDS).tags(tag).send().await;
         // Only the SDK sees this error. It reports that there are no credentials.
         let credentials = answer.map_err(CredentialsError::provider_error)?.credentials;
         let credentials =

@@ -167,6 +167,31 @@ impl Table {
         }
     }
 
+    /// Lists all labs that have created a case, from the index of counters.
+    pub(crate) async fn labs(&self) -> Result<Vec<LabId>, Error> {
+        let mut labs = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .index_name("labs")
+                .key_condition_expression("registry = :labs")
+                .expression_attribute_values(":labs", text(keys::LABS))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| failed("Query", &error))?;
+            let ids = page.items.unwrap_or_default();
+            labs.extend(ids.iter().filter_map(|item| LabId::parse(item.get("lab_id")?.as_s().ok()?)));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(labs);
+            }
+        }
+    }
+
     /// Returns the next case id of a lab. An id stays unused when the creation of its case fails.
     pub(crate) async fn next_case_id(&self, lab: LabId) -> Result<CaseId, Error> {
         let answer = self
@@ -174,7 +199,9 @@ impl Table {
             .update_item()
             .table_name(&self.name)
             .set_key(Some(key(lab, keys::COUNTER)))
-            .update_expression("ADD last_id :one")
+            // The registry lists the labs. Only the first update of a counter changes it.
+            .update_expression("SET registry = :labs ADD last_id :one")
+            .expression_attribute_values(":labs", text(keys::LABS))
             .expression_attribute_values(":one", number(1))
             .return_values(ReturnValue::UpdatedNew)
             .send()

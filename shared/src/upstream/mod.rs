@@ -4,13 +4,16 @@ mod cache;
 mod circuit;
 mod single_flight;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use reqwest::{Client, Method, StatusCode, header::HeaderValue};
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 
-use crate::base::private::Secret;
+use crate::base::{error::Error, private::Secret};
 pub(crate) use cache::{Cache, LIFETIME};
 pub(crate) use circuit::CircuitBreaker;
 pub(crate) use single_flight::SingleFlight;
@@ -79,12 +82,32 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Why a call has no answer.
+pub(crate) struct SendError {
+    /// For the log. It repeats no content.
+    pub cause: String,
+    /// Whether the service is perhaps down for everybody. An answer that is too large concerns only this call.
+    is_outage: bool,
+}
+
+impl SendError {
+    fn outage(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), is_outage: true }
+    }
+
+    /// The error for the client. `service` is the name that clients see.
+    pub(crate) fn into_error(self, service: &str) -> Error {
+        if self.is_outage {
+            Error::outage(service, self.cause)
+        } else {
+            Error::unavailable(service, self.cause)
+        }
+    }
+}
+
 /// Makes a call and reads the answer. It tries a failed connection once more.
-///
-/// # Errors
-/// The text is for the log and repeats no content.
-pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, String> {
-    let api_key = call.api_key.map(sensitive).transpose()?;
+pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, SendError> {
+    let api_key = call.api_key.map(sensitive).transpose().map_err(SendError::outage)?;
     let attempt = || async {
         let mut request = client.request(call.method.clone(), call.url).header("accept", "application/json");
         if let Some(token) = call.token {
@@ -107,7 +130,8 @@ pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, Stri
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(describe)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(format!("an answer of more than {MAX_ANSWER_BYTES} bytes"));
+            let cause = format!("an answer of more than {MAX_ANSWER_BYTES} bytes");
+            return Err(SendError { cause, is_outage: false });
         }
         body.extend_from_slice(&chunk);
     }
@@ -115,7 +139,7 @@ pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, Stri
 }
 
 /// Makes a header value that the HTTP client's `Debug` does not show. The client does the same for bearer tokens.
-fn sensitive(secret: &Secret) -> Result<HeaderValue, String> {
+fn sensitive(secret: &Secret) -> Result<HeaderValue, &'static str> {
     let mut value =
         HeaderValue::from_str(secret.expose()).map_err(|_| "the API key is not a header value")?;
     value.set_sensitive(true);
@@ -123,7 +147,7 @@ fn sensitive(secret: &Secret) -> Result<HeaderValue, String> {
 }
 
 /// Describes a failure without the URL, because its path holds ids.
-fn describe(error: reqwest::Error) -> String {
+fn describe(error: reqwest::Error) -> SendError {
     let kind = if error.is_connect() {
         "no connection"
     } else if error.is_timeout() {
@@ -131,5 +155,10 @@ fn describe(error: reqwest::Error) -> String {
     } else {
         "broken exchange"
     };
-    format!("{kind}: {}", error.without_url())
+    SendError::outage(format!("{kind}: {}", error.without_url()))
+}
+
+/// Whether the moment is less than `time` ago. A moment in the future, from a clock that was set back, never is.
+pub(crate) fn is_within(moment: SystemTime, time: Duration, now: SystemTime) -> bool {
+    now.duration_since(moment).is_ok_and(|elapsed| elapsed < time)
 }

@@ -10,6 +10,8 @@ use crate::harness::{Service, service::SECRET};
 
 const ISSUER: &str = "https://ums.example.com";
 const AUDIENCE: &str = "lhcms";
+/// The key that signed tokens before SECRET did. It is accepted during the rotation.
+const PREVIOUS_SECRET: &str = "integration-tests-signed-with-this-key-before";
 
 /// The ids of the users: those that are added here, and two of the seed.
 pub(super) mod people {
@@ -46,8 +48,11 @@ pub(super) fn add_users_and_labs(directory: &mut Directory) {
 
 /// A service in which both labs have cases.
 pub(super) async fn service() -> Service {
-    let service = Service::start_with(&[("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", AUDIENCE)]).await;
+    let changes =
+        [("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", AUDIENCE), ("JWT_PREVIOUS_SECRET_KEY", PREVIOUS_SECRET)];
+    let service = Service::start_with(&changes).await;
     service.ums.update(add_users_and_labs);
+    service.ums.update(|directory| directory.previous_secret = Some(PREVIOUS_SECRET.into()));
     create_cases(&service, &valid_token(people::ADMIN), &valid_token(user("northgate"))).await;
     service
 }
@@ -82,11 +87,31 @@ pub(super) fn valid_token(user: i64) -> String {
     token::sign(SECRET, &claims(user))
 }
 
+/// A valid token that the previous key signed.
+pub(super) fn token_of_the_previous_key(user: i64) -> String {
+    token::sign(PREVIOUS_SECRET, &claims(user))
+}
+
+/// A valid token whose claim `labs` makes the user an admin of these labs.
+pub(super) fn token_with_labs(user: i64, labs: &[i64]) -> String {
+    let lab = |id: &i64| json!({"lab_id": id, "lab_name": "Claimed Lab", "role": "admin", "membership_status": "active"});
+    let mut claims = claims(user);
+    claims.insert("labs".into(), labs.iter().map(lab).collect());
+    token::sign(SECRET, &claims)
+}
+
 /// A token that is valid except for one claim; `null` removes the claim.
 pub(super) fn token_with(name: &str, value: Value) -> String {
     let mut claims = claims(people::ADMIN);
     claims.insert(name.into(), value);
     claims.retain(|_, value| !value.is_null());
+    token::sign(SECRET, &claims)
+}
+
+/// A valid token of a system administrator who signed in when the claim `auth_time` says.
+pub(super) fn token_signed_in_at(auth_time: i64) -> String {
+    let mut claims = claims(people::SYSTEM_ADMINISTRATOR);
+    claims.insert("auth_time".into(), json!(auth_time));
     token::sign(SECRET, &claims)
 }
 
@@ -96,7 +121,7 @@ pub(super) fn user_without(permission: &str) -> i64 {
         "read" => people::WITHOUT_PERMISSION,
         "update_status" => user("viewer"),
         "create" | "update" => user("technician"),
-        "delete" | "restore" | "audit" => user("member"),
+        "delete" | "restore" | "export" | "audit" => user("member"),
         new => panic!("no user of the matrix lacks only {new}"),
     }
 }
@@ -113,8 +138,15 @@ pub(super) fn bad_tokens() -> Vec<(&'static str, Option<String>)> {
         ("no token", None),
         ("an expired token", Some(token_with("exp", json!(token::now() - 60)))),
         ("a token without an expiry", Some(token_with("exp", Value::Null))),
+        ("an eternal token", Some(token_with("exp", json!(u64::MAX)))),
+        ("a token that expires after 25 hours", Some(token_with("exp", json!(token::now() + 25 * 3600)))),
+        ("a token without a time of issue", Some(token_with("iat", Value::Null))),
+        ("a token that was issued a day ago", Some(token_with("iat", json!(token::now() - 24 * 3600)))),
+        ("an ID token by its use", Some(token_with("token_use", json!("id")))),
+        ("an ID token by its nonce", Some(token_with("nonce", json!("n-0S6_WzA2Mj")))),
+        ("an ID token by its hash", Some(token_with("at_hash", json!("MTIzNDU2Nzg5MDEyMzQ1Ng")))),
         (
-            "another secret",
+            "a third secret",
             Some(token::sign("another secret that is long enough for HS256", &claims(people::ADMIN))),
         ),
         ("another issuer", Some(token_with("iss", json!("https://elsewhere.example.com")))),

@@ -5,17 +5,17 @@ use serde_json::{Value, json};
 use crate::harness::{Reply, Service, spec::Operation};
 
 /// The case of the caller's lab. The other lab has cases with higher ids as well.
-pub(super) const OWN_CASE: u64 = 1;
-pub(super) const OTHER_CASE: u64 = 2;
+pub(crate) const OWN_CASE: u64 = 1;
+pub(crate) const OTHER_CASE: u64 = 2;
 
 /// A valid request for an operation, and the status when the caller has access.
-pub(super) struct Row {
-    pub(super) body: Option<Value>,
-    pub(super) status: u16,
+pub(crate) struct Row {
+    pub(crate) body: Option<Value>,
+    pub(crate) status: u16,
 }
 
 /// The row of an operation. A new operation needs one.
-pub(super) fn row(operation: &Operation) -> Row {
+pub(crate) fn row(operation: &Operation) -> Row {
     let (body, status) = match operation.id() {
         "createCase" => (Some(json!({"procedure_type": "Crown"})), 201),
         "updateCase" => (Some(json!({"notes": "by its owner"})), 200),
@@ -34,17 +34,17 @@ pub(super) fn row(operation: &Operation) -> Row {
 }
 
 /// A request for an operation, which a situation can change.
-pub(super) struct TestRequest {
-    pub(super) token: Option<String>,
-    pub(super) case: u64,
-    pub(super) doctor: &'static str,
-    pub(super) query: String,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Option<Value>,
+pub(crate) struct TestRequest {
+    pub(crate) token: Option<String>,
+    pub(crate) case: u64,
+    pub(crate) doctor: &'static str,
+    pub(crate) query: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Option<Value>,
 }
 
 impl TestRequest {
-    pub(super) fn valid(operation: &Operation, token: &str) -> Self {
+    pub(crate) fn valid(operation: &Operation, token: &str) -> Self {
         Self {
             token: Some(token.to_owned()),
             case: OWN_CASE,
@@ -55,7 +55,7 @@ impl TestRequest {
         }
     }
 
-    pub(super) async fn send(self, service: &Service, operation: &Operation) -> Reply {
+    pub(crate) async fn send(self, service: &Service, operation: &Operation) -> Reply {
         let path = operation
             .path
             .replace("{id}", &self.case.to_string())

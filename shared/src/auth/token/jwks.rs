@@ -1,4 +1,4 @@
-//! The keys for verifying tokens: one secret, or the keys published at a URL.
+//! The keys for verifying tokens: shared secrets, or the keys published at a URL.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -22,27 +22,32 @@ const PUBLISHED: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm
 
 /// The source of the keys.
 pub(super) enum Keys {
-    Secret(Arc<Key>),
+    /// One secret, and during a rotation the previous one.
+    Secrets(Vec<Arc<Key>>),
     Published(Published),
 }
 
 impl Keys {
     pub(super) fn new(config: &KeyConfig, client: Client) -> Self {
         match config {
-            KeyConfig::Secret(secret) => Self::Secret(Arc::new(Key::of_secret(secret.expose()))),
+            KeyConfig::Secret(secrets) => {
+                let all = [Some(&secrets.current), secrets.previous.as_ref()];
+                let keys = all.into_iter().flatten().map(|secret| Arc::new(Key::of_secret(secret.expose())));
+                Self::Secrets(keys.collect())
+            }
             KeyConfig::Url(config) => Self::Published(Published::new(config.clone(), client)),
         }
     }
 
-    /// Returns the key that must have signed a token with this header.
+    /// Returns the keys of which one must have signed a token with this header.
     ///
     /// # Errors
-    /// Unauthorized when there is no such key; unavailable when no keys could be fetched yet.
-    pub(super) async fn find(&self, header: &Header) -> Result<Arc<Key>, Error> {
+    /// Unauthorized when there is no such key; unavailable when there are no keys that are fresh enough.
+    pub(super) async fn find(&self, header: &Header) -> Result<Vec<Arc<Key>>, Error> {
         match self {
-            Self::Secret(key) if header.alg == key.algorithm => Ok(key.clone()),
+            Self::Secrets(keys) if header.alg == Algorithm::HS256 => Ok(keys.clone()),
             Self::Published(keys) if PUBLISHED.contains(&header.alg) => {
-                keys.find(header.kid.as_deref(), header.alg).await
+                keys.find(header.kid.as_deref(), header.alg).await.map(|key| vec![key])
             }
             _ => Err(Error::unauthorized("The token's algorithm is not accepted.")),
         }
@@ -84,7 +89,9 @@ impl Published {
         }
         let _guard = self.fetch_lock.lock().await;
         let failure = self.fetch_unless_just_tried().await.err();
-        let Some(keys) = self.cached().keys else {
+        let cached = self.cached();
+        let usable = cached.keys.filter(|_| is_within(cached.fetched, self.config.max_stale_age));
+        let Some(keys) = usable else {
             return Err(unavailable(failure.unwrap_or_else(|| "the last fetch has just failed".to_owned())));
         };
         if let Some(cause) = failure {
@@ -110,7 +117,8 @@ impl Published {
     }
 
     async fn fetch(&self) -> Result<KeySet, String> {
-        let answer = upstream::send(&self.client, Call::get(&self.config.url)).await?;
+        let sent = upstream::send(&self.client, Call::get(&self.config.url)).await;
+        let answer = sent.map_err(|error| error.cause)?;
         match answer.status {
             StatusCode::OK => answer.json(),
             status => Err(format!("it answered {status}")),
@@ -126,11 +134,49 @@ impl Published {
     }
 }
 
-/// Whether the moment is less than `time` ago. A moment in the future, from a clock that was set back, never is.
 fn is_within(moment: Option<SystemTime>, time: Duration) -> bool {
-    moment.and_then(|moment| moment.elapsed().ok()).is_some_and(|elapsed| elapsed < time)
+    moment.is_some_and(|moment| upstream::is_within(moment, time, SystemTime::now()))
 }
 
 fn unavailable(cause: String) -> Error {
     Error::unavailable("The service that publishes the keys of tokens", format!("token keys: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::error::ErrorCode;
+
+    /// Keys that were fetched so long ago, behind a URL where nobody answers.
+    async fn keys_of_age(age: Duration) -> Published {
+        let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let config = JwksConfig::new(format!("http://{nobody}/keys"));
+        let published = Published::new(config, upstream::client().unwrap());
+        let key = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "a"});
+        let keys = serde_json::from_value(json!({"keys": [key]})).unwrap();
+        published.change(|cached| {
+            cached.keys = Some(Arc::new(keys));
+            cached.fetched = Some(SystemTime::now() - age);
+        });
+        published
+    }
+
+    #[tokio::test]
+    async fn keys_that_cannot_be_fetched_again_are_used_for_an_hour() {
+        let minute = Duration::from_secs(60);
+        for (age, accepted) in
+            [(minute, true), (minute * 59, true), (minute * 60, false), (minute * 600, false)]
+        {
+            let keys = keys_of_age(age).await;
+            // The second try comes in the pause after the first one.
+            for _ in 0..2 {
+                let found =
+                    keys.find(Some("a"), Algorithm::RS256).await.map(|_| ()).map_err(|error| error.code());
+                let expected = if accepted { Ok(()) } else { Err(ErrorCode::ServiceUnavailable) };
+                assert_eq!(found, expected, "{age:?}");
+            }
+        }
+    }
 }

@@ -9,12 +9,21 @@ use lambda_http::{RequestExt, http};
 use serde_json::{Value, json};
 
 use super::{bearer::MAX_TOKEN_BYTES, *};
-use crate::{base::error::ErrorCode, upstream};
+use crate::{base::error::ErrorCode, config::SecretConfig, upstream};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn config() -> TokenConfig {
-    TokenConfig { keys: KeyConfig::Secret(Secret::new(SECRET)), issuer: None, audience: None }
+    let secrets = SecretConfig { current: Secret::new(SECRET), previous: None };
+    TokenConfig {
+        keys: KeyConfig::Secret(secrets),
+        issuer: None,
+        audience: None,
+        required_scope: None,
+        max_lifetime: DAY,
+        trusts_labs_claim: false,
+    }
 }
 
 fn now() -> u64 {
@@ -68,6 +77,15 @@ fn a_token_of_ums_is_accepted_with_its_integer_subject() {
 }
 
 #[test]
+fn the_time_of_the_sign_in_is_read_if_the_token_states_it() {
+    assert_eq!(verify(&claims()).ok().unwrap().signed_in_at(), None);
+    let signed_in_at = now() - 900;
+    let token = verify(&with(json!({"auth_time": signed_in_at}))).ok().unwrap();
+    assert_eq!(token.signed_in_at(), Some(signed_in_at));
+    assert!(is_rejected(verify(&with(json!({"auth_time": "today"})))));
+}
+
+#[test]
 fn a_subject_written_as_text_is_the_same_user() {
     assert_eq!(verify(&with(json!({"sub": "7"}))).ok().unwrap().subject().as_str(), "7");
 }
@@ -81,7 +99,7 @@ fn a_subject_that_is_not_a_user_id_is_rejected() {
 
 #[test]
 fn a_token_without_a_required_claim_is_rejected() {
-    for claim in ["exp", "sub", "type"] {
+    for claim in ["exp", "iat", "sub", "type"] {
         assert!(is_rejected(verify(&with(json!({claim: null})))), "{claim}");
     }
 }
@@ -94,7 +112,85 @@ fn times_are_honoured_with_thirty_seconds_of_leeway() {
     assert!(is_rejected(verify(&with(json!({"nbf": now() + 40})))));
     assert!(verify(&with(json!({"iat": now() + 20}))).is_ok());
     assert!(is_rejected(verify(&with(json!({"iat": now() + 40})))));
-    assert!(verify(&with(json!({"iat": null}))).is_ok());
+}
+
+#[test]
+fn a_token_with_a_longer_life_than_a_day_is_rejected() {
+    let (now, day) = (now(), DAY.as_secs());
+    for (iat, exp) in [(now, now + day), (now - day + 60, now + 60), (now + 20, now + 10)] {
+        assert!(verify(&with(json!({"iat": iat, "nbf": null, "exp": exp}))).is_ok(), "{iat} {exp}");
+    }
+    for (iat, exp) in [
+        (now, now + day + 1),
+        (now - day, now + 60),
+        (0, now + 60),
+        (now, 10 * now),
+        (now, u64::MAX - 1),
+        (now, u64::MAX),
+        (0, u64::MAX),
+    ] {
+        assert!(is_rejected(verify(&with(json!({"iat": iat, "exp": exp})))), "{iat} {exp}");
+    }
+}
+
+#[test]
+fn an_id_token_is_rejected() {
+    for (claim, value) in [
+        ("token_use", json!("id")),
+        ("token_use", json!("Access")),
+        ("token_use", json!(["access"])),
+        ("nonce", json!("n-0S6_WzA2Mj")),
+        ("nonce", json!(7)),
+        ("at_hash", json!("MTIzNDU2Nzg5MDEyMzQ1Ng")),
+        ("c_hash", json!("LDktKdoQak3Pk0cnXxCltA")),
+    ] {
+        assert!(is_rejected(verify(&with(json!({claim: value.clone()})))), "{claim} {value}");
+    }
+    assert!(verify(&with(json!({"token_use": "access"}))).is_ok());
+}
+
+#[test]
+fn a_token_needs_the_required_scope_when_one_is_configured() {
+    let config = TokenConfig { required_scope: Some("lhcms".into()), ..config() };
+    let verify = |changes: Value| verify_header(&config, &[&format!("Bearer {}", sign(&with(changes)))]);
+    for good in [
+        json!({"scope": "lhcms"}),
+        json!({"scope": "openid lhcms profile"}),
+        json!({"scp": ["openid", "lhcms"]}),
+        json!({"scp": "openid lhcms"}),
+        json!({"scope": "openid", "scp": ["lhcms"]}),
+    ] {
+        assert!(verify(good.clone()).is_ok(), "{good}");
+    }
+    for bad in [
+        json!({}),
+        json!({"scope": ""}),
+        json!({"scope": "lhcms2 LHCMS lhcms:read"}),
+        json!({"scope": 7}),
+        json!({"scp": []}),
+        json!({"scp": ["openid lhcms"]}),
+        json!({"scp": {"lhcms": true}}),
+    ] {
+        assert!(is_rejected(verify(bad.clone())), "{bad}");
+    }
+}
+
+#[test]
+fn tokens_of_the_current_and_the_previous_key_are_accepted_and_no_others() {
+    let previous = "fedcba9876543210fedcba9876543210";
+    let secrets = SecretConfig { current: Secret::new(SECRET), previous: Some(Secret::new(previous)) };
+    let config = TokenConfig { keys: KeyConfig::Secret(secrets), ..config() };
+    let verify = |secret: &str, claims: &Value| {
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        let token = encode(&Header::default(), claims, &key).unwrap();
+        verify_header(&config, &[&format!("Bearer {token}")])
+    };
+    for secret in [SECRET, previous] {
+        assert!(verify(secret, &claims()).is_ok());
+        assert!(is_rejected(verify(secret, &with(json!({"exp": now() - 60})))));
+        assert!(is_rejected(verify(secret, &with(json!({"type": "refresh"})))));
+    }
+    assert!(is_rejected(verify("another secret of sufficient size", &claims())));
 }
 
 #[test]
@@ -116,10 +212,12 @@ fn a_token_of_another_type_is_rejected() {
         let token = encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
         verify_header(&config(), &[&format!("Bearer {token}")])
     };
-    for good in [None, Some("JWT"), Some("jwt"), Some("at+jwt"), Some("AT+JWT")] {
+    for good in [None, Some("JWT"), Some("jwt"), Some("at+jwt"), Some("AT+JWT"), Some("application/at+jwt")] {
         assert!(typed(good).is_ok(), "{good:?}");
     }
-    for bad in ["", "id_token", "logout+jwt", "secevent+jwt", "dpop+jwt", "JWE", "JWT "] {
+    for bad in
+        ["", "id_token", "logout+jwt", "secevent+jwt", "dpop+jwt", "JWE", "JWT ", "application/jwt", "id+jwt"]
+    {
         assert!(is_rejected(typed(Some(bad))), "{bad}");
     }
 }

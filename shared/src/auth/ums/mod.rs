@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     auth::{AccessToken, Permissions, token::LabClaim},
     base::{
-        LabId,
+        LabId, Subject,
         error::{Error, ErrorCode},
     },
     config::{UPSTREAM_BUDGET, UmsConfig},
@@ -64,7 +64,8 @@ const NAME: &str = "The User Management Service";
 pub(crate) struct Ums {
     client: Client,
     config: UmsConfig,
-    circuit: CircuitBreaker,
+    /// By user, not by token: a user can have many tokens.
+    circuit: CircuitBreaker<Subject>,
     callers: TokenCache<Caller>,
     permissions: TokenCache<Permissions>,
     labs: TokenCache<Vec<Membership>>,
@@ -90,32 +91,28 @@ impl Ums {
     /// Unauthorized, when the user is unknown, deactivated or locked, or when UMS rejects the token; unavailable, when UMS
     /// does not answer or its answer is invalid.
     pub(crate) async fn caller(&self, token: &AccessToken) -> Result<Caller, Error> {
-        self.callers.get_or_fetch(token, None, self.circuit.call(self.look_up(token))).await
+        self.callers.get_or_fetch(token, None, self.circuit.call(token.subject(), self.look_up(token))).await
     }
 
     /// Returns the permissions of the token's user in a lab, from UMS's attributes. The caller must have an active
     /// membership in the lab, because UMS does not check here whether the lab is active.
     pub(crate) async fn permissions(&self, token: &AccessToken, lab: LabId) -> Result<Permissions, Error> {
-        let call = self.circuit.call(self.look_up_permissions(token, lab));
+        let call = self.circuit.call(token.subject(), self.look_up_permissions(token, lab));
         self.permissions.get_or_fetch(token, Some(lab), call).await
     }
 
     /// Returns all active labs. UMS lists them only to a system administrator.
     pub(crate) async fn labs_of_administrator(&self, token: &AccessToken) -> Result<Vec<Membership>, Error> {
-        self.labs.get_or_fetch(token, None, self.circuit.call(self.look_up_labs(token))).await
-    }
-
-    /// Whether UMS answers. It has no health route, so any HTTP answer counts.
-    pub(crate) async fn is_up(&self) -> bool {
-        let url = format!("{}/health", self.config.base_url);
-        matches!(tokio::time::timeout(UPSTREAM_BUDGET, self.client.get(url).send()).await, Ok(Ok(_)))
+        let call = self.circuit.call(token.subject(), self.look_up_labs(token));
+        self.labs.get_or_fetch(token, None, call).await
     }
 
     async fn look_up(&self, token: &AccessToken) -> Result<Caller, Error> {
+        let claim = token.labs();
         let memberships = async {
-            match token.labs() {
-                Some(claims) => Ok(from_claims(claims)),
-                None => self.memberships(token).await,
+            match claim {
+                Some(claim) if claim.is_trusted => Ok(from_claims(&claim.memberships)),
+                _ => self.memberships(token).await,
             }
         };
         // Both calls run at the same time, because most users are active and then both answers are needed.
@@ -128,6 +125,9 @@ impl Ums {
         if me.user.is_admin {
             // For a system administrator /api/labs lists every lab, so its labs are not memberships.
             memberships.retain(|membership| matches!(membership.grant, Grant::Role(_)));
+        }
+        if let Some(claim) = claim {
+            narrow(&mut memberships, &claim.memberships);
         }
         memberships.sort_by_key(|membership| membership.lab_id);
         Ok(Caller { is_admin: me.user.is_admin, memberships })
@@ -182,7 +182,7 @@ impl Ums {
         let url = format!("{}{path}", self.config.base_url);
         let (token, api_key) = (Some(token.raw()), self.config.api_key.as_ref());
         let call = Call { method, url: &url, token, api_key, body };
-        upstream::send(&self.client, call).await.map_err(|cause| Error::outage(NAME, cause))
+        upstream::send(&self.client, call).await.map_err(|error| error.into_error(NAME))
     }
 }
 
@@ -250,10 +250,17 @@ fn from_labs(answer: Labs) -> Vec<Membership> {
         .collect()
 }
 
+/// Keeps the memberships in labs that the token's claim lists as active. UMS decides about the role.
+fn narrow(memberships: &mut Vec<Membership>, claims: &[LabClaim]) {
+    memberships.retain(|membership| {
+        claims.iter().any(|claim| claim.lab_id == membership.lab_id && claim.is_active())
+    });
+}
+
 fn from_claims(claims: &[LabClaim]) -> Vec<Membership> {
     claims
         .iter()
-        .filter(|claim| claim.membership_status == "active")
+        .filter(|claim| claim.is_active())
         .map(|claim| Membership {
             lab_id: claim.lab_id,
             code: None,

@@ -1,4 +1,8 @@
-//! The log: JSON lines on standard output, one per request, without patient data, tokens or secrets.
+//! The log: JSON lines on standard output, one per request and one per security event, without patient data, tokens or
+//! secrets.
+
+mod metric;
+mod security_event;
 
 use std::{
     panic,
@@ -6,22 +10,17 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
 use tracing::Level;
 use tracing_subscriber::{
     Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
 use crate::{
-    base::{
-        LabId, Subject,
-        error::{Error, ErrorCode},
-        time::Timestamp,
-        wire_enum::WireEnum,
-    },
-    config::Stage,
+    base::error::{Error, ErrorCode},
     http::RateLimitStatus,
 };
+pub use security_event::SecurityEvent;
+pub(crate) use security_event::{Details, security_event};
 
 /// Starts logging at `level`. A panic becomes a log line with its place, but without its message, which may hold a
 /// case's data.
@@ -30,7 +29,8 @@ pub(crate) fn start(level: Level) {
 }
 
 /// The same with another destination for the lines. Tests search them for patient data.
-pub fn start_into(level: Level, lines: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) {
+pub fn start_into(level: Level, lines: impl for<'w> MakeWriter<'w> + Clone + Send + Sync + 'static) {
+    metric::write_into(lines.clone());
     // No lines of libraries: at debug level the SDK and the HTTP clients log headers and bodies.
     let ours = Targets::new().with_target("shared", level);
     let layer = tracing_subscriber::fmt::layer()
@@ -91,20 +91,6 @@ pub(crate) struct Failure {
     pub cause: Option<String>,
 }
 
-/// Reports that a system administrator read a lab's data: a line of the log, and a metric in CloudWatch's embedded format
-/// that an alarm watches.
-pub(crate) fn break_glass(stage: Stage, lab: LabId, user: &Subject, request_id: &str) {
-    tracing::warn!(lab.id = lab.get(), user.id = user.as_str(), request.id = request_id, "break-glass");
-    println!("{}", break_glass_metric(stage));
-}
-
-/// Reports a change of the audit trail that this service does not make: a line of the log, and a metric that an alarm
-/// watches.
-pub(crate) fn tampering(stage: Stage, lab: u64, item: &str, change: &str) {
-    tracing::error!(lab.id = lab, item, change, "tampering");
-    println!("{}", metric(stage, "TrailTampering"));
-}
-
 /// Reports a step of the function on the streams that failed and will be tried again.
 pub(crate) fn stream_failure(step: &str, error: &Error) {
     tracing::error!(step, error.code = error.code().as_str(), error.cause = error.cause(), "stream failure");
@@ -113,24 +99,6 @@ pub(crate) fn stream_failure(step: &str, error: &Error) {
 /// Writes the log line of a batch of a stream.
 pub(crate) fn stream_batch(changes: usize, failures: usize) {
     tracing::info!(changes, failures, "stream batch");
-}
-
-fn break_glass_metric(stage: Stage) -> Value {
-    metric(stage, "BreakGlass")
-}
-
-/// One event in CloudWatch's embedded format.
-fn metric(stage: Stage, name: &str) -> Value {
-    json!({
-        "_aws": {
-            "Timestamp": Timestamp::now().epoch_seconds() * 1000,
-            "CloudWatchMetrics": [{
-                "Namespace": "LHCMS", "Dimensions": [["stage"]], "Metrics": [{"Name": name, "Unit": "Count"}],
-            }],
-        },
-        "stage": stage.as_str(),
-        name: 1,
-    })
 }
 
 /// Writes the log line of a request. Only this line holds the cause of a failure.
@@ -160,14 +128,42 @@ pub(crate) fn request(context: &LogContext, status: u16, failure: Option<&Failur
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{self, Write},
+        sync::{Arc, Mutex},
+    };
+
     use super::*;
+    use crate::config::Stage;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<String>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().push(String::from_utf8(bytes.to_vec()).unwrap());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
-    fn the_metric_has_a_count_and_the_stage_and_nothing_else() {
-        let mut metric = break_glass_metric(Stage::Prod);
-        assert!(metric["_aws"]["Timestamp"].take().is_i64());
-        let named = json!({"Namespace": "LHCMS", "Dimensions": [["stage"]], "Metrics": [{"Name": "BreakGlass", "Unit": "Count"}]});
-        let expected = json!({"_aws": {"Timestamp": null, "CloudWatchMetrics": [named]}, "stage": "prod", "BreakGlass": 1});
-        assert_eq!(metric, expected);
+    fn a_security_event_is_logged_at_every_level() {
+        let lines = Lines::default();
+        let output = lines.clone();
+        let hook = panic::take_hook();
+        start_into(Level::ERROR, move || output.clone());
+        panic::set_hook(hook);
+        let context = LogContext::new("request-1".into(), "get-case".into(), "GET".into());
+        request(&context, 403, None, Duration::ZERO);
+        security_event(Stage::Prod, SecurityEvent::Forbidden, Details::default());
+        request(&context, 500, None, Duration::ZERO);
+        let lines = lines.0.lock().unwrap();
+        assert_eq!(lines.len(), 2, "a line is one write: {lines:?}");
+        assert!(lines[0].contains("\"event\":\"forbidden\"") && lines[0].ends_with("}\n"));
+        assert!(lines[1].contains("\"response.status\":500"));
     }
 }
