@@ -6,7 +6,7 @@ use crate::harness::{Service, today};
 
 /// A lab with two cases, some reads, and all of it archived.
 async fn with_trail() -> Service {
-    let service = Service::start_with_streams(&[]).await;
+    let service = Service::start_with_streams().await;
     for _ in 0..2 {
         service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
     }
