@@ -5,6 +5,7 @@ mod conditional;
 mod cors;
 mod event;
 mod idempotency;
+mod json;
 mod page;
 mod params;
 mod problem;
