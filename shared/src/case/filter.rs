@@ -8,6 +8,7 @@ use crate::{
         CaseId, Subject,
         field_error::Invalid,
         private::Private,
+        search_text,
         time::Timestamp,
         validate::{self, Checked, date, one_of, reference},
         wire_enum::WireEnum,
@@ -166,9 +167,9 @@ fn others(query: &mut Query, me: &Subject) -> Filter {
     if let Some(rush) = query.boolean("rush_order") {
         filter.equals("rush_order", boolean(rush));
     }
-    if let Some(words) = query.checked("q", search) {
+    if let Some(words) = query.checked("q", words) {
         for word in words {
-            filter.text_contains(SEARCH, word.expose());
+            filter.text_contains_one_of(SEARCH, word.expose().spellings());
         }
     }
     filter
@@ -181,8 +182,27 @@ fn span(query: &mut Query, from: &str, to: &str) -> Option<(Date, Date)> {
         .then(|| (first.unwrap_or(Date::constant(1, 1, 1)), last.unwrap_or(Date::MAX)))
 }
 
-/// The words of a search text, in lower case.
-fn search(value: &serde_json::Value) -> Checked<Vec<Private<String>>> {
-    let text = validate::text(1..=MAX_SEARCH)(value)?;
-    Ok(text.expose().to_lowercase().split_whitespace().map(|word| Private::new(word.to_owned())).collect())
+/// A word of a search.
+struct Word {
+    folded: String,
+    /// In lower case, as the items of earlier releases have it.
+    lower: String,
+}
+
+impl Word {
+    fn spellings(&self) -> impl Iterator<Item = &str> {
+        let lower = Some(&self.lower).filter(|lower| **lower != self.folded);
+        [&self.folded].into_iter().chain(lower).map(String::as_str)
+    }
+}
+
+/// The words of a search text: its parts between white space, except those of which folding leaves nothing.
+fn words(value: &serde_json::Value) -> Checked<Vec<Private<Word>>> {
+    let text = validate::any_text(1..=MAX_SEARCH)(value)?;
+    let words = text
+        .expose()
+        .split_whitespace()
+        .map(|word| Word { folded: search_text::fold(word).trim().to_owned(), lower: word.to_lowercase() });
+    let words: Vec<_> = words.filter(|word| !word.folded.is_empty()).map(Private::new).collect();
+    if words.is_empty() { Err(validate::blank()) } else { Ok(words) }
 }
