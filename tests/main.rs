@@ -41,8 +41,10 @@ mod integration {
     mod remakes;
     mod response_sizes;
     mod restore;
+    mod search;
     mod storm;
     mod tenancy;
+    mod text;
     mod validation;
     mod workflow;
 }

@@ -1,4 +1,4 @@
-//! Filters and order of lists: reads the query parameters and turns them into conditions on the indexes.
+//! Filters and order of lists: reads the parameters and turns them into conditions on the indexes.
 
 use jiff::civil::Date;
 
@@ -13,7 +13,7 @@ use crate::{
         validate::{self, Checked, date, one_of, reference},
         wire_enum::WireEnum,
     },
-    http::Query,
+    http::{Query, Source},
     table::{Filter, Index, Order, boolean, keys, text},
     wire_enum,
 };
@@ -51,6 +51,8 @@ pub(super) struct CaseFilter {
     created: Option<(Date, Date)>,
     /// All other conditions.
     others: Filter,
+    /// Where the request has its parameters, for the errors of a page.
+    pub source: Source,
     /// The whole filter as text. A cursor is valid for the same filter only. It is private because it has the search text.
     pub canonical: Private<String>,
 }
@@ -68,7 +70,8 @@ impl CaseFilter {
         };
         if deleted && sort != Sort::CreatedAt {
             let detail = "must be created_at for deleted cases";
-            query.reject("sort", Invalid::inconsistent("/query/deleted", detail));
+            let other = query.source().pointer("deleted");
+            query.reject("sort", Invalid::inconsistent(other, detail));
         }
         let mut statuses = query.several::<Status>("status");
         // Excludes cases without a due date: the index has them with the last possible date.
@@ -82,7 +85,8 @@ impl CaseFilter {
         }
         let created = span(query, "created_from", "created_to");
         let others = others(query, me);
-        Self { sort, order, deleted, statuses, due, created, others, canonical }
+        let source = query.source();
+        Self { sort, order, deleted, statuses, due, created, others, source, canonical }
     }
 
     /// Whether it has no condition except on the status.
