@@ -126,6 +126,18 @@ async fn all_errors_of_a_search_are_reported_with_pointers_into_the_body() {
 }
 
 #[tokio::test]
+async fn a_search_with_every_filter_and_as_many_words_as_fit_is_answered() {
+    let service = with_cases(1).await;
+    let body = json!({
+        "status": ["pending", "in_progress", "on_hold", "quality_check", "completed", "shipped", "delivered", "returned", "cancelled"],
+        "doctor_id": "d", "product_id": "p", "case_type": "denture", "procedure_type": "Denture", "priority": "low",
+        "rush_order": false, "assigned_to": "me", "due_from": "2026-01-01", "due_to": "2026-12-31",
+        "created_from": "2026-01-01", "created_to": "2027-12-31", "sort": "updated_at", "q": "é ".repeat(50),
+    });
+    assert_eq!(search(&service, "viewer", body).send().await.expect(200)["cases"], json!([]));
+}
+
+#[tokio::test]
 async fn a_search_reads_only_labs_of_the_caller_and_is_recorded_without_its_words() {
     let service = with_cases(2).await;
     service.create("northgate", json!({"procedure_type": "Crown", "patient_name": "Mary Major North"})).await;
