@@ -43,6 +43,7 @@ mod integration {
     mod restore;
     mod search;
     mod storm;
+    mod tampering;
     mod tenancy;
     mod text;
     mod validation;

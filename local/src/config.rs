@@ -9,11 +9,13 @@ use crate::{Error, Result};
 
 /// The variables of the functions that the environment may set, with their defaults. A variable with an empty default is
 /// not set.
-const FUNCTION_DEFAULTS: [(&str, &str); 16] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 19] = [
     ("TABLE_NAME", "lhcms-dev"),
+    ("AUDIT_TABLE_NAME", "lhcms-dev-audit"),
     ("AWS_REGION", "us-east-1"),
     ("JWT_SECRET_KEY", "dev-jwt-secret-key-for-local-use-only-0123456789"),
     ("CURSOR_SECRET_KEY", "dev-cursor-secret-key-for-local-use-only-01234"),
+    ("SEAL_KEYS", "dev:dev-seal-key-for-local-use-only-0123456789"),
     ("CORS_ORIGINS", "*"),
     ("LOG_LEVEL", "info"),
     ("UMS_API_KEY", ""),
@@ -26,6 +28,7 @@ const FUNCTION_DEFAULTS: [(&str, &str); 16] = [
     ("RATE_LIMIT_PER_USER", "6000"),
     ("RATE_LIMIT_PER_LAB", ""),
     ("RETENTION_DAYS", ""),
+    ("SEALED_SINCE", ""),
     ("HOLIDAYS", ""),
 ];
 
@@ -274,7 +277,7 @@ mod tests {
         assert!(!settings.release && !settings.watch && !settings.without_api);
         assert_eq!(settings.function_variable("TABLE_NAME"), "lhcms-dev");
         assert_eq!(settings.function_variable("UMS_API_KEY"), "");
-        for secret in ["JWT_SECRET_KEY", "CURSOR_SECRET_KEY"] {
+        for secret in ["JWT_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS"] {
             assert!(settings.function_variable(secret).len() >= 32, "{secret}");
         }
     }

@@ -37,6 +37,7 @@ pub struct AuditPage {
 
 /// The requested records.
 struct Search {
+    case: Option<CaseId>,
     from: String,
     to: String,
     filter: Filter,
@@ -57,6 +58,7 @@ impl<'a> AuditLog<'a> {
     pub async fn page(&self, request: &Request, case: Option<CaseId>) -> Result<AuditPage, Error> {
         let search = self.search(request, case)?;
         let (records, last) = self.read(&search).await?;
+        self.lab.recorder().record_granted(search.case.into_iter().collect()).await?;
         let next = last.map(|sk| self.cursors().seal(&search.list, sk.as_bytes()));
         Ok(AuditPage { records, pagination: Pagination::new(&search.page, next, None) })
     }
@@ -68,6 +70,7 @@ impl<'a> AuditLog<'a> {
     pub async fn export(&self, request: &Request) -> Result<File, Error> {
         let search = self.search(request, None)?;
         let (records, last) = self.read(&search).await?;
+        self.lab.recorder().record_granted(search.case.into_iter().collect()).await?;
         let mut sheet = Sheet::new();
         if search.page.cursor.is_none() {
             sheet.row(AuditRecord::COLUMNS)?;
@@ -109,24 +112,25 @@ impl<'a> AuditLog<'a> {
         }
         let page = PageRequest::read_without_number(&mut query, &self.lab.services().paging);
         query.finish()?;
-        let case = case.map_or(String::new(), |case| case.to_string());
-        let list = format!("access to {case} of {} {canonical}", self.lab.lab_id());
-        Ok(Search { from, to, filter, page, list })
+        let of_case = case.map_or(String::new(), |case| case.to_string());
+        let list = format!("access to {of_case} of {} {canonical}", self.lab.lab_id());
+        Ok(Search { case, from, to, filter, page, list })
     }
 
     /// Reads the records. Also returns the sort key where the next page starts, if there may be more.
     async fn read(&self, search: &Search) -> Result<(Vec<AuditRecord>, Option<String>), Error> {
         let lab = self.lab.lab_id();
         let size = search.page.per_page as usize;
-        let mut start = None;
+        let (mut source, mut start) = (Source::AuditTable, None);
         if let Some(cursor) = &search.page.cursor {
             let sk = self.cursors().open(&search.list, cursor)?;
             let sk = String::from_utf8(sk).map_err(|_| CursorKey::invalid())?;
+            source = Source::of(&sk);
             start = Some(table::key(lab, &sk));
         }
         let mut records: Vec<(String, AuditRecord)> = Vec::new();
         for _ in 0..MAX_CALLS {
-            let range = Query::of_table(keys::audit_record(&search.from), keys::audit_record(&search.to));
+            let range = Query::of_table(source.key(&search.from), source.key(&search.to));
             let limit = search.filter.is_empty().then(|| search.page.read_limit());
             let query = Query {
                 order: Order::Descending,
@@ -135,25 +139,62 @@ impl<'a> AuditLog<'a> {
                 start,
                 ..range.consistent()
             };
-            let page = self.lab.table().query(lab, query).await?;
+            let table = match source {
+                Source::AuditTable => self.lab.audit_table(),
+                Source::CaseTable => self.lab.table(),
+            };
+            let page = table.query(lab, query).await?;
             for item in page.items {
                 records.push((sort_key(&item)?, table::from_item(item)?));
             }
-            let Some(stopped_at) = page.stopped_at else {
-                let more = records.len() > size;
-                return Ok(cut(records, size, more.then_some(String::new())));
-            };
-            if records.len() >= size {
-                return Ok(cut(records, size, Some(sort_key(&stopped_at)?)));
+            if records.len() > size {
+                return Ok(cut(records, size, None));
             }
-            start = Some(stopped_at);
+            start = page.stopped_at;
+            match &start {
+                Some(stopped_at) if records.len() >= size => {
+                    let stopped_at = sort_key(stopped_at)?;
+                    return Ok(cut(records, size, Some(stopped_at)));
+                }
+                Some(_) => {}
+                None if source == Source::AuditTable => source = Source::CaseTable,
+                None => return Ok(cut(records, size, None)),
+            }
         }
-        let stopped_at = start.as_ref().map(sort_key).transpose()?;
-        Ok(cut(records, size, stopped_at))
+        let next = match &start {
+            Some(stopped_at) => sort_key(stopped_at)?,
+            None => source.key(&search.to),
+        };
+        Ok(cut(records, size, Some(next)))
     }
 
     fn cursors(&self) -> &CursorKey {
         &self.lab.services().cursors
+    }
+}
+
+/// The table that has the records. Those in the table of cases are older than all others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The table of audit records.
+    AuditTable,
+    /// The table of cases, into which earlier releases wrote them.
+    CaseTable,
+}
+
+impl Source {
+    /// The table of the record with this sort key.
+    fn of(sk: &str) -> Self {
+        if sk.starts_with(keys::EARLIER_AUDIT_PREFIX) { Self::CaseTable } else { Self::AuditTable }
+    }
+
+    /// The sort key that the records of a time begin with; `at` may be the beginning of a timestamp, such as a date.
+    fn key(self, at: &str) -> String {
+        match self {
+            Self::AuditTable if at.is_empty() => keys::BEFORE_ALL.to_owned(),
+            Self::AuditTable => at.to_owned(),
+            Self::CaseTable => format!("{}{at}", keys::EARLIER_AUDIT_PREFIX),
+        }
     }
 }
 

@@ -22,7 +22,10 @@ use super::{Reply, call::Call, leaks, proxy::Proxy, registry, spec};
 pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789";
 /// The key that cursors are signed with.
 pub(crate) const CURSOR_SECRET: &str = "integration-tests-sign-cursors-with-this-key";
+/// The key that seals events and audit records.
+pub(crate) const SEAL_KEYS: &str = "test:integration-tests-seal-with-this-key-0123456789";
 const TABLE: &str = "lhcms-test";
+const AUDIT_TABLE: &str = "lhcms-test-audit";
 
 pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
@@ -76,8 +79,10 @@ impl Service {
         let ums = Ums::new(seed::directory(), SECRET);
         let linkshub = LinksHub::new(seed::catalogue());
         let database = dynamodb::serve(listener().await, &dynamodb::Storage::Memory).unwrap();
-        let definition = table::Definition::read(&spec::root().join("template.yaml")).unwrap();
-        table::create(database.url(), TABLE, &definition).await.unwrap();
+        for ((resource, _), name) in table::TABLES.into_iter().zip([TABLE, AUDIT_TABLE]) {
+            let definition = table::Definition::read(&spec::root().join("template.yaml"), resource).unwrap();
+            table::create(database.url(), name, &definition).await.unwrap();
+        }
         let servers = [
             Server::start("UMS", listener().await, local::ums::router(ums.clone())).unwrap(),
             Server::start("LinksHub", listener().await, local::linkshub::router(linkshub.clone())).unwrap(),
@@ -88,6 +93,7 @@ impl Service {
         let mut settings: BTreeMap<String, String> = [
             ("STAGE", "dev"),
             ("TABLE_NAME", TABLE),
+            ("AUDIT_TABLE_NAME", AUDIT_TABLE),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -96,6 +102,7 @@ impl Service {
             ("LINKSHUB_BASE_URL", linkshub_proxy.url()),
             ("JWT_SECRET_KEY", SECRET),
             ("CURSOR_SECRET_KEY", CURSOR_SECRET),
+            ("SEAL_KEYS", SEAL_KEYS),
             ("CORS_ORIGINS", "https://app.example.com"),
             // Tests send thousands of requests as one user.
             ("RATE_LIMIT_PER_USER", "0"),
@@ -121,6 +128,12 @@ impl Service {
     /// Starts the functions again, with empty caches.
     pub(crate) fn restart_functions(&mut self) {
         self.functions = functions(&self.settings, self.tune);
+    }
+
+    /// Starts the functions again with another value of an environment variable.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self.restart_functions();
     }
 
     /// Whether an environment variable of the functions was set.
@@ -156,25 +169,22 @@ impl Service {
         self.as_user(username, "POST", "/api/v1/cases").json(body).send().await.expect(201)
     }
 
-    /// Every item of a lab except the audit records, by sort key, directly from the table.
+    /// Every item of a lab, by sort key, directly from the table of cases.
     pub(crate) async fn items(&self, lab: i64) -> BTreeMap<String, Value> {
-        let mut items = self.all_items(lab).await;
-        items.retain(|sk, _| !sk.starts_with("ACCESS#"));
-        items
+        self.items_of(TABLE, lab).await
     }
 
-    /// The audit records of a lab, oldest first, directly from the table.
+    /// The audit records of a lab, oldest first, directly from their table.
     pub(crate) async fn access_records(&self, lab: i64) -> Vec<Value> {
-        let items = self.all_items(lab).await.into_iter();
-        items.filter(|(sk, _)| sk.starts_with("ACCESS#")).map(|(_, item)| item).collect()
+        self.items_of(AUDIT_TABLE, lab).await.into_values().collect()
     }
 
-    async fn all_items(&self, lab: i64) -> BTreeMap<String, Value> {
+    async fn items_of(&self, table: &str, lab: i64) -> BTreeMap<String, Value> {
         let mut items = BTreeMap::new();
         let mut start = Value::Null;
         loop {
             let mut query = json!({
-                "TableName": TABLE, "KeyConditionExpression": "lab_id = :lab",
+                "TableName": table, "KeyConditionExpression": "lab_id = :lab",
                 "ExpressionAttributeValues": {":lab": {"S": lab.to_string()}}, "ConsistentRead": true,
             });
             if !start.is_null() {
@@ -246,8 +256,12 @@ impl Service {
 
     /// Deletes an event behind the service's back.
     pub(crate) async fn delete_event(&self, lab: i64, case: u64, version: u32) {
-        let delete = json!({"TableName": TABLE, "Key": key(lab, &event_key(case, version))});
-        self.call_database("DeleteItem", &delete).await;
+        self.delete_item(lab, &event_key(case, version)).await;
+    }
+
+    /// Deletes an item behind the service's back.
+    pub(crate) async fn delete_item(&self, lab: i64, sk: &str) {
+        self.call_database("DeleteItem", &json!({"TableName": TABLE, "Key": key(lab, sk)})).await;
     }
 
     /// Deletes the table.
@@ -260,7 +274,8 @@ impl Service {
     }
 }
 
-fn event_key(case: u64, version: u32) -> String {
+/// The sort key of an event.
+pub(crate) fn event_key(case: u64, version: u32) -> String {
     format!("EVENT#{case:010}#{version:06}")
 }
 

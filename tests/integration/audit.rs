@@ -20,11 +20,17 @@ async fn records_after_setup(service: &Service, lab: i64) -> Vec<Value> {
     records
 }
 
-/// The audit records of the lab as the API returns them, newest first.
+/// The audit records of the lab as the API returns them, newest first, without those of reading them.
 async fn records(service: &Service, query: &str) -> Vec<Value> {
-    let reply = service.as_user("admin", "GET", &format!("/api/v1/audit?{query}")).send().await;
+    let reply = service.as_user("admin", "GET", &format!("/api/v1/audit?limit=100&{query}")).send().await;
     assert_eq!(reply.header("cache-control"), Some("no-store"));
-    reply.expect(200)["records"].as_array().unwrap().clone()
+    without_audit_reads(reply.expect(200)["records"].as_array().unwrap().clone())
+}
+
+fn without_audit_reads(mut records: Vec<Value>) -> Vec<Value> {
+    let of_audit = [json!("listAccess"), json!("getCaseAccess")];
+    records.retain(|record| record["user_id"] != "1" || !of_audit.contains(&record["action"]));
+    records
 }
 
 async fn send(service: &Service, user: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
@@ -45,6 +51,7 @@ async fn every_read_writes_an_audit_record_with_the_returned_cases() {
         ("GET", "/api/v1/cases/1/history", "getCaseHistory", json!([1])),
         ("GET", "/api/v1/cases/export?order=asc", "exportCases", json!([1, 2, 3])),
         ("GET", "/api/v1/cases/changes", "caseChanges", json!([1, 2, 3])),
+        ("GET", "/api/v1/cases/1/history/verify", "verifyCaseHistory", json!([1])),
     ] {
         let before = service.access_records(123).await.len();
         send(&service, "viewer", method, path, None).await.expect_success();
@@ -159,6 +166,7 @@ async fn a_response_that_shows_a_case_without_changing_it_writes_an_audit_record
             // Created, and answered again with the stored response.
             r#""createCase" "granted" [2]"#,
             r#""createCase" "granted" [2]"#,
+            r#""bulkUpdateStatus" "attempted" [1,99]"#,
             r#""bulkUpdateStatus" "granted" [1]"#,
             r#""bulkUpdateStatus" "refused" [99]"#,
         ]
@@ -242,24 +250,25 @@ async fn audit_records_are_filtered_by_user_case_action_outcome_and_time() {
     }
     let tomorrow = "2999-01-01";
     for (query, expected) in [
-        ("", 8),
+        // The record of the missing case was written while the case was looked for, and another says that it is missing.
+        ("", 9),
         ("user_id=4", 2),
         ("case_id=1", 4),
         ("case_id=3", 2),
-        ("action=getCase", 3),
+        ("action=getCase", 4),
         ("outcome=refused", 1),
         ("user_id=3&case_id=9&action=getCase&outcome=refused", 1),
         ("from=2020-01-01&to=2020-12-31", 0),
-        ("from=2020-01-01", 8),
+        ("from=2020-01-01", 9),
         ("to=2020-01-01T00:00:00Z", 0),
-        (&format!("to={tomorrow}"), 8),
+        (&format!("to={tomorrow}"), 9),
         ("break_glass=true", 0),
     ] {
         assert_eq!(records(&service, query).await.len(), expected, "{query}");
     }
     let of_case = service.as_user("admin", "GET", "/api/v1/cases/1/access").send().await.expect(200);
-    let who: Vec<&Value> =
-        of_case["records"].as_array().unwrap().iter().map(|record| &record["user_id"]).collect();
+    let of_case = without_audit_reads(of_case["records"].as_array().unwrap().clone());
+    let who: Vec<&Value> = of_case.iter().map(|record| &record["user_id"]).collect();
     assert_eq!(who, ["2", "3", "4", "1"]);
     // Page by page.
     let (mut seen, mut cursor) = (Vec::new(), String::new());
@@ -272,7 +281,7 @@ async fn audit_records_are_filtered_by_user_case_action_outcome_and_time() {
             None => break,
         }
     }
-    assert_eq!(seen, records(&service, "").await);
+    assert_eq!(without_audit_reads(seen), records(&service, "").await);
     let wrong = "/api/v1/audit?from=soon&case_id=x&action=look&outcome=maybe&who=me";
     let reply = service.as_user("admin", "GET", wrong).send().await;
     reply.expect_problem(400, "invalid_parameter");
@@ -365,20 +374,26 @@ async fn a_system_administrator_reads_a_lab_only_with_a_recorded_reason() {
                 (record["action"].take(), record["outcome"].take())
             })
             .collect();
-        let granted = |action: Value| (action, json!("granted"));
-        let refused = |action: &str| (json!(action), json!("refused"));
+        let mut found: Vec<String> =
+            found.iter().map(|(action, outcome)| format!("{action} {outcome}")).collect();
+        found.sort();
         assert_eq!(
             found,
             [
-                granted(json!("getCase")),
-                granted(json!("caseStats")),
-                refused("updateCase"),
-                refused("deleteCase"),
-                refused("listAccess"),
-                refused("listCases")
+                r#""caseStats" "attempted""#,
+                r#""deleteCase" "attempted""#,
+                r#""deleteCase" "refused""#,
+                r#""getCase" "attempted""#,
+                r#""getCase" "granted""#,
+                r#""listAccess" "attempted""#,
+                r#""listAccess" "refused""#,
+                r#""listCases" "attempted""#,
+                r#""listCases" "refused""#,
+                r#""updateCase" "attempted""#,
+                r#""updateCase" "refused""#,
             ]
         );
-        assert_eq!(records(&service, "break_glass=true").await.len(), 6);
+        assert_eq!(records(&service, "break_glass=true").await.len(), 11);
         // No lab is meant, an inactive one, or one that does not exist.
         let call = as_admin("GET", "/api/v1/cases").header("x-break-glass", "Ticket 4711");
         call.send().await.expect_problem(400, "lab_required");
@@ -394,6 +409,140 @@ async fn a_system_administrator_reads_a_lab_only_with_a_recorded_reason() {
         let call =
             service.as_user("viewer", "GET", "/api/v1/cases/1").lab(456).header("x-break-glass", "curious");
         call.send().await.expect_problem(403, "lab_forbidden");
-        assert_eq!(records(&service, "break_glass=true").await.len(), 6);
+        assert_eq!(records(&service, "break_glass=true").await.len(), 11);
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_shows_something_of_a_case_is_recorded() {
+    let service = with_cases(2).await;
+    let put = |body: Value| service.as_user("member", "PUT", "/api/v1/cases/1").json(body);
+    put(json!({"status": "shipped"})).send().await.expect_problem(409, "illegal_transition");
+    put(json!({"version": 9})).send().await.expect_problem(422, "validation_failed");
+    let call = put(json!({"notes": "x"})).header("if-match", "\"9\"");
+    call.send().await.expect_problem(412, "precondition_failed");
+    let path = "/api/v1/cases/2/status";
+    send(&service, "technician", "PATCH", path, Some(json!({"status": "delivered"})))
+        .await
+        .expect_problem(409, "illegal_transition");
+    // Such a body is rejected before the case is read, so it shows nothing.
+    send(&service, "technician", "PATCH", path, Some(json!({"status": 7})))
+        .await
+        .expect_problem(422, "validation_failed");
+    let bulk = json!({"ids": [1, 2, 9], "status": "delivered"});
+    send(&service, "technician", "POST", "/api/v1/cases/bulk-status", Some(bulk)).await.expect(200);
+    let line = |record: Value| {
+        format!("{} {} {} {}", record["action"], record["outcome"], record["code"], record["case_ids"])
+    };
+    let mut found: Vec<String> = records_after_setup(&service, 123).await.into_iter().map(line).collect();
+    found[4..].sort();
+    assert_eq!(
+        found,
+        [
+            r#""updateCase" "refused" "illegal_transition" [1]"#,
+            r#""updateCase" "refused" "validation_failed" [1]"#,
+            r#""updateCase" "refused" "precondition_failed" [1]"#,
+            r#""updateCaseStatus" "refused" "illegal_transition" [2]"#,
+            r#""bulkUpdateStatus" "attempted" null [1,2,9]"#,
+            r#""bulkUpdateStatus" "granted" null []"#,
+            r#""bulkUpdateStatus" "refused" "case_not_found" [9]"#,
+            r#""bulkUpdateStatus" "refused" "illegal_transition" [1,2]"#,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn reading_audit_records_is_recorded() {
+    let service = with_cases(1).await;
+    for path in
+        ["/api/v1/audit", "/api/v1/audit?format=csv", "/api/v1/cases/1/access", "/api/v1/audit?case_id=1"]
+    {
+        send(&service, "admin", "GET", path, None).await.expect_success();
+    }
+    let mut found = service.access_records(123).await;
+    found.retain(|record| record["action"] != "createCase");
+    let found: Vec<String> =
+        found.iter().map(|record| format!("{} {}", record["action"], record["case_ids"])).collect();
+    assert_eq!(
+        found,
+        [r#""listAccess" []"#, r#""listAccess" []"#, r#""getCaseAccess" [1]"#, r#""listAccess" [1]"#]
+    );
+}
+
+#[tokio::test]
+async fn a_stored_response_does_not_show_a_deleted_case_to_a_caller_who_could_not_read_it() {
+    let service = with_cases(1).await;
+    let create = |user: &str| {
+        let call = service.as_user(user, "POST", "/api/v1/cases").header("idempotency-key", "k");
+        call.json(json!({"procedure_type": "Inlay"}))
+    };
+    let status = || {
+        let call =
+            service.as_user("technician", "POST", "/api/v1/cases/bulk-status").header("idempotency-key", "b");
+        call.json(json!({"ids": [2], "status": "in_progress"}))
+    };
+    for user in ["member", "admin"] {
+        create(user).send().await.expect(201);
+    }
+    status().send().await.expect(200);
+    for path in ["/api/v1/cases/2", "/api/v1/cases/3"] {
+        send(&service, "admin", "DELETE", path, None).await.expect(204);
+    }
+    create("member").send().await.expect_problem(404, "case_not_found");
+    let of_bulk = status().send().await.expect(200);
+    assert_eq!(
+        (&of_bulk["results"][0]["status"], &of_bulk["results"][0]["case"]),
+        (&json!(404), &Value::Null)
+    );
+    let replayed = create("admin").send().await;
+    assert_eq!((replayed.status, replayed.header("idempotency-replayed")), (201, Some("true")));
+}
+
+#[tokio::test]
+async fn records_of_earlier_releases_follow_those_of_the_audit_table() {
+    let service = with_cases(1).await;
+    let earlier = |at: &str| {
+        json!({
+            "lab_id": {"S": "123"}, "sk": {"S": format!("ACCESS#{at}#x")}, "at": {"S": at}, "user_id": {"S": "4"},
+            "outcome": {"S": "granted"}, "case_ids": {"L": [{"N": "1"}]}, "request_id": {"S": "r"}, "action": {"S": "getCase"},
+        })
+    };
+    let times = ["2026-01-03T00:00:00.000Z", "2026-01-02T00:00:00.000Z", "2026-01-01T00:00:00.000Z"];
+    service.put_typed_items(&times.map(earlier)).await;
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/api/v1/cases/1/access?limit=1{cursor}");
+        let page = send(&service, "admin", "GET", &path, None).await.expect(200);
+        found.extend(without_audit_reads(page["records"].as_array().unwrap().clone()));
+        match page["pagination"]["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(found[0]["action"], "createCase");
+    let of_earlier: Vec<&Value> = found[1..].iter().map(|record| &record["at"]).collect();
+    assert_eq!(of_earlier, times);
+    assert_eq!(records(&service, "from=2026-01-02&to=2026-01-03").await.len(), 2);
+}
+
+#[tokio::test]
+async fn every_audit_record_has_a_seal_and_is_never_replaced() {
+    let service = with_cases(2).await;
+    service.dynamodb.record_calls();
+    send(&service, "viewer", "GET", "/api/v1/cases/9", None).await.expect_problem(404, "case_not_found");
+    let bulk = json!({"ids": [1, 2], "status": "in_progress"});
+    send(&service, "technician", "POST", "/api/v1/cases/bulk-status", Some(bulk)).await.expect(200);
+    let calls = service.dynamodb.take_recorded_calls();
+    for record in service.access_records(123).await {
+        assert_eq!((&record["key_id"], record["mac"].as_str().unwrap().len()), (&json!("test"), 43));
+    }
+    let puts: Vec<Value> =
+        calls.into_iter().filter(|call| call.name == "PutItem").map(|call| call.body).collect();
+    assert_eq!(puts.len(), 4);
+    for put in puts {
+        assert_eq!(
+            (&put["TableName"], &put["ConditionExpression"]),
+            (&json!("lhcms-test-audit"), &json!("attribute_not_exists(sk)"))
+        );
     }
 }

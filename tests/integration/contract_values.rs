@@ -12,6 +12,7 @@ use shared::{
         catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s},
         details::Gender,
         event::Action,
+        verification::HistoryFault,
         workflow::Status,
     },
 };
@@ -115,6 +116,7 @@ fn the_enumerations_of_the_contract_are_those_of_the_code() {
         ("Format", Format::NAMES),
         ("OperationName", auth::Operation::NAMES),
         ("AuditOutcome", Outcome::NAMES),
+        ("HistoryFault", HistoryFault::NAMES),
         ("Gender", Gender::NAMES),
         ("ShadeSystem", s::ShadeSystem::NAMES),
         ("Translucency", s::Translucency::NAMES),

@@ -95,8 +95,10 @@ async fn verification(service: &Service) -> Value {
 async fn an_unchanged_history_is_valid_even_after_the_case_was_deleted() {
     for (deleted, events) in [(false, 5), (true, 6)] {
         let service = with_history(deleted).await;
-        let expected =
-            json!({"case_id": 1, "valid": true, "events": events, "broken_at": null, "fault": null});
+        let expected = json!({
+            "case_id": 1, "valid": true, "events": events, "unsealed_to": null, "broken_at": null, "fault_code": null,
+            "fault": null,
+        });
         assert_eq!(verification(&service).await, expected);
         let page = history(&service, "").await;
         assert_eq!(page["events"].as_array().unwrap().len(), events);

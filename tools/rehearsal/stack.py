@@ -17,6 +17,7 @@ STACK = "lhcms-rehearsal"
 BUCKET = "bucket"
 SECRET_NAME = "lhcms/dev"
 CURSOR_SECRET = "rehearsal-cursor-secret-key-0123456789abcdef"
+SEAL_KEYS = "rehearsal:rehearsal-seal-key-0123456789abcdef"
 EXPAND = ROOT / "tools/template/expand.py"
 CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
 METHODS = ("get", "put", "post", "delete", "head", "options", "patch", "x-amazon-apigateway-any-method")
@@ -120,7 +121,8 @@ class Stack:
         for key, file in packages.items():
             with file.open("rb") as body:
                 s3.put_object(Bucket=BUCKET, Key=key, Body=body)
-        secret = {"JWT_SECRET_KEY": JWT_SECRET, "CURSOR_SECRET_KEY": CURSOR_SECRET, "UMS_API_KEY": ""}
+        secret = {"JWT_SECRET_KEY": JWT_SECRET, "CURSOR_SECRET_KEY": CURSOR_SECRET, "SEAL_KEYS": SEAL_KEYS,
+                  "UMS_API_KEY": ""}
         self.emulator.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString=json.dumps(secret))
 
     def deploy(self, template):

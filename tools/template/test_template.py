@@ -13,7 +13,7 @@ from samcli.lib.cfn_language_extensions.sam_integration import detect_dynamic_ar
 
 from expand import ROOT, expanded, functions, load, operations, rows, source
 
-SECRETS = {"JWT_SECRET_KEY", "CURSOR_SECRET_KEY", "UMS_API_KEY"}
+SECRETS = {"JWT_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "UMS_API_KEY"}
 
 SOURCE = source()
 EXPANDED = expanded()
@@ -214,13 +214,35 @@ class Safe(unittest.TestCase):
                 self.assertEqual("KmsKeyArn" in function, bool(variables))
         self.assertFalse(SECRETS & set(SOURCE["Globals"]["Function"]["Environment"]["Variables"]))
 
-    def test_policies_name_single_actions_on_the_table_or_the_key(self):
+    def test_policies_name_single_actions_on_a_table_or_the_key(self):
         for name, statement in statements(per_lab=False):
+            if statement["Effect"] == "Deny":
+                continue
             with self.subTest(name):
                 for action in actions(statement):
                     self.assertRegex(action, r"^(dynamodb:\w+|kms:Decrypt)$")
                     self.assertNotIn(action, {"dynamodb:Scan", "dynamodb:DeleteTable"})
-                self.assertIn(set(references(statement["Resource"])), ({"Table"}, {"EnvironmentKey"}))
+                self.assertIn(set(references(statement["Resource"])), ({"Table"}, {"AuditTable"}, {"EnvironmentKey"}))
+
+    def test_every_lab_function_adds_audit_records_and_none_changes_or_removes_one(self):
+        granted = {}
+        for name, statement in statements(per_lab=False):
+            if references(statement["Resource"]) == ["AuditTable"]:
+                self.assertEqual(statement["Effect"], "Allow")
+                granted[name] = set(actions(statement))
+        self.assertEqual(set(granted), {name for name in FUNCTIONS if has_secrets(name)})
+        for name, allowed in granted.items():
+            with self.subTest(name):
+                self.assertIn("dynamodb:PutItem", allowed)
+                self.assertLessEqual(allowed, {"dynamodb:PutItem", "dynamodb:Query"})
+
+    def test_a_function_that_only_reads_cases_cannot_write_to_their_table(self):
+        writing = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+        writers = {name for name, statement in statements(per_lab=False)
+                   if statement["Effect"] == "Allow" and "Table" in references(statement["Resource"])
+                   and writing & set(actions(statement))}
+        methods = {target(operation): method for method, _, operation in OPERATIONS if method not in ("get", "head")}
+        self.assertLessEqual(writers, set(methods))
 
     def test_a_look_by_break_glass_raises_an_alarm(self):
         alarm = SOURCE["Resources"]["BreakGlassAlarm"]["Properties"]
@@ -249,12 +271,18 @@ class Safe(unittest.TestCase):
 
     def test_the_role_for_labs_may_all_that_functions_do_in_the_partitions_of_its_tag_only(self):
         role = SOURCE["Resources"]["LabRole"]["Properties"]
-        [statement] = role["Policies"][0]["PolicyDocument"]["Statement"]
-        needed = {a for _, s in statements(per_lab=False) for a in actions(s) if a.startswith("dynamodb:")}
-        self.assertEqual(needed, set(statement["Action"]))
-        self.assertEqual(statement["Condition"], {
+        cases, audit = role["Policies"][0]["PolicyDocument"]["Statement"]
+        for table, statement in (("Table", cases), ("AuditTable", audit)):
+            needed = {a for _, s in statements(per_lab=False)
+                      if s["Effect"] == "Allow" and set(references(s["Resource"])) == {table} for a in actions(s)}
+            self.assertEqual(needed, set(statement["Action"]))
+        null = {"dynamodb:LeadingKeys": "false", "aws:PrincipalTag/lab": "false"}
+        self.assertEqual(cases["Condition"], {
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/lab}", "${aws:PrincipalTag/lab}#*"]},
-            "Null": {"dynamodb:LeadingKeys": "false", "aws:PrincipalTag/lab": "false"},
+            "Null": null,
+        })
+        self.assertEqual(audit["Condition"], {
+            "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/lab}"]}, "Null": null,
         })
         [trust] = role["AssumeRolePolicyDocument"]["Statement"]
         self.assertEqual(set(trust["Condition"]), {"ArnLike", "Null", "ForAllValues:StringEquals"})
@@ -282,14 +310,15 @@ class Safe(unittest.TestCase):
             self.assertRegex(value, r"^\$context\.")
             self.assertNotRegex(value.lower(), "path|query|header|useragent|authorizer")
 
-    def test_the_table_and_its_key_outlive_the_stack(self):
-        for name in ("Table", "TableKey"):
+    def test_the_tables_and_their_key_outlive_the_stack(self):
+        for name in ("Table", "AuditTable", "TableKey"):
             resource = SOURCE["Resources"][name]
             self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"))
-        table = SOURCE["Resources"]["Table"]["Properties"]
-        self.assertTrue(table["DeletionProtectionEnabled"])
-        self.assertTrue(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
-        self.assertEqual(table["SSESpecification"]["SSEType"], "KMS")
+        for name in ("Table", "AuditTable"):
+            table = SOURCE["Resources"][name]["Properties"]
+            self.assertTrue(table["DeletionProtectionEnabled"])
+            self.assertTrue(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
+            self.assertEqual(table["SSESpecification"]["SSEType"], "KMS")
         self.assertTrue(SOURCE["Resources"]["TableKey"]["Properties"]["EnableKeyRotation"])
 
 

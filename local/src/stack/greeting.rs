@@ -47,9 +47,9 @@ pub fn greeting(settings: &Settings, urls: &Urls) -> String {
     }
     lines.named("UMS", part(&urls.ums, settings.ums.is_some()));
     lines.named("LinksHub", part(&urls.linkshub, settings.linkshub.is_some()));
-    let table = settings.function_variable("TABLE_NAME");
+    let [table, audit] = ["TABLE_NAME", "AUDIT_TABLE_NAME"].map(|name| settings.function_variable(name));
     let (dynamodb, data) = (local(&urls.dynamodb), settings.data.display());
-    lines.named("DynamoDB", format_args!("{dynamodb}, table {table}, kept in {data}"));
+    lines.named("DynamoDB", format_args!("{dynamodb}, tables {table} and {audit}, kept in {data}"));
 
     if settings.ums.is_none() {
         people(&mut lines);

@@ -79,7 +79,7 @@ impl Stack {
     /// A port is in use, or a part does not start. Call [`stop`](Self::stop) after an error as well.
     pub async fn start(&mut self, settings: &Settings) -> Result<()> {
         let functions = settings.function_names()?;
-        let definition = Definition::read(&settings.root.join("template.yaml"))?;
+        let template = settings.root.join("template.yaml");
         let contract = Contract::read(&settings.root.join("openapi.yaml"));
         let contract = contract.map_err(|error| Error::new(error.to_string()))?;
 
@@ -101,7 +101,10 @@ impl Stack {
         let dynamodb = dynamodb::serve(dynamodb_listener, &storage)?;
         self.urls.api = url_of(&api_listener)?;
         self.urls.dynamodb = self.keep(dynamodb);
-        table::create(&self.urls.dynamodb, settings.function_variable("TABLE_NAME"), &definition).await?;
+        for (resource, variable) in table::TABLES {
+            let definition = Definition::read(&template, resource)?;
+            table::create(&self.urls.dynamodb, settings.function_variable(variable), &definition).await?;
+        }
         self.urls.ums = match (&settings.ums, ums_listener) {
             (None, Some(listener)) => self.keep(serve_ums(listener, settings)?),
             (real, _) => real.clone().unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! The service's table, created from the one definition there is: the resource `Table` of template.yaml.
+//! The service's tables, created from the one definition of each there is: the resources of template.yaml.
 //!
 //! CloudFormation names the properties of a table as the DynamoDB API does, so they are handed on as they stand.
 
@@ -34,16 +34,13 @@ pub enum Created {
     Existing,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Template {
-    resources: Resources,
-}
+/// The tables, by the names of their resources in template.yaml and of the functions' variables.
+pub const TABLES: [(&str, &str); 2] = [("Table", "TABLE_NAME"), ("AuditTable", "AUDIT_TABLE_NAME")];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Resources {
-    table: Resource,
+struct Template {
+    resources: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -54,35 +51,41 @@ struct Resource {
 }
 
 impl Definition {
-    /// Reads the definition from a template file.
+    /// Reads the definition of a resource from a template file.
     ///
     /// # Errors
-    /// When the file cannot be read or has no usable `Table`.
-    pub fn read(template: &Path) -> Result<Self> {
+    /// When the file cannot be read or the resource is no usable table.
+    pub fn read(template: &Path, resource: &str) -> Result<Self> {
         let failed = |why: String| Error::new(format!("{}: {why}", template.display()));
         let text = fs::read_to_string(template).map_err(|error| failed(error.to_string()))?;
-        Self::from_template(&text).map_err(|error| failed(error.to_string()))
+        Self::from_template(&text, resource).map_err(|error| failed(error.to_string()))
     }
 
     /// Reads the definition from the text of a template. Short-form tags such as `!Ref` are passed over: what they
     /// stand for is not part of the definition.
     ///
     /// # Errors
-    /// When the text is no YAML or has no resource `Table` of the type `AWS::DynamoDB::Table` with a key.
-    pub fn from_template(text: &str) -> Result<Self> {
+    /// When the text is no YAML or has no such resource of the type `AWS::DynamoDB::Table` with a key.
+    pub fn from_template(text: &str, resource: &str) -> Result<Self> {
         // Otherwise the attribute type N would be read as the boolean of YAML 1.1.
         let options = serde_saphyr::options! { strict_booleans: true };
-        let template: Template = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let first_line = error.to_string().lines().next().unwrap_or_default().to_owned();
-            Error::new(format!("no resource Table can be read: {first_line}"))
-        })?;
-        let Resource { r#type, properties } = template.resources.table;
+        let unreadable = |error: String| {
+            let first_line = error.lines().next().unwrap_or_default().to_owned();
+            Error::new(format!("no resource {resource} can be read: {first_line}"))
+        };
+        let mut template: Template = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| unreadable(error.to_string()))?;
+        let found = template.resources.remove(resource).unwrap_or_default();
+        let Resource { r#type, properties } =
+            serde_json::from_value(found).map_err(|error| unreadable(error.to_string()))?;
         if r#type != "AWS::DynamoDB::Table" {
-            return Err(Error::new(format!("the resource Table is a {type}, not an AWS::DynamoDB::Table")));
+            return Err(Error::new(format!(
+                "the resource {resource} is a {type}, not an AWS::DynamoDB::Table"
+            )));
         }
         for required in ["KeySchema", "AttributeDefinitions"] {
             if !properties.get(required).is_some_and(Value::is_array) {
-                return Err(Error::new(format!("the resource Table has no {required}")));
+                return Err(Error::new(format!("the resource {resource} has no {required}")));
             }
         }
         // Without the stream: nothing reads it here, and the emulator gets slower with every record of it.

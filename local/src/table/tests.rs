@@ -37,7 +37,7 @@ async fn database() -> crate::server::Server {
 }
 
 fn definition() -> Definition {
-    Definition::from_template(TEMPLATE).unwrap()
+    Definition::from_template(TEMPLATE, "Table").unwrap()
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn an_existing_table_of_the_same_definition_is_kept() {
     create(database.url(), TABLE, &definition()).await.unwrap();
     assert_eq!(create(database.url(), TABLE, &definition()).await.unwrap(), Created::Existing);
     let reordered = TEMPLATE.replace("[status, due_date]", "[due_date, status]");
-    let reordered = Definition::from_template(&reordered).unwrap();
+    let reordered = Definition::from_template(&reordered, "Table").unwrap();
     assert_eq!(create(database.url(), TABLE, &reordered).await.unwrap(), Created::Existing);
 }
 
@@ -82,7 +82,7 @@ async fn an_existing_table_of_another_definition_is_rejected_with_the_difference
     let database = database().await;
     create(database.url(), TABLE, &definition()).await.unwrap();
     let other = TEMPLATE.replace("[status, due_date]", "[status]");
-    let other = Definition::from_template(&other).unwrap();
+    let other = Definition::from_template(&other, "Table").unwrap();
     let error = create(database.url(), TABLE, &other).await.unwrap_err().to_string();
     assert!(error.contains("(GlobalSecondaryIndexes differ)"), "{error}");
     assert!(!error.contains("KeySchema"), "{error}");
@@ -108,7 +108,7 @@ fn a_template_without_the_table_is_rejected() {
         ("Resources: {Table: {Type: AWS::DynamoDB::Table, Properties: {}}}", "has no KeySchema"),
         ("{", "no resource Table"),
     ] {
-        let error = Definition::from_template(template).unwrap_err().to_string();
+        let error = Definition::from_template(template, "Table").unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
@@ -117,7 +117,7 @@ fn a_template_without_the_table_is_rejected() {
 #[test]
 fn the_template_of_the_project_has_the_table() {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let definition = Definition::read(&template).unwrap();
+    let definition = Definition::read(&template, "Table").unwrap();
     assert_eq!(definition.ttl_attribute.as_deref(), Some("expires_at"));
     assert_eq!(definition.create["GlobalSecondaryIndexes"].as_array().map(Vec::len), Some(3));
 }

@@ -9,8 +9,9 @@ use crate::{
 };
 
 wire_enum! {
-    /// Whether the request got the data.
-    Outcome { Granted = "granted", Refused = "refused" }
+    /// Whether the request got the data. An attempt is recorded before the result is known; other records of the same request
+    /// have the result.
+    Outcome { Granted = "granted", Refused = "refused", Attempted = "attempted" }
 }
 
 /// The record of one request that got patients' data of a lab, or was denied it.

@@ -1,16 +1,19 @@
 //! Writes audit records.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{AuditRecord, Outcome};
+use lambda_http::http::StatusCode;
+
+use super::{AuditRecord, Outcome, seal};
 use crate::{
     auth::{Grant, RequestContext},
     base::{
         CaseId, LabId,
         error::{Error, ErrorCode},
+        seal::SealKeys,
         time::Timestamp,
     },
-    table::{self, Item, Table, keys},
+    table::{self, Item, Table, Transaction, keys},
 };
 
 /// How long a record is kept: six years (45 CFR 164.316(b)(2)(i)), including their leap days.
@@ -18,27 +21,36 @@ const KEPT_DAYS: u32 = 2192;
 /// The role of a system administrator who is not a member of the lab.
 const SYSTEM_ADMINISTRATOR: &str = "system_administrator";
 
-/// Writes the audit record of one request in one lab. A later write replaces an earlier one.
+/// Writes the audit records of one request in one lab. A record is never replaced: a request whose result is not known when
+/// it begins to work writes an attempt first and its results later.
 pub struct AuditRecorder {
     table: Table,
+    seals: Arc<SealKeys>,
     context: Arc<RequestContext>,
     lab_id: LabId,
     role: Option<String>,
     is_break_glass: bool,
     at: Timestamp,
-    sk: String,
+    /// The cases that the request has read and not returned yet. An error about them shows something of them.
+    read: Mutex<Vec<CaseId>>,
 }
 
 impl AuditRecorder {
-    pub(crate) fn new(table: Table, context: Arc<RequestContext>, lab_id: LabId, grant: &Grant) -> Self {
-        let at = Timestamp::now();
+    pub(crate) fn new(
+        table: Table,
+        seals: Arc<SealKeys>,
+        context: Arc<RequestContext>,
+        lab_id: LabId,
+        grant: &Grant,
+    ) -> Self {
         let role = match grant {
             Grant::Role(role) => Some(role.clone()),
             Grant::BreakGlass => Some(SYSTEM_ADMINISTRATOR.to_owned()),
             Grant::Unknown => None,
         };
         let is_break_glass = matches!(grant, Grant::BreakGlass);
-        Self { table, context, lab_id, role, is_break_glass, at, sk: keys::new_audit_record(at) }
+        let (at, read) = (Timestamp::now(), Mutex::default());
+        Self { table, seals, context, lab_id, role, is_break_glass, at, read }
     }
 
     /// Whether the caller is a system administrator who is not a member of the lab.
@@ -46,53 +58,69 @@ impl AuditRecorder {
         self.is_break_glass
     }
 
+    /// Notes that the request has read a case and compares its own content with it.
+    pub(crate) fn note_read(&self, id: CaseId) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if !read.contains(&id) {
+            read.push(id);
+        }
+    }
+
+    /// Records that the request is about to read or change these cases. Other records of the request have the results.
+    ///
+    /// # Errors
+    /// Unavailable, when the record cannot be written. Then the request must not go on.
+    pub(crate) async fn record_attempt(&self, case_ids: Vec<CaseId>) -> Result<(), Error> {
+        self.table.add(self.item(Outcome::Attempted, None, case_ids)?).await
+    }
+
     /// Records that the request gets the data of these cases.
     ///
     /// # Errors
     /// Unavailable, when the record cannot be written. Then the data must not be returned.
     pub(crate) async fn record_granted(&self, case_ids: Vec<CaseId>) -> Result<(), Error> {
-        self.table.put(self.granted_item(case_ids)?).await
+        self.table.add(self.item(Outcome::Granted, None, case_ids)?).await
     }
 
-    /// Makes the same record as an item, for the transaction that changes the cases.
-    pub(crate) fn granted_item(&self, case_ids: Vec<CaseId>) -> Result<Item, Error> {
-        self.item(&self.sk, Outcome::Granted, None, case_ids)
+    /// Adds the same record to the transaction that changes the cases.
+    pub(crate) fn add_granted(
+        &self,
+        transaction: &mut Transaction,
+        case_ids: Vec<CaseId>,
+    ) -> Result<(), Error> {
+        transaction.insert_into(&self.table, self.item(Outcome::Granted, None, case_ids)?)
     }
 
-    /// Writes a second record for the requested cases that the lab does not have, if there are any.
+    /// Records that the request was refused for these cases, if there are any.
     ///
     /// # Errors
     /// Unavailable, when the record cannot be written.
-    pub(crate) async fn record_not_found(&self, case_ids: Vec<CaseId>) -> Result<(), Error> {
+    pub(crate) async fn record_refused(&self, code: ErrorCode, case_ids: Vec<CaseId>) -> Result<(), Error> {
         if case_ids.is_empty() {
             return Ok(());
         }
-        let sk = keys::new_audit_record(self.at);
-        let item = self.item(&sk, Outcome::Refused, Some(ErrorCode::CaseNotFound), case_ids)?;
-        self.table.put(item).await
+        self.table.add(self.item(Outcome::Refused, Some(code), case_ids)?).await
     }
 
-    /// Records that the request was denied, if the error says so: a missing permission, or a case that the lab does not
-    /// have.
+    /// Records that the request was refused, if the error says so: a missing permission, a case that the lab does not have, or
+    /// an error that shows something of a case that was read (its status, its version, its read-only values).
     ///
     /// # Errors
     /// Unavailable, when the record cannot be written.
     pub(crate) async fn record_denied(&self, error: &Error) -> Result<(), Error> {
+        let read = std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner));
+        if reveals(error.code()) && !read.is_empty() {
+            return self.record_refused(error.code(), read).await;
+        }
         let is_denial = matches!(error.code(), ErrorCode::Forbidden | ErrorCode::CaseNotFound);
         if !is_denial || !(self.context.operation.has_patient_data() || self.is_break_glass) {
             return Ok(());
         }
         let case_ids = self.context.case_id.into_iter().collect();
-        self.table.put(self.item(&self.sk, Outcome::Refused, Some(error.code()), case_ids)?).await
+        self.table.add(self.item(Outcome::Refused, Some(error.code()), case_ids)?).await
     }
 
-    fn item(
-        &self,
-        sk: &str,
-        outcome: Outcome,
-        code: Option<ErrorCode>,
-        case_ids: Vec<CaseId>,
-    ) -> Result<Item, Error> {
+    fn item(&self, outcome: Outcome, code: Option<ErrorCode>, case_ids: Vec<CaseId>) -> Result<Item, Error> {
         let RequestContext { token, operation, request_id, source_ip, user_agent, break_glass, .. } =
             &*self.context;
         let record = AuditRecord {
@@ -110,8 +138,17 @@ impl AuditRecorder {
             break_glass: break_glass.clone().filter(|_| self.is_break_glass),
         };
         let mut item = table::to_item(&record)?;
-        item.extend(table::key(self.lab_id, sk));
+        item.extend(table::key(self.lab_id, &keys::new_audit_record(self.at)));
         item.insert("expires_at".to_owned(), table::number(self.at.epoch_seconds_after_days(KEPT_DAYS)));
+        seal::seal(&self.seals, &mut item)?;
         Ok(item)
     }
+}
+
+/// Whether an error about a case shows something of the case.
+pub(crate) fn reveals(code: ErrorCode) -> bool {
+    matches!(
+        code.status(),
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }

@@ -8,6 +8,7 @@ pub mod error;
 pub mod field_error;
 mod ids;
 pub mod private;
+pub mod seal;
 pub(crate) mod search_text;
 pub mod time;
 pub mod validate;

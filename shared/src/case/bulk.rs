@@ -1,14 +1,17 @@
 //! Changes the status of many cases with one request. Each case has its own transaction and its own result.
 
-use futures_util::{StreamExt, stream};
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, future::try_join_all, stream};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Case, Cases, StatusUpdate, write::Shards};
 use crate::{
+    audit::reveals,
     base::{
         CaseId,
-        error::Error,
+        error::{Error, ErrorCode},
         time::Timestamp,
         validate::{Fields, FromObject, case_id, distinct},
     },
@@ -66,8 +69,8 @@ impl Cases<'_> {
         if let Some(key) = idempotency_key {
             self.claim(key).await?;
         }
-        // The record must exist before any case is changed. The write at the end replaces it with the changed cases.
-        self.lab.recorder().record_granted(bulk.ids.clone()).await?;
+        // The record must exist before any case is changed. The records at the end have the results.
+        self.lab.recorder().record_attempt(bulk.ids.clone()).await?;
         let moves =
             bulk.ids.iter().copied().zip((0..Shards::WORKERS).cycle()).map(|(id, worker)| async move {
                 let moved = if self.lab.has_time_left() {
@@ -77,25 +80,38 @@ impl Cases<'_> {
                 } else {
                     Err(Error::unavailable("The database", "no time left for the rest of a bulk update"))
                 };
-                self.result(id, moved)
+                (id, moved)
             });
-        let mut results: Vec<CaseResult> = stream::iter(moves).buffered(WORKERS).collect().await;
+        let moved: Vec<_> = stream::iter(moves).buffered(WORKERS).collect().await;
+        self.record(&moved).await?;
+        let mut results: Vec<CaseResult> =
+            moved.into_iter().map(|(id, moved)| self.result(id, moved)).collect();
         let mut size = 0;
         for result in &mut results {
             size += size_in_response(result);
             // The case was changed, but a response that is too large would be lost completely.
             result.case.take_if(|_| size > MAX_RESPONSE_BYTES);
         }
-        let with = |status: u16| {
-            results.iter().filter(move |result| result.status == status).map(|result| result.id)
-        };
-        let recorder = self.lab.recorder();
-        tokio::try_join!(
-            recorder.record_granted(with(200).collect()),
-            recorder.record_not_found(with(404).collect())
-        )?;
         let succeeded = results.iter().filter(|result| result.problem.is_none()).count();
         Ok(BulkResult { succeeded, failed: results.len() - succeeded, results })
+    }
+
+    /// Writes the audit records of the results: one for the changed cases, and one for each reason of a refusal.
+    async fn record(&self, moved: &[(CaseId, Result<Case, Error>)]) -> Result<(), Error> {
+        let recorder = self.lab.recorder();
+        let (mut granted, mut refused) = (Vec::new(), BTreeMap::<&str, (ErrorCode, Vec<CaseId>)>::new());
+        for (id, moved) in moved {
+            match moved.as_ref().map_err(Error::code) {
+                Ok(_) => granted.push(*id),
+                Err(code) if code == ErrorCode::CaseNotFound || reveals(code) => {
+                    refused.entry(code.as_str()).or_insert((code, Vec::new())).1.push(*id);
+                }
+                // Such an error shows nothing of the case.
+                Err(_) => {}
+            }
+        }
+        let refusals = refused.into_values().map(|(code, ids)| recorder.record_refused(code, ids));
+        tokio::try_join!(recorder.record_granted(granted), try_join_all(refusals)).map(|_| ())
     }
 
     fn result(&self, id: CaseId, moved: Result<Case, Error>) -> CaseResult {

@@ -82,6 +82,8 @@ impl<'a> ChangeSet<'a> {
                 "The case cannot be changed any more: it has reached its last version.",
             ));
         }
+        let mut item = self.item_of(after)?;
+        let log_entry = self.log(after)?;
         let event = Event {
             case_id: after.id,
             version: after.version,
@@ -92,12 +94,16 @@ impl<'a> ChangeSet<'a> {
             reason: reason.cloned(),
             changes: event::changes(before.map(|stored| &stored.case), Some(after))?,
             previous_hash: before.and_then(|stored| stored.last_event_hash.clone()),
+            state_hash: Some(item::state_hash(&item)?),
+            log_entry: Some(log_entry),
             hash: String::new(),
+            key_id: None,
+            mac: None,
         }
-        .sealed()?;
-        self.write_case(before.map(|stored| &stored.case), after, &event.hash)?;
+        .sealed(&self.cases.services.seals, after.lab_id)?;
+        item::set_last_event(&mut item, &event.hash);
+        self.write_case(before.map(|stored| &stored.case), after, item)?;
         self.transaction.insert(&keys::event(event.case_id, event.version), item::to_item(&event)?)?;
-        self.log(after)?;
         self.count(before.map(|stored| &stored.case).filter(|case| case.is_live()), -1);
         self.count(Some(after).filter(|case| case.is_live()), 1);
         Ok(())
@@ -105,8 +111,7 @@ impl<'a> ChangeSet<'a> {
 
     /// Adds the audit record: the request changes these cases and gets their data.
     pub(super) fn record(&mut self, ids: Vec<CaseId>) -> Result<(), Error> {
-        let item = self.cases.lab.recorder().granted_item(ids)?;
-        self.transaction.put(item)
+        self.cases.lab.recorder().add_granted(&mut self.transaction, ids)
     }
 
     /// Stores the response to the request, if it has an idempotency key.
@@ -126,16 +131,16 @@ impl<'a> ChangeSet<'a> {
         Ok(Attempt::Commit(self.transaction, value))
     }
 
+    fn item_of(&self, case: &Case) -> Result<Item, Error> {
+        match case.deleted_at {
+            None => item::live(case),
+            Some(at) => item::deleted(case, at.epoch_seconds_after_days(self.cases.services.retention_days)),
+        }
+    }
+
     /// Adds the changed case. Live and deleted cases have different keys, so a case may move from one to the other.
-    fn write_case(&mut self, before: Option<&Case>, after: &Case, hash: &str) -> Result<(), Error> {
+    fn write_case(&mut self, before: Option<&Case>, after: &Case, item: Item) -> Result<(), Error> {
         let sk = |case: &Case| if case.is_live() { keys::case(case.id) } else { keys::deleted(case.id) };
-        let item = match after.deleted_at {
-            None => item::live(after, hash)?,
-            Some(at) => {
-                let end = at.epoch_seconds_after_days(self.cases.services.retention_days);
-                item::deleted(after, hash, end)?
-            }
-        };
         match before {
             Some(before) if before.is_live() == after.is_live() => {
                 self.transaction.replace(&sk(after), item, before.version)
@@ -148,15 +153,17 @@ impl<'a> ChangeSet<'a> {
         }
     }
 
-    fn log(&mut self, case: &Case) -> Result<(), Error> {
+    /// Adds the entry of the change log. Returns its place: shard and number.
+    fn log(&mut self, case: &Case) -> Result<String, Error> {
         self.entries += 1;
-        let sk = keys::change(self.position.shard, self.position.last_change + self.entries);
+        let place = keys::log_place(self.position.shard, self.position.last_change + self.entries);
+        let sk = keys::change_at(&place);
         let change = Item::from([
             ("case_id".to_owned(), number(case.id)),
             ("version".to_owned(), number(case.version)),
             ("at".to_owned(), text(case.updated_at.to_string())),
         ]);
-        self.transaction.insert(&sk, change)
+        self.transaction.insert(&sk, change).map(|()| place)
     }
 
     fn count(&mut self, case: Option<&Case>, amount: i64) {

@@ -14,7 +14,7 @@ impl Cases<'_> {
     pub async fn get(&self, id: CaseId) -> Result<Case, Error> {
         let record = self.lab.recorder().record_granted(vec![id]);
         let (stored, recorded) = tokio::join!(self.get_stored(id), record);
-        // If the case does not exist, the record of the denied request replaces this record.
+        // If the lab does not have the case, another record of the request says so.
         let case = stored?.case;
         recorded.map(|()| case)
     }
@@ -23,12 +23,5 @@ impl Cases<'_> {
     pub(super) async fn get_stored(&self, id: CaseId) -> Result<StoredCase, Error> {
         let item = self.table().get(self.lab.lab_id(), &keys::case(id)).await?;
         item.map_or_else(|| Err(Error::case_not_found()), StoredCase::from_item)
-    }
-
-    /// Reads the deleted case; `None` if there is none or its retention has ended.
-    pub(super) async fn get_deleted(&self, id: CaseId) -> Result<Option<StoredCase>, Error> {
-        let item = self.table().get(self.lab.lab_id(), &keys::deleted(id)).await?;
-        let stored = item.map(StoredCase::from_item).transpose()?;
-        Ok(stored.filter(|stored| !stored.is_expired))
     }
 }

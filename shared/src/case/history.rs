@@ -1,12 +1,8 @@
-//! Reads and verifies the history of a case.
+//! Reads the history of a case.
 
 use serde::Serialize;
 
-use super::{
-    Cases,
-    event::{Event, Verification, Verifier},
-    item::{StoredCase, from_item},
-};
+use super::{Cases, event::Event, item::from_item};
 use crate::{
     auth::Permission,
     base::{CaseId, cursor::CursorKey, error::Error},
@@ -45,52 +41,6 @@ impl Cases<'_> {
         let has_more = page.cut(&mut events) || stopped_early;
         let last = events.last().filter(|_| has_more).map(|event| u64::from(event.version));
         Ok(EventPage { case_id: id, pagination: self.pagination(&list, &page, last), events })
-    }
-
-    /// Verifies that each event of a case exists and is unchanged.
-    ///
-    /// # Errors
-    /// Case not found; unavailable, when the history is too long for one request, or grows during every attempt.
-    pub async fn verify_history(&self, id: CaseId) -> Result<Verification, Error> {
-        let mut retry = self.lab.retry();
-        let mut stored = self.get_anywhere(id).await?;
-        loop {
-            let found = self.verify_events(id).await?.finish(id, stored.last_event_hash.as_deref());
-            if found.valid {
-                return Ok(found);
-            }
-            // If the case has changed meanwhile, the error may just be a new event: verify again.
-            let now = self.get_anywhere(id).await?;
-            if now.case.version == stored.case.version {
-                return Ok(found);
-            }
-            stored = now;
-            if !retry.pause().await {
-                return Err(Error::unavailable("The database", "the history grew during every attempt"));
-            }
-        }
-    }
-
-    async fn verify_events(&self, id: CaseId) -> Result<Verifier, Error> {
-        let (mut verifier, mut after) = (Verifier::default(), 0);
-        loop {
-            let (events, stopped_early) = self.events_after(id, after, None).await?;
-            verifier.check(&events)?;
-            let Some(last) = events.last().filter(|_| stopped_early) else { return Ok(verifier) };
-            after = u64::from(last.version);
-            if !self.lab.has_time_left() {
-                return Err(Error::unavailable("The database", "no time left for the rest of a history"));
-            }
-        }
-    }
-
-    /// Reads the live case. A caller with the permission to restore also gets a deleted case.
-    async fn get_anywhere(&self, id: CaseId) -> Result<StoredCase, Error> {
-        match self.table().get(self.lab.lab_id(), &keys::case(id)).await? {
-            Some(item) => StoredCase::from_item(item),
-            None if !self.lab.allows(Permission::Restore) => Err(Error::case_not_found()),
-            None => self.get_deleted(id).await?.ok_or_else(Error::case_not_found),
-        }
     }
 
     /// Checks that the caller may see the case. A deleted case needs the permission to restore.

@@ -2,14 +2,20 @@
 
 pub(super) use crate::table::{from_item, to_item};
 
+use aws_sdk_dynamodb::types::AttributeValue;
+
 use super::{Case, CaseFields};
 use crate::{
-    base::{error::Error, search_text, time::Timestamp, wire_enum::WireEnum},
+    base::{canonical, error::Error, search_text, time::Timestamp, wire_enum::WireEnum},
     table::{Item, key, keys, number, text},
 };
 
 /// The attribute with the hash of the newest event, for the next event.
 const LAST_EVENT_HASH: &str = "last_event_hash";
+/// The attribute with the time at which DynamoDB removes an item.
+const EXPIRES_AT: &str = "expires_at";
+/// The attributes that are keys of the indexes. Only live cases have them.
+const INDEX_KEYS: [&str; 4] = ["live_id", "status_key", "due_key", "update_key"];
 /// The attribute with the text for searches.
 pub(super) const SEARCH: &str = "search";
 
@@ -29,32 +35,68 @@ impl StoredCase {
     }
 }
 
-/// The item of a live case, with the keys of all indexes.
-pub(super) fn live(case: &Case, last_event_hash: &str) -> Result<Item, Error> {
+/// The item of a live case, with the keys of all indexes. The hash of its last event is added when the event is made.
+pub(super) fn live(case: &Case) -> Result<Item, Error> {
     let mut item = to_item(case)?;
     item.extend(key(case.lab_id, &keys::case(case.id)));
-    item.insert(LAST_EVENT_HASH.to_owned(), text(last_event_hash));
-    item.insert("live_id".to_owned(), number(case.id));
-    item.insert("status_key".to_owned(), text(keys::status(case.lab_id, case.status.as_str())));
-    item.insert("due_key".to_owned(), text(keys::due(case.fields.due_date, case.id)));
-    item.insert("update_key".to_owned(), text(keys::update(case.updated_at, case.id)));
+    item.extend(index_keys(case));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
     Ok(item)
 }
 
 /// The item of a deleted case, without keys of indexes. It expires at `expires_at`, in seconds since the Unix epoch.
-pub(super) fn deleted(case: &Case, last_event_hash: &str, expires_at: i64) -> Result<Item, Error> {
+pub(super) fn deleted(case: &Case, expires_at: i64) -> Result<Item, Error> {
     let mut item = to_item(case)?;
     item.extend(key(case.lab_id, &keys::deleted(case.id)));
-    item.insert(LAST_EVENT_HASH.to_owned(), text(last_event_hash));
-    item.insert("expires_at".to_owned(), number(expires_at));
+    item.insert(EXPIRES_AT.to_owned(), number(expires_at));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
     Ok(item)
 }
 
+/// The keys of a live case in the indexes.
+fn index_keys(case: &Case) -> [(String, AttributeValue); 4] {
+    let [live_id, status, due, update] = INDEX_KEYS.map(str::to_owned);
+    [
+        (live_id, number(case.id)),
+        (status, text(keys::status(case.lab_id, case.status.as_str()))),
+        (due, text(keys::due(case.fields.due_date, case.id))),
+        (update, text(keys::update(case.updated_at, case.id))),
+    ]
+}
+
+/// Whether the item of a case has the keys that its content requires: the sort key and the index keys of a live case, or the
+/// sort key of a deleted case and no index keys.
+pub(super) fn has_its_keys(item: &Item, case: &Case) -> bool {
+    let is_at = |sk: String| item.get("sk").and_then(|found| found.as_s().ok()) == Some(&sk);
+    if case.is_live() {
+        is_at(keys::case(case.id))
+            && !item.contains_key(EXPIRES_AT)
+            && index_keys(case).iter().all(|(name, value)| item.get(name) == Some(value))
+    } else {
+        is_at(keys::deleted(case.id)) && !INDEX_KEYS.iter().any(|name| item.contains_key(*name))
+    }
+}
+
+/// The SHA-256, in hexadecimal, of the whole state of a case: all attributes of its item, known or not, except the keys, the
+/// text for searches, and the hash of the last event. An attribute without a value is not stored, so a new field of a later
+/// release does not change the hash of cases that do not have it.
+pub(super) fn state_hash(item: &Item) -> Result<String, Error> {
+    let mut state = item.clone();
+    state.retain(|name, _| {
+        !["lab_id", "sk", LAST_EVENT_HASH, SEARCH].contains(&name.as_str())
+            && !INDEX_KEYS.contains(&name.as_str())
+    });
+    Ok(canonical::hash(&from_item(state)?))
+}
+
+/// Adds the hash of the newest event to the item of a case.
+pub(super) fn set_last_event(item: &mut Item, hash: &str) {
+    item.insert(LAST_EVENT_HASH.to_owned(), text(hash));
+}
+
 /// Whether an item has expired. DynamoDB may take days to remove it.
 pub(super) fn is_expired(item: &Item) -> bool {
-    let end = item.get("expires_at").and_then(|end| end.as_n().ok()?.parse::<i64>().ok());
+    let end = item.get(EXPIRES_AT).and_then(|end| end.as_n().ok()?.parse::<i64>().ok());
     end.is_some_and(|end| end <= Timestamp::now().epoch_seconds())
 }
 

@@ -27,6 +27,8 @@ mod stats;
 mod status;
 mod stored_response;
 mod update;
+pub mod verification;
+mod verify;
 pub mod workflow;
 mod write;
 

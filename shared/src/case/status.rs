@@ -7,6 +7,7 @@ use super::{
     write::{CaseWrite, Recording, Shards},
 };
 use crate::{
+    auth::Permission,
     base::{
         CaseId,
         error::Error,
@@ -67,10 +68,12 @@ impl Cases<'_> {
             let mut sks = self.response_keys(idempotency_key);
             sks.push(keys::case(id));
             let mut snapshot = self.read_for_write(sks, shards).await?;
-            if let Some(case) = snapshot.response(self, idempotency_key)? {
+            let stored = snapshot.response(self, idempotency_key)?;
+            let before = snapshot.live(id, None);
+            if let Some(case) = stored.filter(|_| before.is_ok() || self.lab.allows(Permission::Restore)) {
                 return Ok(Attempt::Done(case));
             }
-            let before = snapshot.live(id, None)?;
+            let before = before?;
             let (write, after) = moved(&before.case, update, idempotency_key, Recording::ByRequest)?;
             self.replace(write, &before, after, snapshot.position).await
         })

@@ -12,6 +12,7 @@ use super::{
     stored_response::StoredResponse,
 };
 use crate::{
+    audit::AuditRecorder,
     base::{CaseId, error::Error, private::Private, time::Timestamp},
     http::{EntityTags, IdempotencyKey, Resource},
     table::{Attempt, Consistency, Item, Table, keys},
@@ -99,12 +100,13 @@ pub(super) struct CaseWrite<'a> {
 }
 
 /// The data of an attempt, read in one round trip: items by sort key, and the position in the change log for the write.
-pub(super) struct Snapshot {
+pub(super) struct Snapshot<'a> {
     items: HashMap<String, Item>,
     pub position: LogPosition,
+    recorder: &'a AuditRecorder,
 }
 
-impl Snapshot {
+impl Snapshot<'_> {
     /// Takes the live case, if it has one of the versions in `if_match`. Each attempt checks this again, so it notices a
     /// concurrent change.
     ///
@@ -112,6 +114,7 @@ impl Snapshot {
     /// Case not found; precondition failed.
     pub(super) fn live(&mut self, id: CaseId, if_match: Option<&EntityTags>) -> Result<StoredCase, Error> {
         let stored = self.take(&keys::case(id))?.ok_or_else(Error::case_not_found)?;
+        self.recorder.note_read(id);
         if_match.map_or(Ok(()), |tags| tags.check(stored.case.version)).map(|()| stored)
     }
 
@@ -149,12 +152,12 @@ impl Cases<'_> {
         &self,
         mut sks: Vec<String>,
         shards: Shards,
-    ) -> Result<Snapshot, Error> {
+    ) -> Result<Snapshot<'_>, Error> {
         let shard = shards.pick();
         sks.push(keys::shard(shard));
         let items = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
         let position = LogPosition::after(shard, items.get(&keys::shard(shard)));
-        Ok(Snapshot { items, position })
+        Ok(Snapshot { items, position, recorder: self.lab.recorder() })
     }
 
     /// Writes the next version of a case. It writes no version when nothing changes, so a client can repeat a request.

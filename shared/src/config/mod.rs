@@ -5,6 +5,7 @@
 //! lists the same variables for operators.
 
 mod env;
+mod seal;
 mod table;
 mod token;
 
@@ -18,6 +19,7 @@ use crate::{
 };
 
 pub use env::{ConfigError, Env};
+pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, TokenConfig};
 
@@ -153,8 +155,10 @@ impl RateConfig {
 pub struct Config {
     /// The concern of every function.
     pub common: Common,
-    /// The table.
+    /// The table of cases.
     pub table: TableConfig,
+    /// `AUDIT_TABLE_NAME`: the table of audit records, at the same address.
+    pub audit_table_name: String,
     /// The role that gives access to one lab's partitions. Without it, the function's own identity has access to all.
     pub lab_role: Option<LabRoleConfig>,
     /// The User Management Service.
@@ -163,6 +167,8 @@ pub struct Config {
     pub linkshub_base_url: Option<String>,
     /// Verification of tokens.
     pub token: TokenConfig,
+    /// The keys that seal events and audit records.
+    pub seal: SealConfig,
     /// Page sizes and cursors.
     pub paging: PagingConfig,
     /// Rate limits.
@@ -191,12 +197,14 @@ impl Config {
         let config = Self {
             common,
             table: TableConfig::read(&mut env, stage),
+            audit_table_name: env.required("AUDIT_TABLE_NAME"),
             lab_role: LabRoleConfig::read(&mut env, stage),
             ums: UmsConfig::read(&mut env, stage),
             linkshub_base_url: env
                 .optional("LINKSHUB_BASE_URL")
                 .map(|text| env.base_url("LINKSHUB_BASE_URL", stage, text)),
             token: TokenConfig::read(&mut env, stage),
+            seal: SealConfig::read(&mut env, stage),
             paging: PagingConfig::read(&mut env, stage),
             rate: RateConfig::read(&mut env),
             holidays: env.dates("HOLIDAYS"),

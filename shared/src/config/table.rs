@@ -6,7 +6,7 @@ use crate::base::private::Secret;
 /// The address of the table and the function's own identity.
 #[derive(Clone, Debug)]
 pub struct TableConfig {
-    /// `TABLE_NAME`.
+    /// `TABLE_NAME`: the table of cases.
     pub name: String,
     /// `AWS_REGION`, set by Lambda.
     pub region: String,

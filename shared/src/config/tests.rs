@@ -5,12 +5,14 @@ use super::*;
 const GOOD: &[(&str, &str)] = &[
     ("STAGE", "prod"),
     ("TABLE_NAME", "lhcms-prod"),
+    ("AUDIT_TABLE_NAME", "lhcms-prod-audit"),
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "id"),
     ("AWS_SECRET_ACCESS_KEY", "secret"),
     ("UMS_BASE_URL", "https://ums.example.com/"),
     ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef"),
     ("CURSOR_SECRET_KEY", "fedcba9876543210fedcba9876543210"),
+    ("SEAL_KEYS", "2026:abcdef0123456789abcdef0123456789"),
     ("CORS_ORIGINS", "https://app.example.com, https://lab.example.com"),
 ];
 
@@ -124,4 +126,32 @@ fn tokens_need_exactly_one_usable_source_of_keys() {
     }
     let dev = [("STAGE", "dev"), ("JWT_SECRET_KEY", ""), ("UMS_JWKS_URL", "http://localhost:1/keys")];
     assert!(read(&dev).is_ok());
+}
+
+#[test]
+fn the_first_seal_key_is_the_current_one_and_all_are_kept() {
+    let keys = "2027:0123456789abcdef0123456789abcdef, 2026:abcdef0123456789abcdef0123456789";
+    let seal = read(&[("SEAL_KEYS", keys), ("SEALED_SINCE", "2026-12-01")]).unwrap().seal;
+    let ids: Vec<&str> = seal.keys.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!((ids, seal.since), (vec!["2027", "2026"], Some(jiff::civil::date(2026, 12, 1))));
+}
+
+#[test]
+fn seal_keys_need_distinct_ids_and_32_bytes() {
+    let pairs = "SEAL_KEYS: must be pairs of a distinct id and a key, such as 2026:key,2025:key";
+    let long = "0123456789abcdef0123456789abcdef";
+    for (keys, expected) in [
+        ("", "SEAL_KEYS: is required"),
+        (long, pairs),
+        (&format!(":{long}"), pairs),
+        ("2026:", pairs),
+        (&format!("2026:{long},2026:{long}"), pairs),
+        (&format!("a b:{long}"), pairs),
+        ("2026:short", "SEAL_KEYS: must be at least 32 bytes outside the dev stage"),
+    ] {
+        let error = read(&[("SEAL_KEYS", keys)]).unwrap_err().to_string();
+        assert_eq!(error, format!("the configuration has 1 error(s):\n  {expected}"), "{keys}");
+    }
+    let error = read(&[("SEALED_SINCE", "yesterday")]).unwrap_err().to_string();
+    assert_eq!(error, "the configuration has 1 error(s):\n  SEALED_SINCE: must be a date such as 2026-12-01");
 }

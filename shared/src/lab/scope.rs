@@ -18,7 +18,7 @@ use crate::{
         wire_enum::WireEnum,
     },
     http::{Request, requested_lab},
-    table::{Retry, Table},
+    table::{LabTable, Retry, Table},
     telemetry::{self, LogContext},
 };
 
@@ -39,7 +39,7 @@ pub struct LabScope {
     lab_id: LabId,
     lab_code: String,
     permissions: Permissions,
-    table: Table,
+    tables: LabTable,
 }
 
 impl Scope for LabScope {
@@ -74,7 +74,7 @@ impl Scope for LabScope {
         .await?;
         if lab.recorder.is_break_glass() {
             telemetry::break_glass(lab.services.stage, lab.lab_id, lab.user_id(), lab.request_id());
-            lab.recorder.record_granted(Vec::new()).await?;
+            lab.recorder.record_attempt(Vec::new()).await?;
         }
         if let Err(forbidden) = lab.permit() {
             lab.recorder.record_denied(&forbidden).await?;
@@ -105,10 +105,10 @@ impl LabScope {
         };
         let lab_code =
             membership.code.filter(|code| !code.is_empty()).unwrap_or_else(|| format!("LAB{lab_id}"));
-        let table = services.tables.of(lab_id);
-        let recorder =
-            Arc::new(AuditRecorder::new(table.clone(), context.clone(), lab_id, &membership.grant));
-        Ok(Self { services, context, recorder, lab_id, lab_code, permissions, table })
+        let tables = services.tables.of(lab_id);
+        let (audit, seals) = (tables.audit.clone(), services.seals.clone());
+        let recorder = Arc::new(AuditRecorder::new(audit, seals, context.clone(), lab_id, &membership.grant));
+        Ok(Self { services, context, recorder, lab_id, lab_code, permissions, tables })
     }
 
     /// Checks that the caller has the operation's permission.
@@ -197,9 +197,14 @@ impl LabScope {
         self.context.started.elapsed() < self.services.retry_budget
     }
 
-    /// The table. If the deployment has a role for labs, its identity has access to this lab's partitions only.
+    /// The table of cases. If the deployment has a role for labs, its identity has access to this lab's partitions only.
     pub(crate) fn table(&self) -> &Table {
-        &self.table
+        &self.tables.cases
+    }
+
+    /// The table of audit records, in the same way.
+    pub(crate) fn audit_table(&self) -> &Table {
+        &self.tables.audit
     }
 
     /// The clients and keys of the deployment.

@@ -1,11 +1,13 @@
 //! The clients and keys of a function that needs an access token. The function makes them once, at its start.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use jiff::civil::Date;
 
 use super::linkshub::LinksHub;
 use crate::{
     auth::Authenticator,
-    base::{calendar::Calendar, cursor::CursorKey},
+    base::{calendar::Calendar, cursor::CursorKey, seal::SealKeys},
     config::{Config, PagingConfig, Stage},
     table::LabTables,
     upstream,
@@ -17,6 +19,8 @@ pub struct Services {
     pub(super) linkshub: Option<LinksHub>,
     pub(super) stage: Stage,
     pub(super) tables: LabTables,
+    pub(crate) seals: Arc<SealKeys>,
+    pub(crate) sealed_since: Option<Date>,
     pub(crate) paging: PagingConfig,
     pub(crate) cursors: CursorKey,
     pub(crate) retention_days: u32,
@@ -38,7 +42,9 @@ impl Services {
                 .clone()
                 .map(|url| LinksHub::new(client, url, config.outage_pause)),
             stage: config.common.stage,
-            tables: LabTables::new(&config.table, config.lab_role.as_ref())?,
+            tables: LabTables::new(&config.table, &config.audit_table_name, config.lab_role.as_ref())?,
+            seals: Arc::new(SealKeys::new(config.seal.keys.iter().map(|(id, key)| (id.as_str(), key)))),
+            sealed_since: config.seal.since,
             cursors: CursorKey::new(&config.paging.cursor_key),
             paging: config.paging.clone(),
             retention_days: config.retention_days,

@@ -43,16 +43,14 @@ pub(crate) fn idempotency(user_id: &str, key: &str) -> String {
     format!("IDEMPOTENCY#{user_id}#{key}")
 }
 
-/// The sort key of a new audit record.
+/// The sort key of a new audit record, in the table of audit records.
 pub(crate) fn new_audit_record(at: Timestamp) -> String {
     let unique: String = std::iter::repeat_with(fastrand::alphanumeric).take(16).collect();
-    audit_record(&format!("{at}#{unique}"))
+    format!("{at}#{unique}")
 }
 
-/// The prefix of the sort keys of audit records at a time; `at` may be the beginning of a timestamp, such as a date.
-pub(crate) fn audit_record(at: &str) -> String {
-    format!("ACCESS#{at}")
-}
+/// The prefix of the sort keys of the audit records that earlier releases wrote into the table of cases.
+pub(crate) const EARLIER_AUDIT_PREFIX: &str = "ACCESS#";
 
 /// The sort key of the item with the last case id.
 pub(crate) const COUNTER: &str = "COUNTER";
@@ -67,7 +65,17 @@ pub(crate) const SHARD_PREFIX: &str = "STATS#";
 
 /// The sort key of a change in a shard's log.
 pub(crate) fn change(shard: u8, number: u64) -> String {
-    format!("CHANGE#{shard:02}#{number:012}")
+    change_at(&log_place(shard, number))
+}
+
+/// A place in the change log: shard and number.
+pub(crate) fn log_place(shard: u8, number: u64) -> String {
+    format!("{shard:02}#{number:012}")
+}
+
+/// The sort key of the change at a place in the log.
+pub(crate) fn change_at(place: &str) -> String {
+    format!("CHANGE#{place}")
 }
 
 /// The sort key of a shard's counts of the cases created on a day.

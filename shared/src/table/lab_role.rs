@@ -27,11 +27,21 @@ const SESSION_SECONDS: i32 = 3600;
 /// The most clients that an instance keeps. It rarely serves so many labs.
 const MAX_CLIENTS: usize = 256;
 
-/// The table, with a separate identity for each lab.
+/// The tables, with a separate identity for each lab.
 pub(crate) struct LabTables {
-    /// The table with the function's own identity. It has access to every partition, unless there is a role for labs.
-    table: Table,
+    /// The client with the function's own identity. It has access to every partition, unless there is a role for labs.
+    client: Client,
+    cases: String,
+    audit: String,
     role: Option<Role>,
+}
+
+/// The tables as one lab uses them.
+pub(crate) struct LabTable {
+    /// The table of cases.
+    pub cases: Table,
+    /// The table of audit records.
+    pub audit: Table,
 }
 
 struct Role {
@@ -42,21 +52,26 @@ struct Role {
 }
 
 impl LabTables {
-    /// Makes the clients of the configured table. Sends nothing yet.
-    pub(crate) fn new(config: &TableConfig, role: Option<&LabRoleConfig>) -> Result<Self, String> {
+    /// Makes the clients of the configured tables. Sends nothing yet.
+    pub(crate) fn new(
+        config: &TableConfig,
+        audit_table_name: &str,
+        role: Option<&LabRoleConfig>,
+    ) -> Result<Self, String> {
         let sdk = client::config(config)?;
         Ok(Self {
             role: role.map(|role| Role::new(role, config, sdk.clone())),
-            table: Table { client: Client::from_conf(sdk), name: config.name.clone() },
+            client: Client::from_conf(sdk),
+            cases: config.name.clone(),
+            audit: audit_table_name.to_owned(),
         })
     }
 
-    /// Returns the table for one lab. Sends nothing yet.
-    pub(crate) fn of(&self, lab: LabId) -> Table {
-        match &self.role {
-            None => self.table.clone(),
-            Some(role) => Table { client: role.client(lab), name: self.table.name.clone() },
-        }
+    /// Returns the tables for one lab. Sends nothing yet.
+    pub(crate) fn of(&self, lab: LabId) -> LabTable {
+        let client = self.role.as_ref().map_or_else(|| self.client.clone(), |role| role.client(lab));
+        let table = |name: &String| Table { client: client.clone(), name: name.clone() };
+        LabTable { cases: table(&self.cases), audit: table(&self.audit) }
     }
 }
 

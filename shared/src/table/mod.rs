@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::{
 use futures_util::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use lab_role::LabTables;
+pub(crate) use lab_role::{LabTable, LabTables};
 pub(crate) use query::{Filter, Index, Order, Query};
 pub(crate) use retry::Retry;
 pub(crate) use transaction::{Transaction, Update};
@@ -34,6 +34,9 @@ use crate::{
 /// An item of the table.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
+/// The condition that there is no item with the same key.
+const ABSENT: &str = "attribute_not_exists(sk)";
+
 /// DynamoDB's limit of keys in one BatchGetItem.
 const BATCH: usize = 100;
 
@@ -46,7 +49,7 @@ pub(crate) enum Consistency {
     Strong,
 }
 
-/// The table of one deployment.
+/// A table of the deployment.
 #[derive(Clone)]
 pub(crate) struct Table {
     client: Client,
@@ -120,10 +123,15 @@ impl Table {
         Ok(found)
     }
 
-    /// Writes an item. It replaces an item with the same key.
-    pub(crate) async fn put(&self, item: Item) -> Result<(), Error> {
-        let put = self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await;
-        put.map(|_| ()).map_err(|error| failed("PutItem", &error))
+    /// Adds an item, which must contain its key: a key that nothing else ever uses. It never replaces an item. An existing item
+    /// is this one, written by a call whose answer was lost.
+    pub(crate) async fn add(&self, item: Item) -> Result<(), Error> {
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        match put.condition_expression(ABSENT).send().await {
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(()),
+            Err(error) => Err(failed("PutItem", &error)),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// Returns the next case id of a lab. An id stays unused when the creation of its case fails.

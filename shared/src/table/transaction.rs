@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, Delete, Put, TransactWriteItem, Update as UpdateItem, builders::PutBuilder},
 };
 
-use super::{Item, Retry, Table, build_error, failed, key, number};
+use super::{ABSENT, Item, Retry, Table, build_error, failed, key, number};
 use crate::base::{LabId, error::Error, time::Timestamp};
 
 /// How a transaction ended.
@@ -47,7 +47,13 @@ impl Transaction {
 
     /// Writes an item that must not exist yet.
     pub(crate) fn insert(&mut self, sk: &str, item: Item) -> Result<(), Error> {
-        let put = self.put_builder(sk, item).condition_expression("attribute_not_exists(sk)");
+        let put = self.put_builder(sk, item).condition_expression(ABSENT);
+        self.add_put(put)
+    }
+
+    /// Adds an item to another table. The item must contain its key and must not exist yet.
+    pub(crate) fn insert_into(&mut self, table: &Table, item: Item) -> Result<(), Error> {
+        let put = Put::builder().table_name(&table.name).set_item(Some(item)).condition_expression(ABSENT);
         self.add_put(put)
     }
 
@@ -71,12 +77,6 @@ impl Transaction {
             .put_builder(sk, item)
             .condition_expression("version = :version")
             .expression_attribute_values(":version", number(version));
-        self.add_put(put)
-    }
-
-    /// Writes an item, which must contain its key. It replaces an item with the same key.
-    pub(crate) fn put(&mut self, item: Item) -> Result<(), Error> {
-        let put = Put::builder().table_name(&self.table_name).set_item(Some(item));
         self.add_put(put)
     }
 
