@@ -23,6 +23,7 @@ wire_enum! {
         CaseStats = "caseStats",
         CaseChanges = "caseChanges",
         ExportCases = "exportCases",
+        SearchCases = "searchCases",
         BulkUpdateStatus = "bulkUpdateStatus",
         GetDoctor = "getDoctor",
     }
@@ -48,6 +49,7 @@ impl Operation {
             Self::CaseStats => Permission::Read,
             Self::CaseChanges => Permission::Read,
             Self::ExportCases => Permission::Export,
+            Self::SearchCases => Permission::Read,
             Self::BulkUpdateStatus => Permission::UpdateStatus,
             Self::GetDoctor => Permission::Read,
         }
@@ -72,6 +74,7 @@ impl Operation {
             Self::CaseStats => "GET /api/v1/cases/stats",
             Self::CaseChanges => "GET /api/v1/cases/changes",
             Self::ExportCases => "GET /api/v1/cases/export",
+            Self::SearchCases => "POST /api/v1/cases/search",
             Self::BulkUpdateStatus => "POST /api/v1/cases/bulk-status",
             Self::GetDoctor => "GET /api/v1/cases/doctor-info/{doctor_id}",
         }
@@ -97,6 +100,7 @@ impl Operation {
             Self::CaseStats => false,
             Self::CaseChanges => true,
             Self::ExportCases => true,
+            Self::SearchCases => true,
             Self::BulkUpdateStatus => true,
             Self::GetDoctor => false,
         }
