@@ -46,10 +46,12 @@ mod integration {
     mod remakes;
     mod response_sizes;
     mod restore;
+    mod search;
     mod security_events;
     mod storm;
     mod tampering;
     mod tenancy;
+    mod text;
     mod trail;
     mod validation;
     mod workflow;

@@ -4,6 +4,9 @@ use std::{collections::HashSet, sync::Mutex, time::Duration};
 
 use serde_json::{Value, json};
 
+/// The longest expression, in bytes.
+const MAX_EXPRESSION: usize = 4096;
+
 /// The error that DynamoDB returns for a call that it rejects.
 pub(super) fn refusal(name: &str, body: &[u8]) -> Option<String> {
     if name != "Query" {
@@ -17,6 +20,8 @@ pub(super) fn refusal(name: &str, body: &[u8]) -> Option<String> {
         "The AttributeValue for a key attribute cannot contain an empty string value."
     } else if conditions.iter().any(|condition| has_reversed_span(&query, condition)) {
         "The BETWEEN operator requires upper bound to be greater than or equal to lower bound"
+    } else if conditions.iter().any(|condition| condition.len() > MAX_EXPRESSION) {
+        "Invalid FilterExpression: Expression size has exceeded the maximum allowed size"
     } else {
         return None;
     };

@@ -72,7 +72,7 @@ pub(crate) fn word() -> impl Strategy<Value = String> {
 /// The name of a field or parameter, usually one that exists.
 fn name() -> impl Strategy<Value = String> {
     let known = one_of(
-        "status patient_name procedure_type case_type notes priority rush_order due_date doctor_id patient_info age gender fixed_prosthetic type material tooth_numbers shade shade_system shade_value denture night_guard arch implant tooth_number reason reason_code ids id version remakes warnings __proto__",
+        "status patient_name procedure_type case_type notes priority rush_order due_date doctor_id patient_info age gender fixed_prosthetic type material tooth_numbers shade shade_system shade_value denture night_guard arch implant tooth_number reason reason_code ids id version remakes warnings q sort due_from deleted limit cursor __proto__",
     );
     prop_oneof![6 => known, 1 => any::<String>()]
 }

@@ -28,6 +28,7 @@ pub(super) fn functions(start: &Start) -> BTreeMap<&'static str, Box<dyn AnyFunc
         ("patch-case", start.lab(Operation::PatchCase, patch_case::handler)),
         ("remake-case", start.lab(Operation::RemakeCase, remake_case::handler)),
         ("restore-case", start.lab(Operation::RestoreCase, restore_case::handler)),
+        ("search-cases", start.lab(Operation::SearchCases, search_cases::handler)),
         ("update-case", start.lab(Operation::UpdateCase, update_case::handler)),
         ("update-case-status", start.lab(Operation::UpdateCaseStatus, update_case_status::handler)),
         ("verify-audit", start.lab(Operation::VerifyAudit, verify_audit::handler)),

@@ -85,6 +85,7 @@ async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it()
         ("CasePatch", "PATCH", "/api/v1/cases/1", patch),
         ("StatusUpdate", "PATCH", "/api/v1/cases/1/status", whole),
         ("RemakeCreate", "POST", "/api/v1/cases/1/remakes", whole),
+        ("CaseSearch", "POST", "/api/v1/cases/search", whole),
         ("BulkStatusUpdate", "POST", "/api/v1/cases/bulk-status", whole),
     ] {
         let mut found = Vec::new();

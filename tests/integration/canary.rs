@@ -85,6 +85,7 @@ async fn the_content_of_a_case_appears_only_in_responses_about_that_case() {
     for (method, path, body) in [
         ("PUT", "/api/v1/cases/1", json!({"notes": plant("other_notes"), "reason": plant("reason")})),
         ("PATCH", "/api/v1/cases/1/status", on_hold.clone()),
+        ("POST", "/api/v1/cases/search", json!({"q": plant("patient_name")})),
         (
             "POST",
             "/api/v1/cases/bulk-status",
@@ -330,6 +331,7 @@ async fn send_every_request(what: &str, proxy: fn(&Service) -> &Proxy, fault: Fa
         ("GET", "/api/v1/cases/stats", None),
         ("GET", "/api/v1/cases/export", None),
         ("GET", "/api/v1/cases/doctor-info/DOC001", None),
+        ("POST", "/api/v1/cases/search", Some(json!({"q": plant("words")}))),
         ("POST", "/api/v1/cases", Some(new.clone())),
         ("PUT", "/api/v1/cases/1", Some(json!({"notes": plant("notes"), "doctor_id": "DOC001"}))),
         ("PATCH", "/api/v1/cases/1/status", Some(json!({"status": "on_hold", "reason": plant("reason")}))),

@@ -63,6 +63,11 @@ fn operations() -> impl Strategy<Value = (&'static str, &'static str, Value)> {
             "/api/v1/cases/bulk-status",
             json!({"ids": [1, 2, 3], "status": "on_hold", "reason": "a reason"}),
         ),
+        (
+            "POST",
+            "/api/v1/cases/search",
+            json!({"status": ["pending", "on_hold"], "q": "a b", "rush_order": false, "due_to": "2026-12-01", "sort": "due_date", "limit": 5}),
+        ),
     ])
 }
 

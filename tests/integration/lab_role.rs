@@ -117,6 +117,7 @@ async fn every_call_is_signed_for_the_lab_whose_partition_it_names() {
         ask("PATCH", "/api/v1/cases/1/status").json(json!({"status": "in_progress"})).send().await;
         let ids = json!({"ids": [1, 2], "status": "in_progress"});
         ask("POST", "/api/v1/cases/bulk-status").json(ids).send().await.expect(200);
+        ask("POST", "/api/v1/cases/search").json(json!({"q": "roe"})).send().await.expect(200);
         for path in [
             "",
             "?status=pending",

@@ -145,6 +145,26 @@ async fn a_disposed_case_is_no_fault_and_an_erased_event_of_a_live_case_is_one()
 }
 
 #[tokio::test]
+async fn a_day_with_too_much_for_one_request_is_verified_in_parts() {
+    let service =
+        Service::start_with_streams_tuned(|config| config.retry_budget = std::time::Duration::ZERO).await;
+    service.create("admin", json!({"procedure_type": "Crown"})).await;
+    service.process_streams().await;
+    let (mut path, mut events, mut parts) = ("/api/v1/audit/verify".to_owned(), 0, 0);
+    loop {
+        let part = service.as_user("admin", "GET", &path).send().await.expect(200);
+        assert_eq!(part["valid"], true, "{part}");
+        events += part["archived_events"].as_u64().unwrap();
+        parts += 1;
+        let Some(cursor) = part["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/audit/verify?cursor={cursor}");
+    }
+    assert_eq!((events, parts), (1, 24));
+    let other_day = path.replace("?", "?day=2020-01-01&");
+    service.as_user("admin", "GET", &other_day).send().await.expect_problem(400, "invalid_cursor");
+}
+
+#[tokio::test]
 async fn the_audit_routes_say_how_far_back_they_reach() {
     let service = Service::start_with(&[("AUDIT_TABLE_DAYS", "1")]).await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;

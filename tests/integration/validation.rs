@@ -199,12 +199,27 @@ async fn an_unknown_doctor_or_product_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_a_json_object_is_rejected_before_any_read() {
+async fn a_body_that_is_not_a_json_object_or_repeats_a_name_is_rejected_before_any_read() {
     let service = Service::start().await;
     let post = || service.as_user("admin", "POST", "/api/v1/cases");
     let json = |body: &[u8]| post().header("content-type", "application/json").bytes(body);
     for body in [&b""[..], b"[]", b"null", b"{\"procedure_type\":", b"{}{}", b"\xff\xfe{}"] {
         json(body).send().await.expect_problem(400, "malformed_json");
+    }
+    for body in [
+        r#"{"procedure_type":"Crown","procedure_type":"Crown"}"#,
+        r#"{"procedure_type":"Crown","notes":"one","\u006eotes":"two"}"#,
+        r#"{"fixed_prosthetic":{"type":"crown","material":"zirconia","tooth_numbers":[3],"shade":{"Jane":1,"Jane":2}}}"#,
+    ] {
+        let problem = json(body.as_bytes()).send().await.expect_problem(400, "malformed_json");
+        let column = problem["detail"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("An object in the body has the same name twice: line 1, column ");
+        assert!(
+            column.is_some_and(|column| column.trim_end_matches('.').parse::<usize>().is_ok()),
+            "{problem}"
+        );
     }
     let deep = "{\"a\":".repeat(10_000);
     json(deep.as_bytes()).send().await.expect_problem(400, "malformed_json");

@@ -101,6 +101,10 @@ def reading(client, case):
         reply = client.call("listCases", query=query)
         if case not in [found["id"] for found in reply.json["cases"]]:
             raise Failure(client.explain(client.operations["listCases"], f"{query} does not find case {case}", reply))
+        body = {**query, "status": ["completed", "shipped"]} if "status" in query else query
+        reply = client.call("searchCases", body=body)
+        if case not in [found["id"] for found in reply.json["cases"]]:
+            raise Failure(client.explain(client.operations["searchCases"], f"{body} does not find case {case}", reply))
         reply = client.call("exportCases", query=query)
         if "John Doe" not in reply.text:
             raise Failure(client.explain(client.operations["exportCases"], f"{query} does not find case {case}", reply))

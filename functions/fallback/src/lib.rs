@@ -96,6 +96,7 @@ mod tests {
             (405, Some("GET, PUT, PATCH, DELETE".into()), None)
         );
         assert_eq!(call("POST", "/api/v1/cases/types", "").await, (405, Some("GET".into()), None));
+        assert_eq!(call("PUT", "/api/v1/cases/search", "").await, (405, Some("POST".into()), None));
     }
 
     #[tokio::test]

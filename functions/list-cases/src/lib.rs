@@ -2,11 +2,11 @@
 
 use shared::{
     case::CaseLists,
-    http::{self, Request},
+    http::{self, Query, Request},
     lab::Labs,
 };
 
 /// Returns 200 with the requested page.
 pub async fn handler(labs: Labs, req: Request) -> http::Result {
-    http::ok(&CaseLists::of(&labs).page(&req).await?)
+    http::ok(&CaseLists::of(&labs).page(Query::of(&req)).await?)
 }

@@ -24,6 +24,7 @@ wire_enum! {
         CaseStats = "caseStats",
         CaseChanges = "caseChanges",
         ExportCases = "exportCases",
+        SearchCases = "searchCases",
         BulkUpdateStatus = "bulkUpdateStatus",
         GetDoctor = "getDoctor",
     }
@@ -50,6 +51,7 @@ impl Operation {
             Self::CaseStats => Permission::Read,
             Self::CaseChanges => Permission::Read,
             Self::ExportCases => Permission::Export,
+            Self::SearchCases => Permission::Read,
             Self::BulkUpdateStatus => Permission::UpdateStatus,
             Self::GetDoctor => Permission::Read,
         }
@@ -75,6 +77,7 @@ impl Operation {
             Self::CaseStats => "GET /api/v1/cases/stats",
             Self::CaseChanges => "GET /api/v1/cases/changes",
             Self::ExportCases => "GET /api/v1/cases/export",
+            Self::SearchCases => "POST /api/v1/cases/search",
             Self::BulkUpdateStatus => "POST /api/v1/cases/bulk-status",
             Self::GetDoctor => "GET /api/v1/cases/doctor-info/{doctor_id}",
         }
@@ -101,6 +104,7 @@ impl Operation {
             Self::CaseStats => false,
             Self::CaseChanges => true,
             Self::ExportCases => true,
+            Self::SearchCases => true,
             Self::BulkUpdateStatus => true,
             Self::GetDoctor => false,
         }

@@ -9,6 +9,7 @@ pub mod field_error;
 mod ids;
 pub mod private;
 pub mod seal;
+pub(crate) mod search_text;
 pub mod time;
 pub mod validate;
 pub mod wire_enum;

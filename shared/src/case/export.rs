@@ -9,7 +9,7 @@ use crate::{
         error::Error,
         validate::one_of,
     },
-    http::{File, MAX_RESPONSE_BYTES, Query, Request, length_in_json},
+    http::{File, MAX_RESPONSE_BYTES, PageRequest, Query, Request, length_in_json},
     telemetry::SecurityEvent,
 };
 
@@ -31,7 +31,7 @@ impl CaseLists<'_> {
         let filter = CaseFilter::read(&mut query, self.user_id());
         let format = query.checked("format", one_of).unwrap_or(Format::Csv);
         let limit = query.number("limit", 1..=MAX_CASES).unwrap_or(DEFAULT_CASES) as usize;
-        let cursor = query.text("cursor");
+        let cursor = PageRequest::read_cursor(&mut query);
         query.finish()?;
         let mut selection = self.select(&filter, cursor.as_deref(), 0, limit).await?;
         // Only the first part has the names of the columns, so that a client can join the parts to one file.

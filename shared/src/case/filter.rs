@@ -1,4 +1,4 @@
-//! Filters and order of lists: reads the query parameters and turns them into conditions on the indexes.
+//! Filters and order of lists: reads the parameters and turns them into conditions on the indexes.
 
 use jiff::civil::Date;
 
@@ -8,11 +8,12 @@ use crate::{
         CaseId, Subject,
         field_error::Invalid,
         private::Private,
+        search_text,
         time::Timestamp,
         validate::{self, Checked, date, one_of, reference},
         wire_enum::WireEnum,
     },
-    http::Query,
+    http::{Query, Source},
     table::{Filter, Index, Order, boolean, keys, text},
     wire_enum,
 };
@@ -50,6 +51,8 @@ pub(super) struct CaseFilter {
     created: Option<(Date, Date)>,
     /// All other conditions.
     others: Filter,
+    /// Where the request has its parameters, for the errors of a page.
+    pub source: Source,
     /// The whole filter as text. A cursor is valid for the same filter only. It is private because it has the search text.
     pub canonical: Private<String>,
 }
@@ -67,7 +70,8 @@ impl CaseFilter {
         };
         if deleted && sort != Sort::CreatedAt {
             let detail = "must be created_at for deleted cases";
-            query.reject("sort", Invalid::inconsistent("/query/deleted", detail));
+            let other = query.source().pointer("deleted");
+            query.reject("sort", Invalid::inconsistent(other, detail));
         }
         let mut statuses = query.several::<Status>("status");
         // Excludes cases without a due date: the index has them with the last possible date.
@@ -81,7 +85,8 @@ impl CaseFilter {
         }
         let created = span(query, "created_from", "created_to");
         let others = others(query, me);
-        Self { sort, order, deleted, statuses, due, created, others, canonical }
+        let source = query.source();
+        Self { sort, order, deleted, statuses, due, created, others, source, canonical }
     }
 
     /// Whether it has no condition except on the status.
@@ -166,9 +171,9 @@ fn others(query: &mut Query, me: &Subject) -> Filter {
     if let Some(rush) = query.boolean("rush_order") {
         filter.equals("rush_order", boolean(rush));
     }
-    if let Some(words) = query.checked("q", search) {
+    if let Some(words) = query.checked("q", words) {
         for word in words {
-            filter.text_contains(SEARCH, word.expose());
+            filter.text_contains_one_of(SEARCH, word.expose().spellings());
         }
     }
     filter
@@ -181,8 +186,27 @@ fn span(query: &mut Query, from: &str, to: &str) -> Option<(Date, Date)> {
         .then(|| (first.unwrap_or(Date::constant(1, 1, 1)), last.unwrap_or(Date::MAX)))
 }
 
-/// The words of a search text, in lower case.
-fn search(value: &serde_json::Value) -> Checked<Vec<Private<String>>> {
-    let text = validate::text(1..=MAX_SEARCH)(value)?;
-    Ok(text.expose().to_lowercase().split_whitespace().map(|word| Private::new(word.to_owned())).collect())
+/// A word of a search.
+struct Word {
+    folded: String,
+    /// In lower case, as the items of earlier releases have it.
+    lower: String,
+}
+
+impl Word {
+    fn spellings(&self) -> impl Iterator<Item = &str> {
+        let lower = Some(&self.lower).filter(|lower| **lower != self.folded);
+        [&self.folded].into_iter().chain(lower).map(String::as_str)
+    }
+}
+
+/// The words of a search text: its parts between white space, except those of which folding leaves nothing.
+fn words(value: &serde_json::Value) -> Checked<Vec<Private<Word>>> {
+    let text = validate::any_text(1..=MAX_SEARCH)(value)?;
+    let words = text
+        .expose()
+        .split_whitespace()
+        .map(|word| Word { folded: search_text::fold(word).trim().to_owned(), lower: word.to_lowercase() });
+    let words: Vec<_> = words.filter(|word| !word.folded.is_empty()).map(Private::new).collect();
+    if words.is_empty() { Err(validate::blank()) } else { Ok(words) }
 }

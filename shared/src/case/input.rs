@@ -4,13 +4,13 @@ use super::{
     CaseFields, ProcedureType,
     rules::{self, Explicit},
 };
-use crate::base::validate::{Fields, Patch, boolean, date, one_of, reference, text};
+use crate::base::validate::{Fields, Patch, boolean, date, name, one_of, reference, text};
 
 impl CaseFields {
     /// Sets the fields in the object; `null` clears a field, and fields that are absent keep their values. Then it applies
     /// the rules between the fields.
     pub(super) fn apply(&mut self, fields: &mut Fields) {
-        fields.optional("patient_name", text(1..=200)).set(&mut self.patient_name);
+        fields.optional("patient_name", name(1..=200)).set(&mut self.patient_name);
         let procedure_type = fields.optional("procedure_type", ProcedureType::from_value);
         let case_type = fields.optional("case_type", one_of);
         let explicit = Explicit {
@@ -19,7 +19,7 @@ impl CaseFields {
         };
         procedure_type.set(&mut self.procedure_type);
         case_type.set(&mut self.case_type);
-        fields.optional("case_name", text(1..=200)).set(&mut self.case_name);
+        fields.optional("case_name", name(1..=200)).set(&mut self.case_name);
         fields.optional("description", text(0..=2000)).set(&mut self.description);
         fields.optional("notes", text(0..=4000)).set(&mut self.notes);
         fields.optional("special_instructions", text(0..=4000)).set(&mut self.special_instructions);

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Case, CaseFields};
 use crate::{
-    base::{canonical, error::Error, time::Timestamp, wire_enum::WireEnum},
+    base::{canonical, error::Error, search_text, time::Timestamp, wire_enum::WireEnum},
     table::{Item, key, keys, number, text},
 };
 
@@ -100,9 +100,9 @@ pub(super) fn is_expired(item: &Item) -> bool {
     end.is_some_and(|end| end <= Timestamp::now().epoch_seconds())
 }
 
-/// The text for searches, in lower case.
+/// The text for searches, folded. Items of earlier releases have it in lower case only, until their next change.
 fn search_text(case: &Case) -> String {
     let CaseFields { patient_name, case_name, .. } = &case.fields;
     let names = [patient_name, case_name].into_iter().flatten().map(|name| name.expose().as_str());
-    names.chain([case.case_number.as_str()]).collect::<Vec<_>>().join("\n").to_lowercase()
+    search_text::fold(&names.chain([case.case_number.as_str()]).collect::<Vec<_>>().join("\n"))
 }

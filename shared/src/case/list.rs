@@ -20,7 +20,7 @@ use crate::{
         error::Error,
         field_error::{FieldCode, Invalid},
     },
-    http::{MAX_RESPONSE_BYTES, PageRequest, Pagination, Query, Request, size_in_response},
+    http::{MAX_RESPONSE_BYTES, PageRequest, Pagination, Query, size_in_response},
     lab::{LabScope, Labs},
     table::{Consistency, Order, keys},
 };
@@ -54,9 +54,9 @@ impl<'a> CaseLists<'a> {
     /// Reads the requested page. The parameters are `page` or `cursor`, `limit` (or `per_page`), filters and order.
     ///
     /// # Errors
-    /// Invalid parameter, with all errors; invalid cursor; forbidden, for deleted cases without the permission to restore.
-    pub async fn page(&self, request: &Request) -> Result<CasePage, Error> {
-        let mut query = Query::of(request);
+    /// Invalid parameter (validation, for parameters in the body), with all errors; invalid cursor; forbidden, for deleted
+    /// cases without the permission to restore.
+    pub async fn page(&self, mut query: Query) -> Result<CasePage, Error> {
         let filter = CaseFilter::read(&mut query, self.user_id());
         let page = PageRequest::read(&mut query, &self.labs.first().services().paging);
         query.finish()?;
@@ -69,7 +69,7 @@ impl<'a> CaseLists<'a> {
         let cases = selection.next(usize::MAX, MAX_RESPONSE_BYTES).await?.unwrap_or_default();
         if page.is_by_number() && !selection.entries.is_empty() {
             let detail = "makes the page too large for a response: request fewer cases";
-            return Err(Error::parameter("/query/per_page", Invalid::new(FieldCode::PageTooLarge, detail)));
+            return Err(filter.source.error("per_page", Invalid::new(FieldCode::PageTooLarge, detail)));
         }
         self.record(&filter, &cases).await?;
         let pagination = Pagination::new(&page, self.cursor(&filter, &selection), total);
@@ -101,7 +101,7 @@ impl<'a> CaseLists<'a> {
             let next = lab_with_next_case(&heads, filter.order);
             if next.is_none() && index < offset && heads.iter().any(|(_, head)| head.complete_to.is_some()) {
                 let detail = "is too far for these filters: use the cursor";
-                return Err(Error::parameter("/query/page", Invalid::new(FieldCode::PageTooFar, detail)));
+                return Err(filter.source.error("page", Invalid::new(FieldCode::PageTooFar, detail)));
             }
             let Some(next) = next else { break };
             let (lab, batch) = &mut heads[next];

@@ -9,7 +9,7 @@ use super::catalog::{
 use crate::base::{
     field_error::Invalid,
     private::Private,
-    validate::{Fields, FromObject, one_of, text},
+    validate::{Fields, FromObject, name, one_of, text},
     wire_enum::WireEnum,
 };
 
@@ -32,9 +32,9 @@ pub struct Shade {
 
 impl FromObject for Shade {
     fn from_object(fields: &mut Fields) -> Option<Self> {
-        let shade_id = fields.optional("shade_id", text(1..=128)).value();
+        let shade_id = fields.optional("shade_id", name(1..=128)).value();
         let shade_system: Option<ShadeSystem> = fields.required("shade_system", one_of);
-        let shade_value = fields.required("shade_value", text(1..=64));
+        let shade_value = fields.required("shade_value", name(1..=64));
         let shade_description = fields.optional("shade_description", text(0..=500)).value();
         let translucency = fields.optional("translucency", one_of).value();
         let notes = fields.optional("notes", text(0..=1000)).value();

@@ -3,7 +3,10 @@
 use lambda_http::http::header;
 use serde_json::{Map, Value};
 
-use super::Request;
+use super::{
+    Request,
+    json::{self, Malformed},
+};
 use crate::base::{
     error::{Error, ErrorCode},
     validate::{Fields, FromObject},
@@ -19,8 +22,8 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Reads a JSON body.
 ///
 /// # Errors
-/// 415 unless it is declared as JSON, 413 when it is too large, 400 unless it is a JSON object, 422 with every error when
-/// its fields break the rules.
+/// 415 unless it is declared as JSON, 413 when it is too large, 400 unless it is a JSON object without duplicate names, 422
+/// with every error when its fields break the rules.
 pub fn json_body<T: FromObject>(request: &Request) -> Result<T, Error> {
     read(&object(request, JSON)?)
 }
@@ -48,15 +51,17 @@ pub(super) fn object(request: &Request, media_type: &str) -> Result<Map<String, 
         let detail = format!("Send JSON with Content-Type: {media_type}.");
         return Err(Error::new(ErrorCode::UnsupportedMediaType, detail));
     }
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Error::new(ErrorCode::MalformedJson, "The body must be a JSON object.")),
-        // The position is safe to show. The parser's message could repeat content.
-        Err(error) => Err(Error::new(
-            ErrorCode::MalformedJson,
-            format!("The body is not JSON: line {}, column {}.", error.line(), error.column()),
-        )),
-    }
+    let detail = match json::parse(bytes) {
+        Ok(Value::Object(object)) => return Ok(object),
+        Ok(_) => "The body must be a JSON object.".to_owned(),
+        Err(Malformed::NotJson { line, column }) => {
+            format!("The body is not JSON: line {line}, column {column}.")
+        }
+        Err(Malformed::DuplicateName { line, column }) => {
+            format!("An object in the body has the same name twice: line {line}, column {column}.")
+        }
+    };
+    Err(Error::new(ErrorCode::MalformedJson, detail))
 }
 
 /// Whether a `Content-Type` names the media type, with any parameters.
@@ -86,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_body_that_is_not_a_json_object_is_malformed() {
-        for body in ["", "[]", "null", "{", "{\"a\":1}x", &"[".repeat(100_000)] {
+        for body in ["", "[]", "null", "{", "{\"a\":1}x", "{\"a\":1,\"a\":1}", &"[".repeat(100_000)] {
             assert_eq!(code("application/json", body), Some(ErrorCode::MalformedJson));
         }
     }

@@ -5,9 +5,11 @@ mod conditional;
 mod cors;
 mod event;
 mod idempotency;
+mod json;
 mod page;
 mod params;
 mod problem;
+mod query;
 mod rate_limit;
 mod respond;
 
@@ -21,9 +23,10 @@ pub use idempotency::{IdempotencyKey, idempotency_key};
 pub(crate) use page::PageRequest;
 pub use page::Pagination;
 pub(crate) use params::is_for_all_labs;
-pub use params::{Query, case_id, doctor_id, lab_header, no_query, raw_path, requested_lab, wants_csv};
+pub use params::{case_id, doctor_id, lab_header, no_query, raw_path, requested_lab, wants_csv};
 pub(crate) use problem::problem;
 pub use problem::problem_response;
+pub use query::{Query, Source};
 pub use rate_limit::RateLimitStatus;
 pub use respond::{
     File, Resource, catalogue, created, file, no_content, ok, resource, with_header, with_status,

@@ -4,12 +4,18 @@ use serde::Serialize;
 
 use super::Query;
 use crate::{
-    base::field_error::{FieldCode, Invalid},
+    base::{
+        field_error::{FieldCode, Invalid},
+        validate::string,
+    },
     config::PagingConfig,
 };
 
 /// The largest number of items that `page` may skip. Later pages need a cursor.
 const MAX_OFFSET: u32 = 50_000;
+
+/// The longest cursor, in characters. A longer one does not fit into a URL (the gateway's limit).
+const MAX_CURSOR: usize = 10_240;
 
 /// The requested page.
 pub(crate) struct PageRequest {
@@ -25,7 +31,8 @@ impl PageRequest {
         let page = query.number("page", 1..=u32::MAX);
         let request = Self { page, ..Self::read_without_number(query, paging) };
         if request.page.is_some() && request.cursor.is_some() {
-            query.reject("page", Invalid::inconsistent("/query/cursor", "must not be given with a cursor"));
+            let cursor = query.source().pointer("cursor");
+            query.reject("page", Invalid::inconsistent(cursor, "must not be given with a cursor"));
         }
         if request.page.is_some_and(|page| (page - 1).saturating_mul(request.per_page) > MAX_OFFSET) {
             let detail = format!("must not skip more than {MAX_OFFSET} cases: use the cursor");
@@ -38,12 +45,10 @@ impl PageRequest {
     pub(crate) fn read_without_number(query: &mut Query, paging: &PagingConfig) -> Self {
         let limit = Self::read_limit_of(query, paging);
         let per_page = query.number("per_page", 1..=paging.max_size);
-        let cursor = query.text("cursor");
+        let cursor = Self::read_cursor(query);
         if limit.is_some() && per_page.is_some() && limit != per_page {
-            query.reject(
-                "per_page",
-                Invalid::inconsistent("/query/limit", "must equal limit, or be left out"),
-            );
+            let other = query.source().pointer("limit");
+            query.reject("per_page", Invalid::inconsistent(other, "must equal limit, or be left out"));
         }
         Self { per_page: limit.or(per_page).unwrap_or(paging.default_size), cursor, page: None }
     }
@@ -51,6 +56,11 @@ impl PageRequest {
     /// Reads only `limit`.
     pub(crate) fn read_limit_of(query: &mut Query, paging: &PagingConfig) -> Option<u32> {
         query.number("limit", 1..=paging.max_size)
+    }
+
+    /// Reads only `cursor`.
+    pub(crate) fn read_cursor(query: &mut Query) -> Option<String> {
+        query.checked("cursor", string(1..=MAX_CURSOR)).map(|cursor| cursor.expose().clone())
     }
 
     /// Whether the request names its page by number.

@@ -1,18 +1,9 @@
 //! Path, query and header parameters.
 
-use std::collections::BTreeMap;
-
 use lambda_http::RequestExt;
-use serde_json::{Value, json};
 
-use super::Request;
-use crate::base::{
-    CaseId, LabId,
-    error::Error,
-    field_error::{FieldCode, FieldError, Invalid},
-    validate::{self, Checked, not_boolean, not_one_of, one_of, out_of_range},
-    wire_enum::WireEnum,
-};
+use super::{Query, Request};
+use crate::base::{CaseId, LabId, error::Error, field_error::Invalid, validate::not_one_of};
 
 /// The value of `lab_id` for all of the caller's labs.
 const ALL_LABS: &str = "all";
@@ -117,99 +108,6 @@ pub fn lab_header(request: &Request) -> Result<Option<&str>, Error> {
             Err(_) => Err(Error::parameter(POINTER, Invalid::format("lab_id", "must be a lab's id"))),
         },
         _ => Err(Error::parameter(POINTER, Invalid::given_more_than_once())),
-    }
-}
-
-/// The query parameters. An operation takes each one that it knows; at the end the remaining ones are unknown.
-pub struct Query {
-    values: BTreeMap<String, Vec<String>>,
-    errors: Vec<FieldError>,
-}
-
-impl Query {
-    /// The request's parameters without `lab_id`, which [`requested_lab`] reads on every route of a lab.
-    pub fn of(request: &Request) -> Self {
-        let mut values = BTreeMap::<String, Vec<String>>::new();
-        if let Some(parameters) = request.query_string_parameters_ref() {
-            for (name, value) in parameters.iter().filter(|(name, _)| *name != "lab_id") {
-                values.entry(name.to_owned()).or_default().push(value.to_owned());
-            }
-        }
-        Self { values, errors: Vec::new() }
-    }
-
-    /// Takes a parameter that the request may have once.
-    pub fn text(&mut self, name: &str) -> Option<String> {
-        let mut values = self.values.remove(name)?;
-        if values.len() > 1 {
-            self.reject(name, Invalid::given_more_than_once());
-        }
-        values.pop()
-    }
-
-    /// Takes a whole number in `range`.
-    pub fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
-        let text = self.text(name)?;
-        let number = text.parse().ok().filter(|number| range.contains(number));
-        // `+5` parses, but is not an integer of the contract.
-        if number.is_none() || text.starts_with('+') {
-            self.reject(name, out_of_range(*range.start(), *range.end()));
-        }
-        number
-    }
-
-    /// Takes `true` or `false`.
-    pub fn boolean(&mut self, name: &str) -> Option<bool> {
-        let text = self.text(name)?;
-        let value = text.parse().ok();
-        if value.is_none() {
-            self.reject(name, not_boolean());
-        }
-        value
-    }
-
-    /// Takes a value that a check for JSON text accepts.
-    pub fn checked<T>(&mut self, name: &str, check: impl FnOnce(&Value) -> Checked<T>) -> Option<T> {
-        let text = self.text(name)?;
-        check(&Value::String(text)).map_err(|invalid| self.reject(name, invalid)).ok()
-    }
-
-    /// Takes several values of an enumeration: a repeated parameter, or values separated by commas.
-    pub fn several<T: WireEnum + PartialEq>(&mut self, name: &str) -> Option<Vec<T>> {
-        let texts = self.values.remove(name)?;
-        let mut values = Vec::new();
-        for text in texts.iter().flat_map(|text| text.split(',')) {
-            match one_of(&Value::String(text.to_owned())) {
-                Ok(value) if values.contains(&value) => {}
-                Ok(value) => values.push(value),
-                Err(invalid) => {
-                    self.reject(name, invalid.of_each());
-                    return None;
-                }
-            }
-        }
-        Some(values)
-    }
-
-    /// A text of the remaining parameters except `names`. Equal parameters give equal texts.
-    pub fn canonical_without(&self, names: &[&str]) -> String {
-        let left: Vec<_> = self.values.iter().filter(|(name, _)| !names.contains(&name.as_str())).collect();
-        json!(left).to_string()
-    }
-
-    /// Records why a parameter is not accepted.
-    pub fn reject(&mut self, name: &str, invalid: Invalid) {
-        self.errors.push(FieldError::new(format!("/query/{name}"), invalid));
-    }
-
-    /// Reports all errors at once, including unknown parameters.
-    pub fn finish(mut self) -> Result<(), Error> {
-        for name in std::mem::take(&mut self.values).into_keys() {
-            let shown: String = name.chars().take(64).collect();
-            let invalid = Invalid::new(FieldCode::UnknownParameter, "is not a parameter of this operation");
-            self.reject(&validate::escape(&shown), invalid);
-        }
-        if self.errors.is_empty() { Ok(()) } else { Err(Error::parameters(self.errors)) }
     }
 }
 

@@ -153,10 +153,16 @@ impl Filter {
         self.terms.push(format!("attribute_exists({name})"));
     }
 
-    /// The attribute is a text that contains this part.
-    pub(crate) fn text_contains(&mut self, name: &'static str, part: &str) {
-        let (name, part) = (self.name(name), self.value(text(part)));
-        self.terms.push(format!("contains({name}, {part})"));
+    /// The attribute is a text that contains one of these parts.
+    pub(crate) fn text_contains_one_of<'p>(
+        &mut self,
+        name: &'static str,
+        parts: impl IntoIterator<Item = &'p str>,
+    ) {
+        let name = self.name(name);
+        let contains = |part| format!("contains({name}, {})", self.value(text(part)));
+        let terms: Vec<String> = parts.into_iter().map(contains).collect();
+        self.terms.push(format!("({})", terms.join(" OR ")));
     }
 
     fn name(&mut self, name: &'static str) -> String {

@@ -23,6 +23,7 @@ pub(crate) fn row(operation: &Operation) -> Row {
         "updateCaseStatus" => (Some(json!({"status": "in_progress"})), 200),
         "bulkUpdateStatus" => (Some(json!({"ids": [OWN_CASE], "status": "in_progress"})), 200),
         "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
+        "searchCases" => (Some(json!({"limit": 1})), 200),
         "deleteCase" => (None, 204),
         "restoreCase" | "listCases" | "getCase" | "getCaseHistory" | "verifyCaseHistory"
         | "getCaseAccess" | "listAccess" | "verifyAudit" | "caseStats" | "caseChanges" | "exportCases"

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::Checked;
+use super::{Checked, characters};
 use crate::base::{
     CaseId,
     field_error::{FieldCode, Invalid},
@@ -18,13 +18,13 @@ pub(super) fn wrong_type(article_and_name: &str, expected: &str) -> Invalid {
     Invalid::new(FieldCode::WrongType, format!("must be {article_and_name}")).with("expected", expected)
 }
 
-fn not_text() -> Invalid {
+/// The value is not text.
+pub fn not_text() -> Invalid {
     wrong_type("text", "text")
 }
 
-/// Text of `length` characters (Unicode scalar values). The only control characters are line breaks and tabs. Every free
-/// text is private, because people write about patients in any field.
-pub fn text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<Private<String>> {
+/// Text of `length` characters (Unicode scalar values), of any kind.
+pub fn string(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<Private<String>> {
     move |value| {
         let text = value.as_str().ok_or_else(not_text)?;
         let (shortest, longest) = (*length.start(), *length.end());
@@ -32,13 +32,52 @@ pub fn text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<Private
             let detail = format!("must have {shortest} to {longest} characters");
             return Err(Invalid::new(FieldCode::Length, detail).with("min", shortest).with("max", longest));
         }
-        if shortest > 0 && text.trim().is_empty() {
-            return Err(Invalid::new(FieldCode::Blank, "must not be blank"));
+        Ok(Private::new(text.to_owned()))
+    }
+}
+
+/// Text of `length` characters. The only control characters are line breaks and tabs. Every text that people write is
+/// private, because they write about patients in any field.
+pub fn any_text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<Private<String>> {
+    move |value| {
+        let text = string(length.clone())(value)?;
+        if *length.start() > 0 && text.expose().trim().is_empty() {
+            return Err(blank());
         }
-        if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t')) {
+        let is_control = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
+        if text.expose().chars().any(is_control) {
             return Err(Invalid::new(FieldCode::Characters, "must not have control characters"));
         }
-        Ok(Private::new(text.to_owned()))
+        Ok(text)
+    }
+}
+
+/// The text has nothing that can be seen.
+pub fn blank() -> Invalid {
+    Invalid::new(FieldCode::Blank, "must not be blank")
+}
+
+/// Text that people write, such as notes and reasons. No character in it changes the order in which other characters are
+/// shown, and none is an invisible tag.
+pub fn text(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<Private<String>> {
+    move |value| {
+        let text = any_text(length.clone())(value)?;
+        if text.expose().chars().any(characters::is_misleading) {
+            let detail = "must not have characters that change the direction of text, or invisible tags";
+            return Err(Invalid::new(FieldCode::Characters, detail));
+        }
+        Ok(text)
+    }
+}
+
+/// A name, which people compare and search. It has no invisible format characters, except those that joining scripts need.
+pub fn name(length: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<Private<String>> {
+    move |value| {
+        let name = any_text(length.clone())(value)?;
+        if characters::has_invisible(name.expose()) {
+            return Err(Invalid::new(FieldCode::Characters, "must not have invisible format characters"));
+        }
+        Ok(name)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Reads the fields of a JSON object and collects the errors, each with its JSON pointer.
 
+mod characters;
 mod checks;
 
 use serde_json::{Map, Value};
 
 use checks::wrong_type;
 pub use checks::{
-    boolean, case_id, date, distinct, not_a_case_id, not_boolean, not_one_of, one_of, out_of_range,
-    reference, text, whole,
+    any_text, blank, boolean, case_id, date, distinct, name, not_a_case_id, not_boolean, not_one_of,
+    not_text, one_of, out_of_range, reference, string, text, whole,
 };
 
 use crate::base::{
