@@ -54,6 +54,40 @@ def rights_on_keys(stack):
                f"(Policies of the loop in Resources that lists {lacking[0].removesuffix('Function')})")
 
 
+# What the roles of the archive may do with an object of a lab and with one outside, and what no role may.
+ARCHIVE_RIGHTS = {"ProcessStreamsFunctionRole": {"s3:PutObject"}, "VerifyAuditFunctionRole": {"s3:GetObject"}}
+ARCHIVE_ACTIONS = ("s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectRetention",
+                   "s3:BypassGovernanceRetention", "s3:PutBucketObjectLockConfiguration")
+
+
+def rights_on_the_archive(stack):
+    """Only the function on the streams adds to the archive, only the verification reads it, and no role can change anything in it."""
+    iam, bucket = stack.emulator.client("iam"), stack.resources["ArchiveBucket"]
+    for target, _ in stack.functions():
+        role = iam.get_role(RoleName=stack.resources[f"{target}Role"])["Role"]["Arn"]
+        allowed = {}
+        for key in ("lab=123/day=2026-11-25/09-a-1.ndjson.gz", "elsewhere"):
+            results = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=list(ARCHIVE_ACTIONS),
+                                                    ResourceArns=[f"arn:aws:s3:::{bucket}/{key}"])["EvaluationResults"]
+            allowed[key] = {result["EvalActionName"] for result in results if result["EvalDecision"] == "allowed"}
+        inside, outside = allowed.values()
+        if inside != ARCHIVE_RIGHTS.get(f"{target}Role", set()) or outside:
+            yield f"{target}Role: it may {sorted(inside)} in the archive, and {sorted(outside)} outside of the labs' folders"
+
+
+def rights_of_the_function_on_the_streams(stack):
+    """It reads both streams, but neither reads nor writes audit records, and deletes nothing."""
+    iam = stack.emulator.client("iam")
+    role = iam.get_role(RoleName=stack.resources["ProcessStreamsFunctionRole"])["Role"]["Arn"]
+    for table, refused in (("Table", ["DeleteItem", "Scan"]), ("AuditTable", ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"])):
+        arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{stack.resources[table]}"
+        results = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=[f"dynamodb:{name}" for name in refused],
+                                                ResourceArns=[arn])["EvaluationResults"]
+        for result in results:
+            if result["EvalDecision"] == "allowed":
+                yield f"ProcessStreamsFunctionRole: it may {result['EvalActionName']} on {table}"
+
+
 def log_groups(stack):
     """Each function logs into a group of the stack, in which logs expire. (Otherwise AWS makes a group whose logs never expire.)"""
     groups = {group["logGroupName"]: group for page in stack.emulator.client("logs").get_paginator("describe_log_groups").paginate()
@@ -104,7 +138,7 @@ def ttl(stack, lab, case):
                       f"(its attributes are {', '.join(sorted(item))})")
 
 
-ALL = (gateway_permissions, rights_on_keys, log_groups, time_outs, folders, backups)
+ALL = (gateway_permissions, rights_on_keys, rights_on_the_archive, rights_of_the_function_on_the_streams, log_groups, time_outs, folders, backups)
 
 
 def run(stack):

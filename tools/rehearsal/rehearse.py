@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import archive
 import checks
 import denials
 import differences
@@ -72,6 +73,7 @@ class Rehearsal:
         client = Client(stack, self.relay)
         checks.run(stack)
         sequence.run(client)
+        archive.run(client)
         unused = [f"row {row} of the table Functions gives {right}, which the sequence never used; take it away, or let "
                   "tools/rehearsal/sequence.py use it" for row, right in stack.unused_rights(self.relay.used)]
         if unused:

@@ -27,6 +27,7 @@ def run(client):
     say("many cases at once, records of access, other people")
     many_cases(client, case, remake)
     records(client, case)
+    trail(client)
     others(client, case)
     say("deleting and restoring")
     delete_and_restore(client, case)
@@ -133,6 +134,12 @@ def records(client, case):
     reply = client.call("listAccess", query={"format": "csv"})
     if "createCase" not in reply.text:
         raise Failure(client.explain(client.operations["listAccess"], "the creation is not in the CSV", reply))
+
+
+def trail(client):
+    """The verification of the audit trail; archive.py waits for the archive and verifies again."""
+    check(client, "verifyAudit", client.call("verifyAudit"), valid=True)
+    client.call("listAccess", query={"format": "csv"})
 
 
 def others(client, case):

@@ -181,7 +181,9 @@ class Stack:
             for statement in resource["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
                 # Without a role for labs.
                 statement = statement["Fn::If"][2] if "Fn::If" in statement else statement
-                if statement["Effect"] != "Allow" or "dynamodb:" not in str(statement["Action"]):
+                # Lambda reads the streams, not the function.
+                if (statement.get("Effect") != "Allow" or "dynamodb:" not in str(statement["Action"])
+                        or "stream" in str(statement["Resource"]).lower()):
                     continue
                 actions, resources = (it if isinstance(it, list) else [it] for it in (statement["Action"], statement["Resource"]))
                 [table] = [resource["Fn::GetAtt"][0] for resource in resources if "Fn::GetAtt" in resource]
