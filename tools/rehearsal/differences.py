@@ -22,6 +22,8 @@ DIFFERENCES = (
      "the emulator's CloudFormation does not set them; the sequence looks for the expiry attribute in a deleted case"),
     ("A failed change of a batch is not delivered again, and changes are not collected for a minute",
      "the emulator ignores ReportBatchItemFailures, BisectBatchOnFunctionError and the batching window; tests/integration/archive.rs tests the reports"),
+    ("Object Lock is set through the S3 API", "the emulator's CloudFormation ignores it; the configuration comes from the template"),
+    ("The archive's rule that only TLS is allowed is left out", "the emulator has no TLS, and the rule keeps every call from the bucket"),
     ("The rights on the archive are checked statically", "the check asks the emulator's IAM what each role may do with an object of the archive"),
     ("The end of a case's life begins with an event that the rehearsal makes", "the emulator does not expire items"),
     ("Time-outs are checked statically; memory is not limited", "the emulator does not enforce them reliably"),

@@ -44,6 +44,7 @@ def adapt(template):
     for name in [name for name, resource in template["Resources"].items()
                  if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]]:
         del template["Resources"][name]
+    del template["Resources"]["ArchiveBucketPolicy"]
     for resource in template["Resources"].values():
         for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
             for statement in policy["PolicyDocument"]["Statement"]:
@@ -156,6 +157,7 @@ class Stack:
                           for it in page["StackResourceSummaries"]}
         self.api_id = self.resources["Api"]
         self._create_routes()
+        self._lock_the_archive()
         say(f"deployed: {len(self.resources)} resources, {len(self.operations)} routes")
 
     def session_of(self, role):
@@ -204,6 +206,14 @@ class Stack:
         events = formation.describe_stack_events(StackName=STACK)["StackEvents"]
         return [f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in reversed(events)
                 if event["ResourceStatus"].endswith("FAILED") and event["LogicalResourceId"] != STACK]
+
+    def _lock_the_archive(self):
+        properties = self.template["Resources"]["ArchiveBucket"]["Properties"]
+        configuration = json.loads(json.dumps(properties["ObjectLockConfiguration"]).replace(
+            '{"Ref": "ArchiveDays"}', str(self.template["Parameters"]["ArchiveDays"]["Default"])))
+        if properties.get("ObjectLockEnabled"):
+            self.emulator.client("s3").put_object_lock_configuration(
+                Bucket=self.resources["ArchiveBucket"], ObjectLockConfiguration=configuration)
 
     def _create_routes(self):
         gateway = self.emulator.client("apigatewayv2")
