@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-route generate audit build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate audit audit-search redrive build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -74,7 +74,7 @@ CHECK_PY   := $(CURDIR)/$(CHECK_VENV)/bin/python
 # cargo-lambda asks the first python3 on the path for zig, so its folder comes first.
 WITH_TOOLS := PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CHECK_VENV)/bin:$$PATH" $(SAM_ENV)
 
-check: check-rust check-deps check-contract check-template check-clients ## formatting, lints, licences, contract, template, clients
+check: check-rust check-deps check-contract check-template check-archive check-clients ## formatting, lints, licences, contract, template, clients
 
 # What needs Node.js is skipped without it, and says so; in CI that is a failure.
 NODE_TOOLS    := $(TOOLS)/node
@@ -113,6 +113,11 @@ check-template: $(CHECK_VENV)/.installed
 	$(WITH_TOOLS) sam validate --lint
 	cd tools/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
 
+ARCHIVE_PY := $(TOOLS)/venv-archive/bin/python
+
+check-archive: $(TOOLS)/venv-archive/.installed
+	cd tools/archive && $(CURDIR)/$(ARCHIVE_PY) -m unittest
+
 check-route: ## add a route to a copy of the project, build it, and list the files touched by hand
 	tools/throw-away-route
 
@@ -139,6 +144,18 @@ $(NODE_TOOLS)/.installed: tools/clients/package.json tools/clients/package-lock.
 	cp $^ $(NODE_TOOLS)
 	npm ci --prefix $(NODE_TOOLS) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# archive
+
+# Without BUCKET it searches the archive of `make dev`. (USER is set in every shell, so only the one given to make counts.)
+SEARCH_ENV := $(if $(BUCKET),,AWS_ENDPOINT_URL_S3=http://localhost:$(or $(S3_PORT),8001) AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1)
+
+audit-search: $(TOOLS)/venv-archive/.installed ## search the archive: make audit-search LAB=123 FROM=2026-11-01 TO=2026-11-25 [USER=7] [CASE=42] [BUCKET=...]
+	@$(SEARCH_ENV) $(ARCHIVE_PY) tools/archive/search.py --bucket $(or $(BUCKET),lhcms-dev-archive) --lab $(LAB) --from $(FROM) --to $(TO) \
+	  $(if $(filter command,$(firstword $(origin USER))),--user $(USER)) $(if $(CASE),--case $(CASE))
+
+redrive: $(TOOLS)/venv-archive/.installed ## process the changes in the dead-letter queue again: make redrive STAGE=prod
+	@$(ARCHIVE_PY) tools/archive/redrive.py --stage $(STAGE)
 
 # build and deploy
 

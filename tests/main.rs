@@ -7,6 +7,7 @@ mod harness;
 
 /// The real handlers over an embedded DynamoDB and stand-ins for UMS and LinksHub.
 mod integration {
+    mod archive;
     mod audit;
     mod authentication;
     mod bounds;
@@ -20,6 +21,7 @@ mod integration {
     mod contract_values;
     mod costs;
     mod dependencies;
+    mod disposal;
     mod documents;
     mod due_dates;
     mod export;
@@ -50,6 +52,7 @@ mod integration {
     mod tampering;
     mod tenancy;
     mod text;
+    mod trail;
     mod validation;
     mod workflow;
 }

@@ -5,13 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, stack::Urls};
 
 /// The variables of the functions that the environment may set, with their defaults. A variable with an empty default is
 /// not set.
-const FUNCTION_DEFAULTS: [(&str, &str); 24] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 26] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AUDIT_TABLE_NAME", "lhcms-dev-audit"),
+    ("ARCHIVE_BUCKET_NAME", "lhcms-dev-archive"),
     ("AWS_REGION", "us-east-1"),
     ("JWT_SECRET_KEY", "dev-jwt-secret-key-for-local-use-only-0123456789"),
     ("CURSOR_SECRET_KEY", "dev-cursor-secret-key-for-local-use-only-01234"),
@@ -32,6 +33,7 @@ const FUNCTION_DEFAULTS: [(&str, &str); 24] = [
     ("RATE_LIMIT_PER_USER", "6000"),
     ("RATE_LIMIT_PER_LAB", ""),
     ("RATE_LIMIT_PER_SOURCE", "6000"),
+    ("AUDIT_TABLE_DAYS", ""),
     ("RETENTION_DAYS", ""),
     ("SEALED_SINCE", ""),
     ("HOLIDAYS", ""),
@@ -40,6 +42,9 @@ const FUNCTION_DEFAULTS: [(&str, &str); 24] = [
 /// Variables that need a real UMS: the stand-in signs its tokens with JWT_SECRET_KEY, and they have no issuer, no
 /// audience and no scope.
 const NEED_UMS: [&str; 4] = ["UMS_JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_REQUIRED_SCOPE"];
+
+/// The credentials of the functions: the key's id, and the key.
+pub const CREDENTIALS: (&str, &str) = ("local", "local");
 
 /// The default port of the API.
 const API_PORT: u16 = 5001;
@@ -109,6 +114,8 @@ pub struct Ports {
     pub linkshub: u16,
     /// DynamoDB: `DYNAMODB_PORT`, 8000.
     pub dynamodb: u16,
+    /// S3: `S3_PORT`, 8001.
+    pub s3: u16,
 }
 
 impl Settings {
@@ -184,6 +191,7 @@ impl Settings {
                 ums: number("UMS_PORT", 5000)?,
                 linkshub: number("LINKSHUB_PORT", 5002)?,
                 dynamodb: number("DYNAMODB_PORT", 8000)?,
+                s3: number("S3_PORT", 8001)?,
             },
             release: switch("RELEASE")?,
             watch,
@@ -205,16 +213,17 @@ impl Settings {
 
     /// The variables that cargo-lambda and the functions get in addition to the inherited ones, with the URLs of the other
     /// parts.
-    pub fn child_environment(&self, ums: &str, linkshub: &str, dynamodb: &str) -> Vec<(String, String)> {
+    pub fn child_environment(&self, urls: &Urls) -> Vec<(String, String)> {
         let mut environment = self.functions.clone();
         let path = format!("{}:{}", self.tools.display(), self.path);
         for (name, value) in [
             ("STAGE", "dev"),
-            ("AWS_ACCESS_KEY_ID", "local"),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb),
-            ("UMS_BASE_URL", ums),
-            ("LINKSHUB_BASE_URL", linkshub),
+            ("AWS_ACCESS_KEY_ID", CREDENTIALS.0),
+            ("AWS_SECRET_ACCESS_KEY", CREDENTIALS.1),
+            ("AWS_ENDPOINT_URL_DYNAMODB", urls.dynamodb.as_str()),
+            ("AWS_ENDPOINT_URL_S3", &urls.s3),
+            ("UMS_BASE_URL", &urls.ums),
+            ("LINKSHUB_BASE_URL", &urls.linkshub),
             ("RUST_LOG", &self.gateway_log),
             ("PATH", &path),
         ] {
@@ -277,7 +286,7 @@ mod tests {
     #[test]
     fn an_empty_environment_gives_the_documented_defaults() {
         let settings = settings(&[("API_PORT", "")], &[]).unwrap();
-        assert_eq!(settings.ports, Ports { api: 5001, ums: 5000, linkshub: 5002, dynamodb: 8000 });
+        assert_eq!(settings.ports, Ports { api: 5001, ums: 5000, linkshub: 5002, dynamodb: 8000, s3: 8001 });
         assert_eq!(settings.data, Path::new("/project/.local"));
         assert!(!settings.release && !settings.watch && !settings.without_api);
         assert_eq!(settings.function_variable("TABLE_NAME"), "lhcms-dev");
@@ -314,11 +323,15 @@ mod tests {
     #[test]
     fn the_functions_get_the_urls_of_the_parts() {
         let settings = settings(&[("PATH", "/bin")], &[]).unwrap();
-        let environment = settings.child_environment("http://u", "http://l", "http://d");
+        let url = |name: &str| format!("http://{name}");
+        let urls =
+            Urls { api: url("a"), ums: url("u"), linkshub: url("l"), dynamodb: url("d"), s3: url("s") };
+        let environment = settings.child_environment(&urls);
         for expected in [
             ("UMS_BASE_URL", "http://u"),
             ("LINKSHUB_BASE_URL", "http://l"),
             ("AWS_ENDPOINT_URL_DYNAMODB", "http://d"),
+            ("AWS_ENDPOINT_URL_S3", "http://s"),
             ("STAGE", "dev"),
             ("PATH", "/project/.tools/venv/bin:/bin"),
         ] {
@@ -337,11 +350,15 @@ mod tests {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let settings = settings(&[], &[]).unwrap();
-        let mut given = settings.child_environment(
-            "http://localhost:5000",
-            "http://localhost:5002",
-            "http://localhost:8000",
-        );
+        let url = |port: u16| format!("http://localhost:{port}");
+        let ports = settings.ports;
+        let mut given = settings.child_environment(&Urls {
+            api: url(ports.api),
+            ums: url(ports.ums),
+            linkshub: url(ports.linkshub),
+            dynamodb: url(ports.dynamodb),
+            s3: url(ports.s3),
+        });
         given.retain(|(name, _)| !["PATH", "RUST_LOG"].contains(&name.as_str()));
         written.sort();
         given.sort();

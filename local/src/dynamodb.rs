@@ -1,6 +1,6 @@
 //! An embedded DynamoDB: the crate dynoxide, which keeps the tables in SQLite.
 //!
-//! It never raises TransactionConflict, does not expire items, and treats every read as consistent.
+//! It never raises TransactionConflict, expires items only when it is told to, and treats every read as consistent.
 
 use std::{fs, path::PathBuf};
 
@@ -18,17 +18,33 @@ pub enum Storage {
     File(PathBuf),
 }
 
+/// Removes items whose time has come, as DynamoDB does by itself: the streams show its removals as those of a service.
+#[derive(Clone)]
+pub struct Expiry(Database);
+
+impl Expiry {
+    /// Removes them now, and returns how many there were.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn run(&self) -> Result<usize> {
+        self.0.sweep_ttl().map_err(|error| Error::new(format!("the expiry of items failed: {error}")))
+    }
+}
+
 /// Serves a DynamoDB on `listener`.
 ///
 /// # Errors
 /// When the file cannot be opened.
-pub fn serve(listener: TcpListener, storage: &Storage) -> Result<Server> {
+pub fn serve(listener: TcpListener, storage: &Storage) -> Result<(Server, Expiry)> {
     let database = open(storage)?;
-    Server::spawn("DynamoDB", listener, |listener, stopped| async move {
+    let expiry = Expiry(database.clone());
+    let server = Server::spawn("DynamoDB", listener, |listener, stopped| async move {
         dynoxide::server::serve_with_shutdown(listener, database, stopped)
             .await
             .map_err(|error| Error::new(format!("DynamoDB failed: {error}")))
-    })
+    })?;
+    Ok((server, expiry))
 }
 
 fn open(storage: &Storage) -> Result<Database> {

@@ -1,5 +1,6 @@
 //! Reads the audit records by time, filtered by user, case, action and outcome.
 
+use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::{
@@ -33,6 +34,8 @@ pub struct AuditLog<'a> {
 #[derive(Serialize)]
 pub struct AuditPage {
     records: Vec<AuditRecord>,
+    /// The table has every record since then; the archive has the earlier ones.
+    reaches_back_to: Date,
     pagination: Pagination,
 }
 
@@ -61,7 +64,8 @@ impl<'a> AuditLog<'a> {
         let (records, last) = self.read(&search).await?;
         self.lab.recorder().record_granted(search.case.into_iter().collect()).await?;
         let next = last.map(|sk| self.cursors().seal(&search.list, sk.as_bytes()));
-        Ok(AuditPage { records, pagination: Pagination::new(&search.page, next, None) })
+        let reaches_back_to = self.reaches_back_to();
+        Ok(AuditPage { records, reaches_back_to, pagination: Pagination::new(&search.page, next, None) })
     }
 
     /// Reads the same as CSV.
@@ -81,6 +85,11 @@ impl<'a> AuditLog<'a> {
         let next_cursor = last.map(|sk| self.cursors().seal(&search.list, sk.as_bytes()));
         self.lab.report(SecurityEvent::Export);
         Ok(File { format: Format::Csv, name: "access", body: sheet.finish()?, next_cursor })
+    }
+
+    /// The first day of which the table has every record.
+    pub fn reaches_back_to(&self) -> Date {
+        Timestamp::now().days_ago(self.lab.services().audit_table_days).date()
     }
 
     fn search(&self, request: &Request, case: Option<CaseId>) -> Result<Search, Error> {

@@ -9,11 +9,15 @@
 //! 6. [`auth`]: tokens, the User Management Service, rate limits, operations and permissions
 //! 7. `table`: the only code that calls DynamoDB
 //! 8. [`audit`]: audit records, written before data is returned
-//! 9. [`lab`]: [`LabScope`](lab::LabScope), the proof of tenancy and the only access to data; LinksHub
-//! 10. [`audit_log`]: reading the audit records
-//! 11. [`case`]: the catalogue, the workflow, the case and one file per operation
-//! 12. [`runtime`]: starts a function and wraps every request; health
+//! 9. [`archive`]: the archive of audit records and events in S3
+//! 10. [`lab`]: [`LabScope`](lab::LabScope), the proof of tenancy and the only access to data; LinksHub
+//! 11. [`audit_log`]: reading the audit records
+//! 12. [`case`]: the catalogue, the workflow, the case and one file per operation
+//! 13. [`trail`]: the verification of the audit trail against the archive
+//! 14. [`streams`]: what happens after a change: archive and disposal, on the tables' streams
+//! 15. [`runtime`]: starts a function and wraps every request; health
 
+pub mod archive;
 pub mod audit;
 pub mod audit_log;
 pub mod auth;
@@ -23,6 +27,8 @@ pub mod config;
 pub mod http;
 pub mod lab;
 pub mod runtime;
+pub mod streams;
 mod table;
 pub mod telemetry;
+pub mod trail;
 mod upstream;

@@ -9,18 +9,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local::{dynamodb, linkshub::LinksHub, seed, server::Server, table, ums::Ums};
+use local::{
+    dynamodb::{self, Expiry},
+    linkshub::LinksHub,
+    s3, seed,
+    server::Server,
+    streams::{Positions, StreamReader},
+    table,
+    ums::Ums,
+};
 use serde_json::{Value, json};
 use shared::{
     auth::Operation,
     case::{ScheduledVerification, VerificationReport},
-    config::{Common, Config, Env, VerificationConfig},
+    config::{Common, Config, Env, StreamsConfig, VerificationConfig},
     http::{self, Request, Response},
     lab::{Scope, Services},
     runtime::{
         Function, LabFunction, PublicFunction,
         health::{Probe, ProbeConfig},
     },
+    streams::{StreamProcessor, StreamReport},
 };
 
 use super::{Reply, call::Call, leaks, proxy::Proxy, registry, spec};
@@ -33,6 +42,7 @@ pub(crate) const CURSOR_SECRET: &str = "integration-tests-sign-cursors-with-this
 pub(crate) const SEAL_KEYS: &str = "test:integration-tests-seal-with-this-key-0123456789";
 pub(crate) const TABLE: &str = "lhcms-test";
 pub(crate) const AUDIT_TABLE: &str = "lhcms-test-audit";
+const BUCKET: &str = "lhcms-test-archive";
 
 pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
@@ -58,8 +68,13 @@ pub(crate) struct Service {
     pub(crate) ums_proxy: Proxy,
     /// In front of LinksHub.
     pub(crate) linkshub_proxy: Proxy,
+    /// In front of S3.
+    pub(crate) s3: Proxy,
     database: Server,
-    _servers: [Server; 2],
+    expiry: Expiry,
+    streams: tokio::sync::Mutex<Vec<StreamReader>>,
+    archive: tempfile::TempDir,
+    _servers: [Server; 3],
     settings: BTreeMap<String, String>,
     tune: fn(&mut Config),
 }
@@ -80,27 +95,46 @@ impl Service {
         Self::start_tuned(&[], |config| config.retry_budget = Duration::from_secs(8)).await
     }
 
+    /// Starts with streams, which make the emulator slower.
+    pub(crate) async fn start_with_streams(changes: &[(&str, &str)]) -> Self {
+        Self::begin(changes, |_| {}, true).await
+    }
+
     /// Starts with some environment variables changed, and with other settings changed by `tune`: pauses and ages.
     pub(crate) async fn start_tuned(changes: &[(&str, &str)], tune: fn(&mut Config)) -> Self {
+        Self::begin(changes, tune, false).await
+    }
+
+    async fn begin(changes: &[(&str, &str)], tune: fn(&mut Config), has_streams: bool) -> Self {
         leaks::watch();
         let ums = Ums::new(seed::directory(), SECRET);
         let linkshub = LinksHub::new(seed::catalogue());
-        let database = dynamodb::serve(listener().await, &dynamodb::Storage::Memory).unwrap();
+        let (database, expiry) = dynamodb::serve(listener().await, &dynamodb::Storage::Memory).unwrap();
+        let mut streams = Vec::new();
         for ((resource, _), name) in table::TABLES.into_iter().zip([TABLE, AUDIT_TABLE]) {
             let definition = table::Definition::read(&spec::root().join("template.yaml"), resource).unwrap();
+            let definition = if has_streams { definition.with_stream() } else { definition };
             table::create(database.url(), name, &definition).await.unwrap();
+            if has_streams {
+                streams.push(StreamReader::open(database.url(), name, Positions::new()).await.unwrap());
+            }
         }
+        let archive = tempfile::tempdir().unwrap();
         let servers = [
             Server::start("UMS", listener().await, local::ums::router(ums.clone())).unwrap(),
             Server::start("LinksHub", listener().await, local::linkshub::router(linkshub.clone())).unwrap(),
+            s3::serve(listener().await, archive.path(), BUCKET, ("test", "test")).unwrap(),
         ];
         let dynamodb = Proxy::start(database.url()).await;
         let ums_proxy = Proxy::start(servers[0].url()).await;
         let linkshub_proxy = Proxy::start(servers[1].url()).await;
+        let s3 = Proxy::start(servers[2].url()).await;
         let mut settings: BTreeMap<String, String> = [
             ("STAGE", "dev"),
             ("TABLE_NAME", TABLE),
             ("AUDIT_TABLE_NAME", AUDIT_TABLE),
+            ("ARCHIVE_BUCKET_NAME", BUCKET),
+            ("AWS_ENDPOINT_URL_S3", s3.url()),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -126,7 +160,11 @@ impl Service {
             dynamodb,
             ums_proxy,
             linkshub_proxy,
+            s3,
             database,
+            expiry,
+            streams: tokio::sync::Mutex::new(streams),
+            archive,
             _servers: servers,
             settings,
             tune,
@@ -147,6 +185,65 @@ impl Service {
     /// Whether an environment variable of the functions was set.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.settings.contains_key(name)
+    }
+
+    /// Calls the function on the streams until it has processed every change. Returns how many changes there were.
+    pub(crate) async fn process_streams(&self) -> usize {
+        let mut count = 0;
+        while let Some((changes, report)) = self.process_next_batch().await {
+            let failures = leaks::lines_with("stream failure");
+            assert_eq!(report.batch_item_failures, [], "the function on the streams failed: {failures:?}");
+            count += changes;
+        }
+        count
+    }
+
+    /// Calls the function on the streams with the next batch, as an event source mapping does. Returns the number of changes
+    /// and the report; `None` if there is nothing new.
+    pub(crate) async fn process_next_batch(&self) -> Option<(usize, StreamReport)> {
+        let lookup = |name: &str| self.settings.get(name).cloned();
+        let config = StreamsConfig::read(Env::new(&lookup)).unwrap();
+        let processor = Arc::new(StreamProcessor::new(&config).unwrap());
+        let mut streams = self.streams.lock().await;
+        assert!(!streams.is_empty(), "the test must start the service with streams");
+        for stream in streams.iter_mut() {
+            if let Some(batch) = stream.next_event().await.unwrap() {
+                let changes = batch.event["Records"].as_array().unwrap().len();
+                let event = serde_json::from_value(batch.event.clone()).unwrap();
+                let report = process_streams::handler(processor, event).await;
+                stream.advance(&batch, &serde_json::to_value(&report).unwrap());
+                return Some((changes, report));
+            }
+        }
+        None
+    }
+
+    /// Lets DynamoDB remove the items whose time has come.
+    pub(crate) fn expire_items(&self) -> usize {
+        self.expiry.run().unwrap()
+    }
+
+    /// The lines of the archive, by the keys of the objects.
+    pub(crate) fn archive(&self) -> BTreeMap<String, Vec<Value>> {
+        let bucket = self.archive.path().join(BUCKET);
+        let mut folders = vec![bucket.clone()];
+        let mut objects = BTreeMap::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let mut text = String::new();
+                let mut file = flate2::read::GzDecoder::new(std::fs::File::open(&path).unwrap());
+                std::io::Read::read_to_string(&mut file, &mut text).unwrap();
+                let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+                let key = path.strip_prefix(&bucket).unwrap().to_str().unwrap().to_owned();
+                objects.insert(key, lines);
+            }
+        }
+        objects
     }
 
     /// Begins a request without a token.
@@ -230,9 +327,18 @@ impl Service {
 
     /// Tampers with an item: sets text attributes behind the service's back.
     pub(crate) async fn change_item(&self, lab: i64, sk: &str, attributes: Value) {
+        self.change_item_of(TABLE, lab, sk, attributes).await;
+    }
+
+    /// Tampers with an audit record: sets text attributes behind the service's back.
+    pub(crate) async fn change_record(&self, lab: i64, sk: &str, attributes: Value) {
+        self.change_item_of(AUDIT_TABLE, lab, sk, attributes).await;
+    }
+
+    async fn change_item_of(&self, table: &str, lab: i64, sk: &str, attributes: Value) {
         for (name, value) in attributes.as_object().unwrap() {
             let update = json!({
-                "TableName": TABLE, "Key": key(lab, sk), "UpdateExpression": "SET #name = :value",
+                "TableName": table, "Key": key(lab, sk), "UpdateExpression": "SET #name = :value",
                 "ExpressionAttributeNames": {"#name": name}, "ExpressionAttributeValues": {":value": {"S": value}},
             });
             self.call_database("UpdateItem", &update).await;
@@ -270,6 +376,31 @@ impl Service {
     /// Deletes an item behind the service's back.
     pub(crate) async fn delete_item(&self, lab: i64, sk: &str) {
         self.call_database("DeleteItem", &json!({"TableName": TABLE, "Key": key(lab, sk)})).await;
+    }
+
+    /// Deletes an audit record behind the service's back.
+    pub(crate) async fn delete_record(&self, lab: i64, sk: &str) {
+        self.call_database("DeleteItem", &json!({"TableName": AUDIT_TABLE, "Key": key(lab, sk)})).await;
+    }
+
+    /// An audit record as DynamoDB has it, with types.
+    pub(crate) async fn typed_record(&self, lab: i64, sk: &str) -> Value {
+        let get = json!({"TableName": AUDIT_TABLE, "Key": key(lab, sk), "ConsistentRead": true});
+        self.call_database("GetItem", &get).await["Item"].take()
+    }
+
+    /// Adds an audit record behind the service's back.
+    pub(crate) async fn put_typed_record(&self, item: &Value) {
+        self.call_database("PutItem", &json!({"TableName": AUDIT_TABLE, "Item": item})).await;
+    }
+
+    /// Erases the patient data of an event behind the service's back, as the end of a case's life does.
+    pub(crate) async fn erase_event(&self, lab: i64, case: u64, version: u32, at: &str) {
+        let update = json!({
+            "TableName": TABLE, "Key": key(lab, &event_key(case, version)),
+            "UpdateExpression": "SET erased_at = :at REMOVE changes, reason", "ExpressionAttributeValues": {":at": {"S": at}},
+        });
+        self.call_database("UpdateItem", &update).await;
     }
 
     /// Runs the scheduled verification of all labs.

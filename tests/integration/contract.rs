@@ -36,9 +36,10 @@ fn yaml(file: &str) -> Value {
 }
 
 #[test]
-fn every_function_folder_serves_a_route_and_every_route_has_a_function() {
+fn every_function_folder_serves_a_route_or_has_another_trigger_and_every_route_has_a_function() {
     let mut serving: BTreeSet<String> = by_function().into_keys().collect();
     serving.insert("fallback".into());
+    serving.extend(contract::TRIGGERED.map(str::to_owned));
     assert_eq!(folders(), serving);
     let default_route = &yaml("gateway.yaml")["paths"]["/$default"]["x-amazon-apigateway-any-method"];
     let uri = &default_route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"];
@@ -60,7 +61,8 @@ fn the_template_has_a_row_for_every_folder_and_makes_a_function_of_every_row() {
     let rows = template["Mappings"]["Functions"].as_object().unwrap();
     let folders_of_rows: BTreeMap<String, String> =
         rows.iter().map(|(name, row)| (name.clone(), row["Folder"].as_str().unwrap().to_owned())).collect();
-    let expected = folders().into_iter().map(|folder| (contract::pascal(&folder), folder)).collect();
+    let routed = folders().into_iter().filter(|folder| !contract::TRIGGERED.contains(&folder.as_str()));
+    let expected = routed.map(|folder| (contract::pascal(&folder), folder)).collect();
     assert_eq!(folders_of_rows, expected);
     let resources = template["Resources"].as_object().unwrap();
     let loops =

@@ -51,7 +51,7 @@ async fn only_the_configured_origins_may_read_responses() {
         reply.header("access-control-expose-headers"),
         Some(
             "content-disposition, etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, \
-             ratelimit-limit, ratelimit-remaining, ratelimit-reset, www-authenticate"
+             x-reaches-back-to, ratelimit-limit, ratelimit-remaining, ratelimit-reset, www-authenticate"
         )
     );
     for origin in

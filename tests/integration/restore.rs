@@ -96,9 +96,8 @@ async fn an_expired_case_is_not_found_even_before_it_is_removed() {
     service.change_number(123, "DELETED#0000000001", "expires_at", 1_795_512_600).await;
     let list = service.as_user("admin", "GET", "/api/v1/cases?deleted=true").send().await.expect(200);
     assert_eq!(list["cases"], json!([]));
-    for (method, path) in [("POST", "/api/v1/cases/1/restore"), ("GET", "/api/v1/cases/1/history/verify")] {
-        service.as_user("admin", method, path).send().await.expect_problem(404, "case_not_found");
-    }
+    let restore = service.as_user("admin", "POST", "/api/v1/cases/1/restore");
+    restore.send().await.expect_problem(404, "case_not_found");
 }
 
 #[tokio::test]

@@ -26,7 +26,9 @@ def of_type(template, kind):
     return {name: r["Properties"] for name, r in template["Resources"].items() if r["Type"] == kind}
 
 
-FUNCTIONS = functions()
+# By their rows; and those that AWS calls for another reason than a request.
+FUNCTIONS = {name: function for name, function in functions().items() if name.removesuffix("Function") in ROWS}
+TRIGGERED = {name: function for name, function in functions().items() if name not in FUNCTIONS}
 CRATES = sorted(path.parent.name for path in ROOT.glob("functions/*/Cargo.toml"))
 
 
@@ -143,8 +145,11 @@ class Fits(unittest.TestCase):
             result = subprocess.run(["cfn-lint", "--regions", "us-east-1", "--", file], capture_output=True, text=True)
             self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
-    def test_every_crate_has_its_row_and_every_row_its_crate(self):
-        self.assertEqual({pascal(crate): crate for crate in CRATES}, {name: row["Folder"] for name, row in ROWS.items()})
+    def test_every_crate_has_its_row_or_trigger_and_every_row_its_crate(self):
+        triggered = {name.removesuffix("Function"): function["CodeUri"].removeprefix("functions/")
+                     for name, function in TRIGGERED.items()}
+        self.assertEqual({pascal(crate): crate for crate in CRATES},
+                         {name: row["Folder"] for name, row in ROWS.items()} | triggered)
 
     def test_every_row_is_listed_in_a_loop_and_makes_a_function_of_its_folder(self):
         self.assertEqual({f"{name}Function": f"functions/{row['Folder']}" for name, row in ROWS.items()},
@@ -368,7 +373,7 @@ class Safe(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual((function["Runtime"], function["Architectures"]), ("provided.al2023", ["arm64"]))
                 self.assertNotIn("VpcConfig", function)
-                self.assertLessEqual(function["Timeout"], 10)
+                self.assertLessEqual(function["Timeout"], 60 if name in TRIGGERED else 10)
                 group = function["LoggingConfig"]["LogGroup"]["Ref"]
                 self.assertEqual(group, name.removesuffix("Function") + "LogGroup")
                 self.assertIn("RetentionInDays", groups[group])
@@ -377,7 +382,7 @@ class Safe(unittest.TestCase):
         alarms = of_type(EXPANDED, "AWS::CloudWatch::Alarm")
         watched = {alarm["Dimensions"][0]["Value"]["Ref"]: (alarm["Threshold"], alarm["EvaluationPeriods"])
                    for alarm in alarms.values() if alarm.get("Namespace") == "AWS/Lambda" and alarm["MetricName"] == "Errors"}
-        self.assertEqual(watched, {name: (1, 1) for name in FUNCTIONS})
+        self.assertEqual(watched, {name: (1, 1) for name in FUNCTIONS | TRIGGERED})
 
     def test_the_access_log_is_json_and_has_no_path_query_or_header(self):
         log = json.loads(SOURCE["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"])
@@ -395,6 +400,59 @@ class Safe(unittest.TestCase):
             self.assertTrue(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
             self.assertEqual(table["SSESpecification"]["SSEType"], "KMS")
         self.assertTrue(SOURCE["Resources"]["TableKey"]["Properties"]["EnableKeyRotation"])
+
+    def test_the_archive_cannot_be_changed_and_outlives_the_stack(self):
+        bucket, key = SOURCE["Resources"]["ArchiveBucket"], SOURCE["Resources"]["ArchiveKey"]
+        for resource in (bucket, key):
+            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"))
+        bucket = bucket["Properties"]
+        self.assertTrue(bucket["ObjectLockEnabled"])
+        self.assertEqual(bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"],
+                         {"Mode": "COMPLIANCE", "Days": {"Ref": "ArchiveDays"}})
+        self.assertEqual(bucket["VersioningConfiguration"], {"Status": "Enabled"})
+        self.assertEqual(set(bucket["PublicAccessBlockConfiguration"].values()), {True})
+        [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        self.assertEqual(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "aws:kms")
+        self.assertTrue(key["Properties"]["EnableKeyRotation"])
+        [statement] = SOURCE["Resources"]["ArchiveBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        self.assertEqual((statement["Effect"], statement["Condition"]), ("Deny", {"Bool": {"aws:SecureTransport": "false"}}))
+
+    def test_production_archives_for_six_years(self):
+        days = SOURCE["Parameters"]["ArchiveDays"]
+        [assertion] = SOURCE["Rules"]["ArchiveForSixYearsInProduction"]["Assertions"]
+        allowed, _ = assertion["Assert"]["Fn::Contains"]
+        self.assertEqual(allowed, [str(value) for value in days["AllowedValues"] if value >= 2192])
+        self.assertEqual(days["Default"], 2192)
+
+    def test_both_streams_keep_their_order_and_lose_no_change(self):
+        mappings = of_type(SOURCE, "AWS::Lambda::EventSourceMapping")
+        self.assertEqual({name: mapping["EventSourceArn"]["Fn::GetAtt"] for name, mapping in mappings.items()},
+                         {"CasesStream": ["Table", "StreamArn"], "AuditStream": ["AuditTable", "StreamArn"]})
+        for name, mapping in mappings.items():
+            with self.subTest(name):
+                self.assertEqual(mapping["FunctionName"], {"Ref": "ProcessStreamsFunction"})
+                self.assertEqual((mapping["StartingPosition"], mapping["ParallelizationFactor"]), ("TRIM_HORIZON", 1))
+                self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+                self.assertTrue(mapping["BisectBatchOnFunctionError"])
+                # A stream forgets a change after a day, so there are twelve hours for a redrive.
+                self.assertLessEqual(mapping["MaximumRecordAgeInSeconds"], 43200)
+                self.assertEqual(list(references(mapping["DestinationConfig"])), ["StreamsDeadLetters"])
+                for pattern in mapping.get("FilterCriteria", {}).get("Filters", []):
+                    json.loads(pattern["Pattern"])
+
+    def test_the_function_on_the_streams_adds_to_the_archive_and_holds_no_secret(self):
+        function = TRIGGERED["ProcessStreamsFunction"]
+        self.assertNotIn("Environment", function)
+        allowed = set()
+        for statement in function["Policies"][0]["Statement"]:
+            statement = statement["Fn::If"][1] if "Fn::If" in statement else statement
+            allowed |= {(action, name) for action in actions(statement) for name in references(statement["Resource"])}
+        writing = {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:PutItem"}
+        self.assertEqual({action for action, name in allowed if name == "Table"} - {
+            "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}, writing)
+        self.assertEqual({action for action, name in allowed if name == "AuditTable"}, {
+            "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"})
+        self.assertEqual({action for action, _ in allowed if action.startswith("s3:")}, {"s3:PutObject"})
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ use shared::{
 
 /// Returns 200 with a page of audit records, as JSON or CSV.
 pub async fn handler(lab: LabScope, req: Request) -> http::Result {
+    let log = AuditLog::of(&lab);
     if http::wants_csv(&req)? {
-        return http::file(AuditLog::of(&lab).export(&req).await?);
+        let file = http::file(log.export(&req).await?)?;
+        return http::with_header(file, "x-reaches-back-to", log.reaches_back_to().to_string());
     }
-    http::ok(&AuditLog::of(&lab).page(&req, None).await?)
+    http::ok(&log.page(&req, None).await?)
 }

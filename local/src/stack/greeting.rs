@@ -50,6 +50,8 @@ pub fn greeting(settings: &Settings, urls: &Urls) -> String {
     let [table, audit] = ["TABLE_NAME", "AUDIT_TABLE_NAME"].map(|name| settings.function_variable(name));
     let (dynamodb, data) = (local(&urls.dynamodb), settings.data.display());
     lines.named("DynamoDB", format_args!("{dynamodb}, tables {table} and {audit}, kept in {data}"));
+    let bucket = settings.function_variable("ARCHIVE_BUCKET_NAME");
+    lines.named("S3", format_args!("{}, bucket {bucket}", local(&urls.s3)));
 
     if settings.ums.is_none() {
         people(&mut lines);

@@ -1,6 +1,7 @@
 //! The whole stack: the parts, the functions under `cargo lambda watch`, and the gateway in front of them.
 
 mod greeting;
+mod mapping;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -13,6 +14,7 @@ use std::{
 use axum::http::StatusCode;
 use contract::Contract;
 use futures_util::future::select_all;
+use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
@@ -20,16 +22,17 @@ use tokio::{
 };
 
 pub use greeting::greeting;
+use mapping::Mapping;
 
 use crate::{
     Error, Result,
     client::Client,
-    config::{Settings, WITHHELD},
-    dynamodb::{self, Storage},
+    config::{CREDENTIALS, Settings, WITHHELD},
+    dynamodb::{self, Expiry, Storage},
     gateway::{Gateway, Limits, Times},
     linkshub::{self, LinksHub},
     process::{self, Supervised},
-    seed,
+    s3, seed,
     server::{Server, listen},
     table::{self, Definition},
     ums::{self, Ums},
@@ -59,6 +62,8 @@ struct Api {
     functions: Supervised,
     function_ended: Arc<Notify>,
     gateway: Option<(Gateway, Server)>,
+    /// Calls the function on the streams. Dropping it ends that.
+    streams: Option<Mapping>,
 }
 
 /// The URLs of the parts, for example `http://127.0.0.1:5001`.
@@ -72,6 +77,8 @@ pub struct Urls {
     pub linkshub: String,
     /// DynamoDB.
     pub dynamodb: String,
+    /// S3.
+    pub s3: String,
 }
 
 impl Stack {
@@ -89,6 +96,7 @@ impl Stack {
         let ports = settings.ports;
         let api_listener = listen("the API", "API_PORT", ports.api).await?;
         let dynamodb_listener = listen("DynamoDB", "DYNAMODB_PORT", ports.dynamodb).await?;
+        let s3_listener = listen("S3", "S3_PORT", ports.s3).await?;
         let ums_listener = match settings.ums {
             Some(_) => None,
             None => Some(listen("the stand-in UMS", "UMS_PORT", ports.ums).await?),
@@ -100,13 +108,15 @@ impl Stack {
 
         self._lock = Some(lock(&settings.data)?);
         let storage = Storage::File(settings.data.join("dynamodb.sqlite"));
-        let dynamodb = dynamodb::serve(dynamodb_listener, &storage)?;
+        let (dynamodb, expiry) = dynamodb::serve(dynamodb_listener, &storage)?;
         self.urls.api = url_of(&api_listener)?;
         self.urls.dynamodb = self.keep(dynamodb);
         for (resource, variable) in table::TABLES {
-            let definition = Definition::read(&template, resource)?;
+            let definition = Definition::read(&template, resource)?.with_stream();
             table::create(&self.urls.dynamodb, settings.function_variable(variable), &definition).await?;
         }
+        let bucket = settings.function_variable("ARCHIVE_BUCKET_NAME");
+        self.urls.s3 = self.keep(s3::serve(s3_listener, &settings.data.join("s3"), bucket, CREDENTIALS)?);
         self.urls.ums = match (&settings.ums, ums_listener) {
             (None, Some(listener)) => self.keep(serve_ums(listener, settings)?),
             (real, _) => real.clone().unwrap_or_default(),
@@ -119,7 +129,7 @@ impl Stack {
             (real, _) => real.clone().unwrap_or_default(),
         };
         if !settings.without_api {
-            self.start_api(settings, contract, api_listener, &functions).await?;
+            self.start_api(settings, contract, api_listener, &functions, expiry).await?;
         }
         Ok(())
     }
@@ -131,12 +141,13 @@ impl Stack {
         contract: Contract,
         listener: TcpListener,
         functions: &[String],
+        expiry: Expiry,
     ) -> Result<()> {
         // cargo-lambda needs a port number. This port was free a moment ago, and nobody else is likely to take it meanwhile.
         let cargo_lambda = url_of(&listen("cargo-lambda", "API_PORT", 0).await?)?;
         let processes = start_functions(settings, &self.urls, &cargo_lambda)?;
         let function_ended = processes.printed();
-        let api = self.api.insert(Api { functions: processes, function_ended, gateway: None });
+        let api = self.api.insert(Api { functions: processes, function_ended, gateway: None, streams: None });
         tokio::select! {
             how = api.functions.ended() => {
                 return Err(Error::new(format!("cargo lambda watch {how}; see above")));
@@ -156,6 +167,9 @@ impl Stack {
         );
         let server = Server::start("the API", listener, gateway.router())?;
         api.gateway = Some((gateway, server));
+        let tables = table::TABLES.map(|(_, variable)| settings.function_variable(variable).to_owned());
+        api.streams =
+            Some(mapping::start(&self.urls.dynamodb, &tables, &cargo_lambda, &settings.data, expiry).await?);
         healthy(&self.urls.api).await
     }
 
@@ -184,7 +198,8 @@ impl Stack {
 
     /// Stops everything, the gateway and the functions first, because they use the other parts.
     pub async fn stop(mut self) {
-        if let Some(Api { functions, gateway, .. }) = self.api.take() {
+        if let Some(Api { functions, gateway, streams, .. }) = self.api.take() {
+            drop(streams);
             if let Some((_, server)) = gateway {
                 server.stop().await;
             }
@@ -275,7 +290,7 @@ fn start_functions(settings: &Settings, urls: &Urls, cargo_lambda: &str) -> Resu
         for name in WITHHELD {
             command.env_remove(name);
         }
-        command.envs(settings.child_environment(&urls.ums, &urls.linkshub, &urls.dynamodb));
+        command.envs(settings.child_environment(urls));
     })
 }
 
@@ -292,9 +307,13 @@ async fn wake_functions(cargo_lambda: &str, functions: &[String]) -> Result<()> 
     }
     let client = Client::new(START);
     for function in functions {
-        // cargo-lambda sends this path to the function of that name. Without a token, and on a path that no function has, the
-        // request changes nothing. Any answer of the function is fine.
-        let answer = client.get(&format!("{cargo_lambda}/lambda-url/{function}/first-request")).await;
+        let answer = if contract::TRIGGERED.contains(&function.as_str()) {
+            mapping::invoke(&client, cargo_lambda, function, &json!({"Records": []})).await
+        } else {
+            // cargo-lambda sends this path to the function of that name. Without a token, and on a path that no function has,
+            // the request changes nothing. Any answer of the function is fine.
+            client.get(&format!("{cargo_lambda}/lambda-url/{function}/first-request")).await
+        };
         let why = match answer {
             Ok(answer) if answer.status != StatusCode::INTERNAL_SERVER_ERROR => continue,
             Ok(answer) => format!("answers {}", answer.status),

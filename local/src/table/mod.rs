@@ -23,6 +23,8 @@ const CREATE: [&str; 5] =
 pub struct Definition {
     create: Map<String, Value>,
     ttl_attribute: Option<String>,
+    stream: Value,
+    has_stream: bool,
 }
 
 /// What [`create`] did.
@@ -88,7 +90,7 @@ impl Definition {
                 return Err(Error::new(format!("the resource {resource} has no {required}")));
             }
         }
-        // Without the stream: nothing reads it here, and the emulator gets slower with every record of it.
+        // Without the stream, unless a reader asks for it: the emulator gets slower with every record of it.
         let create: Map<String, Value> = CREATE
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), properties.get(*name)?.clone())))
@@ -98,7 +100,13 @@ impl Definition {
             .filter(|ttl| ttl["Enabled"] == true)
             .and_then(|ttl| ttl["AttributeName"].as_str())
             .map(str::to_owned);
-        Ok(Self { create, ttl_attribute })
+        let stream = properties.get("StreamSpecification").cloned().unwrap_or_default();
+        Ok(Self { create, ttl_attribute, stream, has_stream: false })
+    }
+
+    /// The same definition with the stream of the template.
+    pub fn with_stream(self) -> Self {
+        Self { has_stream: self.stream.is_object(), ..self }
     }
 }
 
@@ -128,6 +136,12 @@ pub async fn create(endpoint: &str, name: &str, definition: &Definition) -> Resu
         }
     }
     api.expire(name, definition.ttl_attribute.as_deref()).await?;
+    if definition.has_stream && table.get("LatestStreamArn").is_none() {
+        let mut stream = definition.stream.clone();
+        stream["StreamEnabled"] = json!(true);
+        let request = json!({"TableName": name, "StreamSpecification": stream});
+        api.call("UpdateTable", &request).await.map_err(|error| error.into_error("UpdateTable", name))?;
+    }
     Ok(created)
 }
 
@@ -173,7 +187,7 @@ pub struct CallError {
 }
 
 impl CallError {
-    fn into_error(self, operation: &str, table: &str) -> Error {
+    pub(crate) fn into_error(self, operation: &str, table: &str) -> Error {
         Error::new(format!("{operation} of {table} failed: {} {}", self.kind, self.message))
     }
 }
@@ -189,13 +203,28 @@ impl<'a> Api<'a> {
     /// # Errors
     /// DynamoDB rejects the request or does not answer.
     pub async fn call(&self, operation: &str, request: &Value) -> std::result::Result<Value, CallError> {
-        let target = format!("DynamoDB_20120810.{operation}");
+        self.send(&format!("DynamoDB_20120810.{operation}"), request).await
+    }
+
+    /// Calls an operation of the streams, such as `GetRecords`.
+    ///
+    /// # Errors
+    /// DynamoDB rejects the request or does not answer.
+    pub async fn call_streams(
+        &self,
+        operation: &str,
+        request: &Value,
+    ) -> std::result::Result<Value, CallError> {
+        self.send(&format!("DynamoDBStreams_20120810.{operation}"), request).await
+    }
+
+    async fn send(&self, target: &str, request: &Value) -> std::result::Result<Value, CallError> {
         // The embedded DynamoDB needs a signature but does not verify it.
         let signature = "AWS4-HMAC-SHA256 Credential=local/20200101/us-east-1/dynamodb/aws4_request, \
                          SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
         let headers = [
             ("content-type", "application/x-amz-json-1.0"),
-            ("x-amz-target", target.as_str()),
+            ("x-amz-target", target),
             ("x-amz-date", "20200101T000000Z"),
             ("authorization", signature),
         ];

@@ -33,7 +33,7 @@ Resources:
 
 async fn database() -> crate::server::Server {
     let listener = listen("DynamoDB", "DYNAMODB_PORT", 0).await.unwrap();
-    dynamodb::serve(listener, &dynamodb::Storage::Memory).unwrap()
+    dynamodb::serve(listener, &dynamodb::Storage::Memory).unwrap().0
 }
 
 fn definition() -> Definition {
@@ -94,7 +94,7 @@ async fn items_in_a_file_are_there_after_a_restart() {
     let storage = dynamodb::Storage::File(folder.path().join("new/dynamodb.sqlite"));
     for expected in [Created::New, Created::Existing] {
         let listener = listen("DynamoDB", "DYNAMODB_PORT", 0).await.unwrap();
-        let database = dynamodb::serve(listener, &storage).unwrap();
+        let (database, _) = dynamodb::serve(listener, &storage).unwrap();
         assert_eq!(create(database.url(), TABLE, &definition()).await.unwrap(), expected);
         database.stop().await;
     }

@@ -16,8 +16,6 @@ use crate::{
     table::{self, Item, Table, Transaction, keys},
 };
 
-/// How long a record is kept: six years (45 CFR 164.316(b)(2)(i)), including their leap days.
-const KEPT_DAYS: u32 = 2192;
 /// The role of a system administrator who is not a member of the lab.
 const SYSTEM_ADMINISTRATOR: &str = "system_administrator";
 
@@ -25,6 +23,7 @@ const SYSTEM_ADMINISTRATOR: &str = "system_administrator";
 /// it begins to work writes an attempt first and its results later.
 pub struct AuditRecorder {
     table: Table,
+    table_days: u32,
     seals: Arc<SealKeys>,
     context: Arc<RequestContext>,
     lab_id: LabId,
@@ -38,6 +37,7 @@ pub struct AuditRecorder {
 impl AuditRecorder {
     pub(crate) fn new(
         table: Table,
+        table_days: u32,
         seals: Arc<SealKeys>,
         context: Arc<RequestContext>,
         lab_id: LabId,
@@ -50,7 +50,7 @@ impl AuditRecorder {
         };
         let is_break_glass = matches!(grant, Grant::BreakGlass);
         let (at, read) = (Timestamp::now(), Mutex::default());
-        Self { table, seals, context, lab_id, role, is_break_glass, at, read }
+        Self { table, table_days, seals, context, lab_id, role, is_break_glass, at, read }
     }
 
     /// Whether the caller is a system administrator who is not a member of the lab.
@@ -112,7 +112,8 @@ impl AuditRecorder {
         if reveals(error.code()) && !read.is_empty() {
             return self.record_refused(error.code(), read).await;
         }
-        let is_denial = matches!(error.code(), ErrorCode::Forbidden | ErrorCode::CaseNotFound);
+        let is_denial =
+            matches!(error.code(), ErrorCode::Forbidden | ErrorCode::CaseNotFound | ErrorCode::CaseDisposed);
         if !is_denial || !(self.context.operation.has_patient_data() || self.is_break_glass) {
             return Ok(());
         }
@@ -139,7 +140,10 @@ impl AuditRecorder {
         };
         let mut item = table::to_item(&record)?;
         item.extend(table::key(self.lab_id, &keys::new_audit_record(self.at)));
-        item.insert("expires_at".to_owned(), table::number(self.at.epoch_seconds_after_days(KEPT_DAYS)));
+        item.insert(
+            "expires_at".to_owned(),
+            table::number(self.at.epoch_seconds_after_days(self.table_days)),
+        );
         seal::seal(&self.seals, &mut item)?;
         Ok(item)
     }

@@ -35,6 +35,8 @@ pub enum ErrorCode {
     NotFound,
     /// The case does not exist in the caller's lab.
     CaseNotFound,
+    /// The retention of the deleted case has ended.
+    CaseDisposed,
     /// The doctor does not exist or is not related to the caller's lab.
     DoctorNotFound,
     /// The path exists, but not with this method.
@@ -79,6 +81,7 @@ impl ErrorCode {
             }
             ErrorCode::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
             ErrorCode::CaseNotFound => ("case_not_found", S::NOT_FOUND, "Case not found"),
+            ErrorCode::CaseDisposed => ("case_disposed", S::GONE, "Case disposed"),
             ErrorCode::DoctorNotFound => ("doctor_not_found", S::NOT_FOUND, "Doctor not found"),
             ErrorCode::MethodNotAllowed => {
                 ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed")
@@ -134,6 +137,7 @@ impl ErrorCode {
         ErrorCode::ReauthenticationRequired,
         ErrorCode::NotFound,
         ErrorCode::CaseNotFound,
+        ErrorCode::CaseDisposed,
         ErrorCode::DoctorNotFound,
         ErrorCode::MethodNotAllowed,
         ErrorCode::Conflict,
@@ -227,6 +231,11 @@ impl Error {
     /// The case does not exist in the caller's lab. The response is the same when another lab has it.
     pub fn case_not_found() -> Self {
         Self::new(ErrorCode::CaseNotFound, "The lab does not have this case.")
+    }
+
+    /// The retention of the deleted case has ended, so its data is gone.
+    pub(crate) fn case_disposed() -> Self {
+        Self::new(ErrorCode::CaseDisposed, "The retention of this case has ended. Its data is gone.")
     }
 
     /// Other requests changed the same data until the time for retries was over. Nothing was written.

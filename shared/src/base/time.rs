@@ -15,6 +15,16 @@ impl Timestamp {
         Self::truncated(jiff::Timestamp::now())
     }
 
+    /// The moment that is this many milliseconds after the Unix epoch; `None` if it is out of range.
+    pub fn from_epoch_milliseconds(milliseconds: i64) -> Option<Self> {
+        jiff::Timestamp::from_millisecond(milliseconds).ok().map(Self)
+    }
+
+    /// Reads RFC 3339. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self::truncated)
+    }
+
     /// Seconds since the Unix epoch, the unit of DynamoDB's TTL and of JWTs.
     pub fn epoch_seconds(self) -> i64 {
         self.0.as_second()
@@ -24,6 +34,16 @@ impl Timestamp {
     pub fn epoch_seconds_after_days(self, days: u32) -> i64 {
         let later = self.0.checked_add(SignedDuration::from_hours(i64::from(days) * 24));
         later.unwrap_or(jiff::Timestamp::MAX).as_second()
+    }
+
+    /// The moment `days` days of 24 hours earlier.
+    pub fn days_ago(self, days: u32) -> Self {
+        self.minus(std::time::Duration::from_secs(u64::from(days) * 86_400))
+    }
+
+    /// The seconds since an earlier moment; negative for a later one.
+    pub fn seconds_since(self, earlier: Self) -> i64 {
+        self.epoch_seconds().saturating_sub(earlier.epoch_seconds())
     }
 
     /// The moment this long before.

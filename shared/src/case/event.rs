@@ -108,6 +108,13 @@ impl Event {
         Ok(canonical::hash(&Value::Object(members)))
     }
 
+    /// Whether the hash fits the content, and the seal fits the hash. An event of an earlier release has no seal.
+    pub(crate) fn is_authentic(&self, keys: &SealKeys, lab: LabId) -> Result<bool, Error> {
+        let message = [&*lab.to_string(), &*self.hash];
+        let is_sealed = self.seal().is_none_or(|seal| keys.verify(Sealed::Event, &message, &seal).is_ok());
+        Ok(is_sealed && self.computed_hash()? == self.hash)
+    }
+
     /// The seal; `None` for an event of an earlier release.
     pub(super) fn seal(&self) -> Option<Seal> {
         let (key_id, mac) = (self.key_id.clone(), self.mac.clone());

@@ -183,8 +183,8 @@ impl Cases<'_> {
         })
     }
 
-    /// Reads the cases of the entries in their newest state, live or deleted.
-    async fn states(&self, entries: &[(usize, Entry)]) -> Result<BTreeMap<CaseId, Case>, Error> {
+    /// Reads the cases of the entries in their newest state: live, deleted, or disposed of.
+    async fn states(&self, entries: &[(usize, Entry)]) -> Result<BTreeMap<CaseId, State>, Error> {
         let mut ids: Vec<CaseId> = entries.iter().map(|(_, entry)| entry.case_id).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -195,9 +195,13 @@ impl Cases<'_> {
             let found = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
             for item in found.into_values() {
                 let case: Case = from_item(item)?;
-                states.insert(case.id, case);
+                states
+                    .insert(case.id, State { version: case.version, case: Some(case).filter(Case::is_live) });
             }
         }
+        let missing: Vec<CaseId> = ids.into_iter().filter(|id| !states.contains_key(id)).collect();
+        states
+            .extend(self.disposed(&missing).await?.map(|(id, version)| (id, State { version, case: None })));
         Ok(states)
     }
 }
@@ -208,21 +212,24 @@ struct Log {
     is_complete: bool,
 }
 
-fn state_of(entry: &Entry, states: &BTreeMap<CaseId, Case>) -> FeedState {
+/// The newest state of a case: its version, and the case itself if it is live.
+struct State {
+    version: u32,
+    case: Option<Case>,
+}
+
+fn state_of(entry: &Entry, states: &BTreeMap<CaseId, State>) -> FeedState {
     let Entry { case_id: id, version, at, .. } = *entry;
     match states.get(&id) {
-        Some(case) if case.version > version => FeedState::Superseded,
-        Some(case) if case.version < version => FeedState::NotYet,
-        Some(case) => {
-            let deleted = !case.is_live();
-            FeedState::Change(Box::new(Changed {
-                id,
-                version,
-                at,
-                deleted,
-                case: (!deleted).then(|| case.clone()),
-            }))
-        }
+        Some(state) if state.version > version => FeedState::Superseded,
+        Some(state) if state.version < version => FeedState::NotYet,
+        Some(State { case, .. }) => FeedState::Change(Box::new(Changed {
+            id,
+            version,
+            at,
+            deleted: case.is_none(),
+            case: case.clone(),
+        })),
         None if Timestamp::now().epoch_seconds() - at.epoch_seconds() < SETTLED_SECONDS => FeedState::NotYet,
         None => FeedState::Change(Box::new(Changed { id, version, at, deleted: true, case: None })),
     }

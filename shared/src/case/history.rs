@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::{Cases, event::Event, item::from_item};
 use crate::{
-    auth::Permission,
     base::{CaseId, cursor::CursorKey, error::Error},
     http::{PageRequest, Pagination, Query, Request},
     table::{self, keys},
@@ -22,7 +21,7 @@ impl Cases<'_> {
     /// Reads a page of the events of a case, oldest first. A deleted case needs the permission to restore cases.
     ///
     /// # Errors
-    /// Case not found; invalid parameter; invalid cursor.
+    /// Case not found; case disposed; invalid parameter; invalid cursor.
     pub async fn history(&self, id: CaseId, request: &Request) -> Result<EventPage, Error> {
         let mut query = Query::of(request);
         let page = PageRequest::read_without_number(&mut query, &self.services.paging);
@@ -43,9 +42,13 @@ impl Cases<'_> {
         Ok(EventPage { case_id: id, pagination: self.pagination(&list, &page, last), events })
     }
 
-    /// Checks that the caller may see the case. A deleted case needs the permission to restore.
+    /// Checks that the caller may see the case. A deleted case needs the permission to restore, and a disposed case has no
+    /// history.
     async fn check_visible(&self, id: CaseId) -> Result<(), Error> {
-        if self.lab.allows(Permission::Restore) { Ok(()) } else { self.get_stored(id).await.map(|_| ()) }
+        match self.table().get(self.lab.lab_id(), &keys::case(id)).await? {
+            Some(_) => Ok(()),
+            None => self.check_not_live(id).await,
+        }
     }
 
     async fn events_after(

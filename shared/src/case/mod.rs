@@ -6,6 +6,7 @@ mod change_set;
 mod create;
 mod delete;
 pub mod details;
+pub(crate) mod disposal;
 pub mod event;
 mod export;
 mod feed;

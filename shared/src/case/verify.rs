@@ -9,7 +9,6 @@ use super::{
     verification::{CaseItems, Verification, Verifier},
 };
 use crate::{
-    auth::Permission,
     base::{CaseId, LabId, error::Error, seal::SealKeys},
     table::{Consistency, Query, Retry, Table, keys},
     telemetry::SecurityEvent,
@@ -30,7 +29,8 @@ impl Cases<'_> {
     /// Verifies that the events of a case, the case itself and the change log agree, and that only this service wrote them.
     ///
     /// # Errors
-    /// Case not found; unavailable, when the history is too long for one request, or grows during every attempt.
+    /// Case not found; case disposed; unavailable, when the history is too long for one request, or grows during every
+    /// attempt.
     pub async fn verify_history(&self, id: CaseId) -> Result<Verification, Error> {
         let reader = HistoryReader {
             table: self.table(),
@@ -40,8 +40,8 @@ impl Cases<'_> {
             retention_days: self.services.retention_days,
         };
         let items = reader.items(id).await?;
-        if items.live.is_none() && !self.lab.allows(Permission::Restore) {
-            return Err(Error::case_not_found());
+        if items.live.is_none() {
+            self.check_not_live(id).await?;
         }
         self.lab.recorder().record_granted(vec![id]).await?;
         let found = reader.verify(id, items, self.lab.retry(), || self.lab.has_time_left()).await?;

@@ -4,6 +4,7 @@
 //! Each concern is a struct that names its variables. A function reads only the concerns that it uses. The README's table
 //! lists the same variables for operators.
 
+mod archive;
 mod env;
 mod seal;
 mod table;
@@ -19,6 +20,7 @@ use crate::{
     wire_enum,
 };
 
+pub use archive::{ArchiveConfig, StreamsConfig};
 pub use env::{ConfigError, Env};
 pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
@@ -167,6 +169,8 @@ pub struct Config {
     pub audit_table_name: String,
     /// The role that gives access to one lab's partitions. Without it, the function's own identity has access to all.
     pub lab_role: Option<LabRoleConfig>,
+    /// The archive of the audit trail.
+    pub archive: ArchiveConfig,
     /// The User Management Service.
     pub ums: UmsConfig,
     /// `LINKSHUB_BASE_URL`, without a trailing slash. Unset turns the integration off.
@@ -179,6 +183,8 @@ pub struct Config {
     pub paging: PagingConfig,
     /// Rate limits.
     pub rate: RateConfig,
+    /// `AUDIT_TABLE_DAYS`: how long the table keeps an audit record. The archive keeps it longer.
+    pub audit_table_days: u32,
     /// `RETENTION_DAYS`: how long a deleted case is kept.
     pub retention_days: u32,
     /// `HOLIDAYS`: days besides weekends that do not count in lead times.
@@ -201,6 +207,9 @@ fn retention_days(env: &mut Env) -> u32 {
     days
 }
 
+/// A year for questions about access, and a month to answer them.
+const AUDIT_TABLE_DAYS: u32 = 400;
+
 impl Config {
     /// Reads all concerns.
     ///
@@ -214,6 +223,7 @@ impl Config {
             table: TableConfig::read(&mut env, stage),
             audit_table_name: env.required("AUDIT_TABLE_NAME"),
             lab_role: LabRoleConfig::read(&mut env, stage),
+            archive: ArchiveConfig::read(&mut env, stage),
             ums: UmsConfig::read(&mut env, stage),
             linkshub_base_url: env
                 .optional("LINKSHUB_BASE_URL")
@@ -223,10 +233,18 @@ impl Config {
             paging: PagingConfig::read(&mut env, stage),
             rate: RateConfig::read(&mut env),
             holidays: env.dates("HOLIDAYS"),
+            audit_table_days: env.parsed(
+                "AUDIT_TABLE_DAYS",
+                AUDIT_TABLE_DAYS,
+                "must be a whole number of days",
+            ),
             retention_days: retention_days(&mut env),
             outage_pause: OUTAGE_PAUSE,
             retry_budget: RETRY_BUDGET,
         };
+        if config.audit_table_days == 0 {
+            env.reject("AUDIT_TABLE_DAYS", "must be at least 1");
+        }
         env.finish().map(|()| config)
     }
 }

@@ -5,6 +5,7 @@ use super::*;
 const GOOD: &[(&str, &str)] = &[
     ("STAGE", "prod"),
     ("TABLE_NAME", "lhcms-prod"),
+    ("ARCHIVE_BUCKET_NAME", "lhcms-prod-archive"),
     ("AUDIT_TABLE_NAME", "lhcms-prod-audit"),
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "id"),

@@ -52,7 +52,7 @@ pub(crate) fn allow_origin(common: &Common, origin: Option<HeaderValue>, respons
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(
             "content-disposition, etag, location, x-request-id, retry-after, idempotency-replayed, x-next-cursor, \
-             ratelimit-limit, ratelimit-remaining, ratelimit-reset, www-authenticate",
+             x-reaches-back-to, ratelimit-limit, ratelimit-remaining, ratelimit-reset, www-authenticate",
         ),
     );
 }

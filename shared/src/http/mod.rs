@@ -28,7 +28,9 @@ pub(crate) use problem::problem;
 pub use problem::problem_response;
 pub use query::{Query, Source};
 pub use rate_limit::RateLimitStatus;
-pub use respond::{File, Resource, catalogue, created, file, no_content, ok, resource, with_status};
+pub use respond::{
+    File, Resource, catalogue, created, file, no_content, ok, resource, with_header, with_status,
+};
 pub(crate) use respond::{MAX_RESPONSE_BYTES, add_standard_headers, length_in_json, size_in_response};
 
 /// An HTTP request as the gateway delivers it.

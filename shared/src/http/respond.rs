@@ -133,6 +133,15 @@ pub fn file(file: File) -> Result {
     Ok(response)
 }
 
+/// The response with another header.
+///
+/// # Errors
+/// Internal, when the text is not a header value.
+pub fn with_header(mut response: Response, name: &'static str, value: String) -> Result {
+    response.headers_mut().insert(name, header_value(value)?);
+    Ok(response)
+}
+
 fn header_value(text: String) -> std::result::Result<HeaderValue, Error> {
     HeaderValue::try_from(text).map_err(|_| Error::internal("the text is not a header value"))
 }

@@ -106,8 +106,14 @@ impl LabScope {
         let lab_code =
             membership.code.filter(|code| !code.is_empty()).unwrap_or_else(|| format!("LAB{lab_id}"));
         let tables = services.tables.of(lab_id);
-        let (audit, seals) = (tables.audit.clone(), services.seals.clone());
-        let recorder = Arc::new(AuditRecorder::new(audit, seals, context.clone(), lab_id, &membership.grant));
+        let recorder = Arc::new(AuditRecorder::new(
+            tables.audit.clone(),
+            services.audit_table_days,
+            services.seals.clone(),
+            context.clone(),
+            lab_id,
+            &membership.grant,
+        ));
         Ok(Self { services, context, recorder, lab_id, lab_code, permissions, tables })
     }
 

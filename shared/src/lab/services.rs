@@ -1,14 +1,18 @@
 //! The clients and keys of a function that needs an access token. The function makes them once, at its start.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use jiff::civil::Date;
 
 use super::linkshub::LinksHub;
 use crate::{
+    archive::Archive,
     auth::Authenticator,
-    base::{calendar::Calendar, cursor::CursorKey, seal::SealKeys},
-    config::{Config, PagingConfig, Stage},
+    base::{calendar::Calendar, cursor::CursorKey, error::Error, seal::SealKeys},
+    config::{ArchiveConfig, Config, PagingConfig, Stage, TableConfig},
     table::LabTables,
     upstream,
 };
@@ -24,6 +28,10 @@ pub struct Services {
     pub(crate) paging: PagingConfig,
     pub(crate) cursors: CursorKey,
     pub(crate) retention_days: u32,
+    pub(crate) audit_table_days: u32,
+    archive: OnceLock<Archive>,
+    archive_config: ArchiveConfig,
+    identity: TableConfig,
     pub(crate) calendar: Calendar,
     pub(super) retry_budget: Duration,
 }
@@ -48,8 +56,24 @@ impl Services {
             cursors: CursorKey::new(&config.paging.cursor_key),
             paging: config.paging.clone(),
             retention_days: config.retention_days,
+            audit_table_days: config.audit_table_days,
+            archive: OnceLock::new(),
+            archive_config: config.archive.clone(),
+            identity: config.table.clone(),
             calendar: Calendar::new(config.holidays.clone()),
             retry_budget: config.retry_budget,
         })
+    }
+
+    /// The archive. Its client is made on the first call, because only one function needs it.
+    ///
+    /// # Errors
+    /// Internal, when the client cannot be made.
+    pub(crate) fn archive(&self) -> Result<&Archive, Error> {
+        if let Some(archive) = self.archive.get() {
+            return Ok(archive);
+        }
+        let made = Archive::new(&self.archive_config, &self.identity).map_err(Error::internal)?;
+        Ok(self.archive.get_or_init(|| made))
     }
 }

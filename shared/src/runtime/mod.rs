@@ -13,9 +13,10 @@ use tracing::Level;
 use crate::{
     auth::{Operation, SourceLimit},
     base::error::Error,
-    config::{Common, Config, Env},
+    config::{Common, Config, Env, StreamsConfig},
     http::{self, Readable, Request, Response},
     lab::{Scope, Services},
+    streams::{StreamEvent, StreamProcessor, StreamReport},
     telemetry,
 };
 use health::{Probe, ProbeConfig};
@@ -61,6 +62,25 @@ where
         let probe = Arc::new(Probe::new(&config)?);
         let handler = move |request| handler(probe.clone(), request);
         Ok((config.common.log_level, PublicFunction::new(config.common, handler)))
+    })
+}
+
+/// Runs the function on the tables' streams.
+pub fn run_streams<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(Arc<StreamProcessor>, StreamEvent) -> F,
+    F: Future<Output = StreamReport>,
+{
+    let start = || {
+        let config = StreamsConfig::read(Env::process())?;
+        Ok((config.common.log_level, Arc::new(StreamProcessor::new(&config)?)))
+    };
+    launch(start, async |processor: Arc<StreamProcessor>| {
+        let (handler, processor) = (&handler, &processor);
+        let service = service_fn(|event: lambda_runtime::LambdaEvent<StreamEvent>| async move {
+            Ok::<_, lambda_http::Error>(handler(processor.clone(), event.payload).await)
+        });
+        lambda_runtime::run(service).await
     })
 }
 
@@ -151,6 +171,19 @@ where
     F: Function,
     S: FnOnce() -> Result<(Level, F), Box<dyn std::error::Error>>,
 {
+    launch(start, async |function: F| {
+        let function = &function;
+        let service =
+            service_fn(|request| async move { Ok::<_, lambda_http::Error>(function.call(request).await) });
+        lambda_runtime::run(Readable(Adapter::from(service))).await
+    })
+}
+
+/// Starts logging and the async runtime, and runs the function until Lambda ends it.
+fn launch<T>(
+    start: impl FnOnce() -> Result<(Level, T), Box<dyn std::error::Error>>,
+    run: impl AsyncFnOnce(T) -> Result<(), lambda_http::Error>,
+) -> ExitCode {
     let (level, function) = match start() {
         Ok(started) => started,
         Err(error) => {
@@ -166,10 +199,7 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let function = &function;
-    let service =
-        service_fn(|request| async move { Ok::<_, lambda_http::Error>(function.call(request).await) });
-    match runtime.block_on(lambda_runtime::run(Readable(Adapter::from(service)))) {
+    match runtime.block_on(run(function)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the Lambda runtime ended: {error}");

@@ -1,11 +1,13 @@
 //! The AWS SDK's client. It gets credentials, region, certificates and time-outs from the configuration and makes no calls
-//! to a metadata service.
+//! to a metadata service. The archive's client has the same identity and the same certificates.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Config,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{
+        BehaviorVersion, Credentials, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
+    },
 };
 use aws_smithy_http_client::tls;
 
@@ -21,7 +23,7 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPTS: u32 = 8;
 
 /// The function's own identity.
-pub(super) fn credentials(config: &TableConfig) -> Credentials {
+pub(crate) fn credentials(config: &TableConfig) -> Credentials {
     Credentials::new(
         &config.access_key_id,
         config.secret_access_key.expose(),
@@ -48,25 +50,21 @@ pub(super) fn config(config: &TableConfig) -> Result<Config, String> {
                 .with_max_attempts(ATTEMPTS)
                 .with_initial_backoff(Duration::from_millis(25)),
         );
-    sdk = match &config.endpoint {
+    sdk.set_endpoint_url(config.endpoint.clone());
+    Ok(sdk.http_client(http_client(config.endpoint.as_deref())?).build())
+}
+
+/// The HTTP client for an endpoint; `None` for AWS itself.
+pub(crate) fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, String> {
+    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
         // A local emulator with plain HTTP needs no TLS.
-        Some(endpoint) if endpoint.starts_with("http://") => {
-            sdk.endpoint_url(endpoint).http_client(aws_smithy_http_client::Builder::new().build_http())
-        }
-        endpoint => {
-            sdk.set_endpoint_url(endpoint.clone());
-            let roots = tls::TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-            let context = tls::TlsContext::builder()
-                .with_trust_store(roots)
-                .build()
-                .map_err(|error| format!("no TLS for DynamoDB: {error}"))?;
-            sdk.http_client(
-                aws_smithy_http_client::Builder::new()
-                    .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-                    .tls_context(context)
-                    .build_https(),
-            )
-        }
-    };
-    Ok(sdk.build())
+        return Ok(aws_smithy_http_client::Builder::new().build_http());
+    }
+    let roots = tls::TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    let context = tls::TlsContext::builder().with_trust_store(roots).build();
+    let context = context.map_err(|error| format!("no TLS for AWS: {error}"))?;
+    Ok(aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .tls_context(context)
+        .build_https())
 }

@@ -30,12 +30,20 @@ pub(crate) const DELETED_PREFIX: &str = "DELETED#";
 
 /// The sort key of the event for a version of a case.
 pub(crate) fn event(id: CaseId, version: u32) -> String {
-    format!("EVENT#{:010}#{version:06}", id.get())
+    format!("{EVENT_PREFIX}{:010}#{version:06}", id.get())
 }
+
+/// The prefix of the sort keys of events.
+pub(crate) const EVENT_PREFIX: &str = "EVENT#";
 
 /// The end of the range of a case's events. `:` follows `9` in ASCII.
 pub(crate) fn last_event(id: CaseId) -> String {
-    format!("EVENT#{:010}#:", id.get())
+    format!("{EVENT_PREFIX}{:010}#:", id.get())
+}
+
+/// The sort key of what is left of a case after the end of its retention.
+pub(crate) fn tombstone(id: CaseId) -> String {
+    format!("TOMBSTONE#{:010}", id.get())
 }
 
 /// The sort key of the stored response to a user's request with an idempotency key.

@@ -1,7 +1,7 @@
 //! The only module that calls DynamoDB: reads and writes by key, transactions with retries, and errors without internal
 //! details.
 
-mod client;
+pub(crate) mod client;
 pub(crate) mod keys;
 mod lab_role;
 mod query;
@@ -14,7 +14,7 @@ use std::{collections::HashMap, time::Instant};
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::RequestId,
+    operation::{RequestId, update_item::UpdateItemError},
     types::{AttributeValue, KeysAndAttributes, ReturnValue},
 };
 use futures_util::future::try_join_all;
@@ -134,6 +134,39 @@ impl Table {
         }
     }
 
+    /// Removes attributes of an existing item and sets another one. An item that is gone stays so.
+    pub(crate) async fn strip(
+        &self,
+        lab: LabId,
+        sk: &str,
+        removed: &[&str],
+        (name, value): (&str, AttributeValue),
+    ) -> Result<(), Error> {
+        let placeholders: Vec<String> = removed.iter().map(|name| format!("#{name}")).collect();
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key(lab, sk)))
+            .update_expression(format!("SET #{name} = :value REMOVE {}", placeholders.join(", ")))
+            .condition_expression("attribute_exists(sk)")
+            .set_expression_attribute_names(Some(
+                removed.iter().chain([&name]).map(|name| (format!("#{name}"), (*name).to_owned())).collect(),
+            ))
+            .expression_attribute_values(":value", value);
+        match update.send().await {
+            Err(error)
+                if !matches!(
+                    error.as_service_error(),
+                    Some(UpdateItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
+                Err(failed("UpdateItem", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Lists all labs that have created a case, from the index of counters.
     pub(crate) async fn labs(&self) -> Result<Vec<LabId>, Error> {
         let mut labs = Vec::new();
@@ -243,6 +276,15 @@ fn is_id(id: &str) -> bool {
 /// a failure of DynamoDB or a wrong deployment. The SDK's own texts are not logged, because they can hold the raw answer
 /// and its items.
 fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Error {
+    Error::unavailable("The database", cause(operation, error, error.request_id()))
+}
+
+/// The cause of a failed call to AWS, for the log: the operation, the kind of failure, and the request's id.
+pub(crate) fn cause<E: ProvideErrorMetadata>(
+    operation: &str,
+    error: &SdkError<E>,
+    request: Option<&str>,
+) -> String {
     let kind = match error {
         SdkError::ConstructionFailure(_) => "the request does not build",
         SdkError::TimeoutError(_) => "time-out",
@@ -251,6 +293,6 @@ fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Erro
         SdkError::ResponseError(_) => "an answer that cannot be read",
         _ => error.code().filter(|code| is_name(code)).unwrap_or("an error without a code"),
     };
-    let request = error.request_id().filter(|id| is_id(id)).unwrap_or("unknown");
-    Error::unavailable("The database", format!("{operation}: {kind} (DynamoDB request {request})"))
+    let request = request.filter(|id| is_id(id)).unwrap_or("unknown");
+    format!("{operation}: {kind} (AWS request {request})")
 }

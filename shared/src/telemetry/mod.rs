@@ -15,7 +15,10 @@ use tracing_subscriber::{
     Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-use crate::{base::error::ErrorCode, http::RateLimitStatus};
+use crate::{
+    base::error::{Error, ErrorCode},
+    http::RateLimitStatus,
+};
 pub use security_event::SecurityEvent;
 pub(crate) use security_event::{Details, security_event};
 
@@ -86,6 +89,16 @@ impl LogContext {
 pub(crate) struct Failure {
     pub code: ErrorCode,
     pub cause: Option<String>,
+}
+
+/// Reports a step of the function on the streams that failed and will be tried again.
+pub(crate) fn stream_failure(step: &str, error: &Error) {
+    tracing::error!(step, error.code = error.code().as_str(), error.cause = error.cause(), "stream failure");
+}
+
+/// Writes the log line of a batch of a stream.
+pub(crate) fn stream_batch(changes: usize, failures: usize) {
+    tracing::info!(changes, failures, "stream batch");
 }
 
 /// Writes the log line of a request. Only this line holds the cause of a failure.

@@ -18,6 +18,9 @@ pub use route::Route;
 /// The function that answers every request that belongs to no operation.
 pub const FALLBACK: &str = "fallback";
 
+/// The functions that AWS calls for another reason than a request. No operation of the contract names them.
+pub const TRIGGERED: [&str; 1] = ["process-streams"];
+
 /// The permission of an operation that needs no login.
 const PUBLIC: &str = "public";
 

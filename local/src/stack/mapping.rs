@@ -1,0 +1,115 @@
+//! The event source mappings of the stack: calls the function on the streams with new changes, and removes expired items.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use axum::http::Method;
+use serde_json::Value;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    Result,
+    client::{Answer, Client},
+    dynamodb::Expiry,
+    streams::{Positions, StreamReader},
+};
+
+/// The function on the streams.
+const FUNCTION: &str = "process-streams";
+/// The time between two reads of a stream without changes. AWS reads four times a second, and collects changes for a minute.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The time between two removals of expired items. DynamoDB takes up to days.
+const EXPIRY_PAUSE: Duration = Duration::from_secs(60);
+/// The time-out of the function in template.yaml.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A running mapping. Dropping it stops it.
+#[derive(Debug)]
+pub(super) struct Mapping(JoinHandle<()>);
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Starts reading the streams of `tables`, after the changes that an earlier run has processed. The places are kept in `data`.
+///
+/// # Errors
+/// A table has no stream.
+pub(super) async fn start(
+    dynamodb: &str,
+    tables: &[String],
+    cargo_lambda: &str,
+    data: &Path,
+    expiry: Expiry,
+) -> Result<Mapping> {
+    let mut streams = Vec::new();
+    for table in tables {
+        let file = data.join(format!("{table}.stream.json"));
+        let positions = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        let reader = StreamReader::open(dynamodb, table, positions.unwrap_or_else(Positions::new)).await?;
+        streams.push(Stream { reader, file });
+    }
+    let cargo_lambda = cargo_lambda.to_owned();
+    Ok(Mapping(tokio::spawn(async move {
+        let client = Client::new(LIMIT);
+        let mut last_expiry = Instant::now();
+        loop {
+            let mut is_idle = true;
+            for stream in &mut streams {
+                match stream.process_next(&client, &cargo_lambda).await {
+                    Ok(has_more) => is_idle &= !has_more,
+                    Err(error) => eprintln!("lhcms-local: {error}; it is tried again"),
+                }
+            }
+            if is_idle {
+                sleep(PAUSE).await;
+            }
+            if last_expiry.elapsed() > EXPIRY_PAUSE {
+                last_expiry = Instant::now();
+                let expiry = expiry.clone();
+                let expired = tokio::task::spawn_blocking(move || expiry.run()).await;
+                if let Ok(Err(error)) = expired {
+                    eprintln!("lhcms-local: {error}");
+                }
+            }
+        }
+    })))
+}
+
+/// The stream of one table.
+struct Stream {
+    reader: StreamReader,
+    /// Where the places are kept.
+    file: PathBuf,
+}
+
+impl Stream {
+    /// Calls the function with the next changes, if there are any. Returns whether there may be more.
+    async fn process_next(&mut self, client: &Client, cargo_lambda: &str) -> Result<bool> {
+        let Some(batch) = self.reader.next_event().await? else { return Ok(false) };
+        let answer = invoke(client, cargo_lambda, FUNCTION, &batch.event).await?;
+        let is_done = answer.status.is_success() && self.reader.advance(&batch, &answer.json());
+        // If this fails, the next run processes the changes again, which does no harm.
+        let _ = fs::write(&self.file, serde_json::to_vec(self.reader.positions()).unwrap_or_default());
+        Ok(is_done)
+    }
+}
+
+/// Calls a function with an event.
+pub(super) async fn invoke(
+    client: &Client,
+    cargo_lambda: &str,
+    function: &str,
+    event: &Value,
+) -> Result<Answer> {
+    let url = format!("{cargo_lambda}/2015-03-31/functions/{function}/invocations");
+    client.send(Method::POST, &url, &[("content-type", "application/json")], event.to_string()).await
+}

@@ -1,0 +1,211 @@
+//! The end of life of a case. When DynamoDB has removed a deleted case at the end of its retention, the patient data in its
+//! history is erased, and a tombstone stays: its ids, times, number of versions and last hash.
+//!
+//! Each step can be repeated. The tombstone is written last, so a case with a tombstone has no patient data left.
+
+use std::time::Instant;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{
+    Cases,
+    event::{Action, Event},
+    item::is_expired,
+};
+use crate::{
+    archive::ERASED_AT,
+    auth::Permission,
+    base::{CaseId, LabId, error::Error, time::Timestamp},
+    table::{self, Consistency, Item, Order, Query, Table, keys, number, text},
+};
+
+/// The attributes of an event that hold patient data.
+const PATIENT_DATA: [&str; 2] = ["changes", "reason"];
+/// How many events are erased at the same time.
+const CONCURRENCY: usize = 16;
+
+/// How far a disposal got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disposal {
+    /// All events are erased, and the tombstone is written.
+    Done,
+    /// The deadline has come first. A repetition continues.
+    Unfinished,
+    /// The case exists, so nothing was erased.
+    Refused,
+}
+
+/// Erases the patient data in a case's history, and writes its tombstone. `deleted` is the removed item, and `removed_at` the
+/// time of its removal.
+///
+/// # Errors
+/// Unavailable, when the database fails. A repetition continues.
+pub(crate) async fn dispose(
+    table: &Table,
+    lab: LabId,
+    case: CaseId,
+    deleted: &Map<String, Value>,
+    removed_at: Timestamp,
+    deadline: Instant,
+) -> Result<Disposal, Error> {
+    // An operator may have brought the case back from a backup since then.
+    let keys_of_case = [keys::case(case), keys::deleted(case)];
+    if !table.get_many(lab, &keys_of_case, Consistency::Strong).await?.is_empty() {
+        return Ok(Disposal::Refused);
+    }
+    let mut query = Query {
+        attributes: &["sk", ERASED_AT],
+        ..Query::of_table(keys::event(case, 1), keys::last_event(case)).consistent()
+    };
+    loop {
+        let page = table.query(lab, query.clone()).await?;
+        let left: Vec<String> = page.items.iter().filter_map(unerased).collect();
+        for events in left.chunks(CONCURRENCY) {
+            if Instant::now() >= deadline {
+                return Ok(Disposal::Unfinished);
+            }
+            let erased_at = text(Timestamp::now().to_string());
+            stream::iter(events)
+                .map(|sk| table.strip(lab, sk, &PATIENT_DATA, (ERASED_AT, erased_at.clone())))
+                .buffer_unordered(CONCURRENCY)
+                .try_collect::<()>()
+                .await?;
+        }
+        match page.stopped_at {
+            None => break,
+            start => query.start = start,
+        }
+    }
+    table.add(tombstone(lab, case, deleted, removed_at)).await?;
+    Ok(Disposal::Done)
+}
+
+impl Cases<'_> {
+    /// Checks that the caller may see the history of a case that is not live. Without any item of the case, its events are all
+    /// there is, which only tampering causes; a caller who may restore cases sees them.
+    ///
+    /// # Errors
+    /// Case disposed, when the retention of the case has ended; case not found, for a caller who may not restore cases.
+    pub(super) async fn check_not_live(&self, id: CaseId) -> Result<(), Error> {
+        let sks = [keys::deleted(id), keys::tombstone(id)];
+        let mut items = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
+        let [deleted, tombstone] = sks.map(|sk| items.remove(&sk));
+        let is_disposed = match (deleted, tombstone) {
+            (Some(deleted), _) => is_expired(&deleted),
+            (None, Some(_)) => true,
+            (None, None) => self.has_ended(id).await?,
+        };
+        if is_disposed {
+            return Err(Error::case_disposed());
+        }
+        self.lab.allows(Permission::Restore).then_some(()).ok_or_else(Error::case_not_found)
+    }
+
+    /// The last versions of those of the cases that were disposed of.
+    pub(super) async fn disposed(
+        &self,
+        ids: &[CaseId],
+    ) -> Result<impl Iterator<Item = (CaseId, u32)>, Error> {
+        #[derive(Deserialize)]
+        struct Tombstone {
+            case_id: CaseId,
+            versions: u32,
+        }
+        let sks: Vec<String> = ids.iter().map(|id| keys::tombstone(*id)).collect();
+        let found = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
+        let tombstones: Vec<Tombstone> =
+            found.into_values().map(table::from_item).collect::<Result<_, _>>()?;
+        Ok(tombstones.into_iter().map(|tombstone| (tombstone.case_id, tombstone.versions)))
+    }
+
+    /// Whether the last event is a delete, made by this service, before the retention. DynamoDB then has removed the case, and
+    /// the tombstone is not written yet.
+    async fn has_ended(&self, id: CaseId) -> Result<bool, Error> {
+        let last = Query {
+            order: Order::Descending,
+            limit: Some(1),
+            ..Query::of_table(keys::event(id, 1), keys::last_event(id)).consistent()
+        };
+        let lab = self.lab.lab_id();
+        let mut page = self.table().query(lab, last).await?;
+        let Some(item) = page.items.pop() else { return Ok(false) };
+        if item.contains_key(ERASED_AT) {
+            return Ok(true);
+        }
+        let Ok(event) = table::from_item::<Event>(item) else { return Ok(false) };
+        let end = event.at.epoch_seconds_after_days(self.services.retention_days);
+        Ok(event.action == Action::Deleted
+            && end <= Timestamp::now().epoch_seconds()
+            && event.is_authentic(&self.services.seals, lab)?)
+    }
+}
+
+/// The sort key of an event that is not erased yet.
+fn unerased(item: &Item) -> Option<String> {
+    if item.contains_key(ERASED_AT) {
+        return None;
+    }
+    item.get("sk").and_then(|sk| sk.as_s().ok()).cloned()
+}
+
+/// An existing tombstone stays as it is, however often it is written.
+fn tombstone(lab: LabId, case: CaseId, deleted: &Map<String, Value>, removed_at: Timestamp) -> Item {
+    let mut item = table::key(lab, &keys::tombstone(case));
+    item.insert("case_id".to_owned(), number(case));
+    item.insert("removed_at".to_owned(), text(removed_at.to_string()));
+    for (from, to) in [
+        ("created_at", "created_at"),
+        ("deleted_at", "deleted_at"),
+        ("deleted_by", "deleted_by"),
+        ("last_event_hash", "last_hash"),
+    ] {
+        if let Some(value) = deleted.get(from).and_then(Value::as_str) {
+            item.insert(to.to_owned(), text(value));
+        }
+    }
+    if let Some(version) = deleted.get("version").and_then(Value::as_u64) {
+        item.insert("versions".to_owned(), number(version));
+    }
+    item
+}
+
+/// Whether a change of an event is what [`dispose`] does, and nothing else.
+pub(crate) fn is_erasure(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
+    let mut expected = before.clone();
+    expected.retain(|name, _| !PATIENT_DATA.contains(&name.as_str()));
+    let Some(erased_at) = after.get(ERASED_AT) else { return false };
+    expected.insert(ERASED_AT.to_owned(), erased_at.clone());
+    !before.contains_key(ERASED_AT) && expected == *after
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn image(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn only_the_erasure_of_patient_data_is_an_erasure() {
+        let before =
+            image(json!({"hash": "h", "reason": "Jane Roe called", "changes": [{"field": "notes"}]}));
+        let erased = image(json!({"hash": "h", "erased_at": "2026-11-25T09:00:00.000Z"}));
+        assert!(is_erasure(&before, &erased));
+        for (before, after) in [
+            (before.clone(), image(json!({"hash": "x", "erased_at": "2026-11-25T09:00:00.000Z"}))),
+            (before.clone(), image(json!({"hash": "h"}))),
+            (
+                before.clone(),
+                image(json!({"hash": "h", "changes": [], "erased_at": "2026-11-25T09:00:00.000Z"})),
+            ),
+            (erased.clone(), image(json!({"hash": "h", "erased_at": "2027-11-25T09:00:00.000Z"}))),
+        ] {
+            assert!(!is_erasure(&before, &after), "{after:?}");
+        }
+    }
+}

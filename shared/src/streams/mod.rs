@@ -1,0 +1,121 @@
+//! What happens after a change, on the streams of the tables: audit records and events of histories are archived, and the
+//! patient data in the history of a case is erased when DynamoDB has removed the case at the end of its retention.
+//!
+//! A stream delivers each change at least once, and the changes of one item in their order. So every step can be repeated.
+
+mod change;
+mod entries;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use aws_lambda_events::event::{
+    dynamodb::Event,
+    streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
+};
+
+use crate::{
+    archive::{Archive, ArchiveEntry, ChangeKind},
+    base::error::Error,
+    case::disposal::{self, Disposal},
+    config::{Stage, StreamsConfig},
+    table::{Table, keys},
+    telemetry::{self, Details, SecurityEvent},
+};
+use change::{Change, Kind};
+
+/// How long one invocation may work on disposals. The rest of a long history follows when the batch is delivered again.
+const DISPOSAL_BUDGET: Duration = Duration::from_secs(20);
+
+/// The changes that a stream delivers to one invocation.
+pub type StreamEvent = Event;
+/// Which of the changes must be delivered again.
+pub type StreamReport = DynamoDbEventResponse;
+
+/// Processes the changes of the tables' streams.
+pub struct StreamProcessor {
+    stage: Stage,
+    table: Table,
+    archive: Archive,
+    audit_table: String,
+}
+
+impl StreamProcessor {
+    /// Makes the clients. Sends nothing yet.
+    ///
+    /// # Errors
+    /// The text says which client could not be made.
+    pub fn new(config: &StreamsConfig) -> Result<Self, String> {
+        Ok(Self {
+            stage: config.common.stage,
+            table: Table::new(&config.table)?,
+            archive: Archive::new(&config.archive, &config.table)?,
+            audit_table: config.audit_table.clone(),
+        })
+    }
+
+    /// Archives the changes, and then erases the histories of cases that have expired. Reports the changes that must be
+    /// delivered again. Lambda delivers again from the first of them.
+    pub async fn process(&self, event: StreamEvent) -> StreamReport {
+        let changes: Vec<Change> = event.records.into_iter().map(Change::of_record).collect();
+        let mut failed = self.archive(&changes).await;
+        let started = Instant::now();
+        for change in changes.iter().filter(|change| is_end_of_life(change)) {
+            match self.dispose(change, started).await {
+                Ok(Disposal::Done | Disposal::Refused) => {}
+                Ok(Disposal::Unfinished) => failed.push(change.stream_id.clone()),
+                Err(error) => {
+                    telemetry::stream_failure("disposal", &error);
+                    failed.push(change.stream_id.clone());
+                }
+            }
+        }
+        let first = changes.iter().find(|change| failed.contains(&change.stream_id));
+        let mut report = StreamReport::default();
+        report.batch_item_failures.extend(first.map(|change| {
+            let mut failure = DynamoDbBatchItemFailure::default();
+            failure.item_identifier = Some(change.sequence_number.clone());
+            failure
+        }));
+        telemetry::stream_batch(changes.len(), report.batch_item_failures.len());
+        report
+    }
+
+    /// Returns the ids of the changes that could not be archived.
+    async fn archive(&self, changes: &[Change]) -> Vec<String> {
+        let entries: Vec<ArchiveEntry> =
+            changes.iter().filter_map(|change| entries::of_change(change, &self.audit_table)).collect();
+        let written = self.archive.write(&entries).await;
+        for entry in entries.iter().filter(|entry| is_tampering(entry.change)) {
+            let details = Details { lab_id: entry.lab_id.parse().ok(), ..Details::default() };
+            telemetry::security_event(self.stage, SecurityEvent::VerificationFailed, details);
+        }
+        written.map_or_else(
+            |(failed, error)| {
+                telemetry::stream_failure("archive", &error);
+                failed
+            },
+            |()| Vec::new(),
+        )
+    }
+
+    async fn dispose(&self, change: &Change, started: Instant) -> Result<Disposal, Error> {
+        let (Some(lab), Some(case)) = (change.lab_id(), change.case_id(keys::DELETED_PREFIX)) else {
+            return Ok(Disposal::Refused);
+        };
+        let deadline = started + DISPOSAL_BUDGET;
+        disposal::dispose(&self.table, lab, case, &change.before, change.changed_at, deadline).await
+    }
+}
+
+/// Whether DynamoDB has removed a deleted case at the end of its retention. If somebody removed it, it is no end of life, and
+/// its history must stay.
+fn is_end_of_life(change: &Change) -> bool {
+    change.kind == Kind::Remove && change.is_expiry && change.sk.starts_with(keys::DELETED_PREFIX)
+}
+
+/// Whether only tampering makes such a change: this service adds records and events, and erases events at their end.
+fn is_tampering(change: ChangeKind) -> bool {
+    matches!(change, ChangeKind::Changed | ChangeKind::Removed)
+}
