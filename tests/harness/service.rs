@@ -96,8 +96,13 @@ impl Service {
     }
 
     /// Starts with streams, which make the emulator slower.
-    pub(crate) async fn start_with_streams(changes: &[(&str, &str)]) -> Self {
-        Self::begin(changes, |_| {}, true).await
+    pub(crate) async fn start_with_streams() -> Self {
+        Self::start_with_streams_tuned(|_| {}).await
+    }
+
+    /// Starts with streams, and with settings changed by `tune`.
+    pub(crate) async fn start_with_streams_tuned(tune: fn(&mut Config)) -> Self {
+        Self::begin(&[], tune, true).await
     }
 
     /// Starts with some environment variables changed, and with other settings changed by `tune`: pauses and ages.

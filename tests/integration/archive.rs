@@ -6,7 +6,7 @@ use crate::harness::{Fault, Service};
 
 /// A lab with a case that was created and updated.
 async fn with_case() -> Service {
-    let service = Service::start_with_streams(&[]).await;
+    let service = Service::start_with_streams().await;
     service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
     let put = service.as_user("member", "PUT", "/api/v1/cases/1").json(json!({"notes": "Contact is open"}));
     put.send().await.expect(200);

@@ -234,6 +234,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
         "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_S3",
         "AWS_ENDPOINT_URL_STS",
     ];
     for name in read.into_inner() {

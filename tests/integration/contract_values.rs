@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use shared::{
+    archive::ItemKind,
     audit::Outcome,
     auth,
     base::{csv::Format, error::ErrorCode, field_error::FieldCode, wire_enum::WireEnum},
@@ -15,6 +16,7 @@ use shared::{
         verification::HistoryFault,
         workflow::Status,
     },
+    trail::TrailFaultKind,
 };
 
 use crate::harness::spec::{self, SPEC};
@@ -135,6 +137,8 @@ fn the_enumerations_of_the_contract_are_those_of_the_code() {
         ("OperationName", auth::Operation::NAMES),
         ("AuditOutcome", Outcome::NAMES),
         ("HistoryFault", HistoryFault::NAMES),
+        ("ArchivedItem", ItemKind::NAMES),
+        ("TrailFaultKind", TrailFaultKind::NAMES),
         ("Gender", Gender::NAMES),
         ("ShadeSystem", s::ShadeSystem::NAMES),
         ("Translucency", s::Translucency::NAMES),

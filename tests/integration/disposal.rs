@@ -8,7 +8,7 @@ const PAST: u64 = 1_000_000_000;
 
 /// A deleted case with `updates` + 2 events.
 async fn with_deleted_case(updates: usize) -> Service {
-    let service = Service::start_with_streams(&[]).await;
+    let service = Service::start_with_streams().await;
     service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
     for number in 0..updates {
         let notes = json!({"notes": format!("Note {number}")});
@@ -101,11 +101,27 @@ async fn the_history_answers_410_from_the_end_of_the_retention_on() {
 
 #[tokio::test]
 async fn a_removed_case_whose_history_is_not_erased_yet_answers_410() {
-    let service = with_deleted_case(0).await;
-    service.change_number(123, "DELETED#0000000001", "expires_at", PAST).await;
-    service.change_event(123, 1, 2, json!({"at": "2001-09-09T01:46:40.000Z"})).await;
-    service.expire_items();
+    let service = Service::start_with_streams_tuned(|config| config.retention_days = 0).await;
+    service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
+    service.as_user("admin", "DELETE", "/api/v1/cases/1").send().await.expect(204);
+    // An item expires in the second after its time.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while service.expire_items() == 0 {
+        assert!(std::time::Instant::now() < deadline, "the case does not expire");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     expect_disposed(&service).await;
+}
+
+#[tokio::test]
+async fn a_forged_event_does_not_end_the_life_of_a_case() {
+    let service = with_deleted_case(0).await;
+    service.change_event(123, 1, 2, json!({"at": "2001-09-09T01:46:40.000Z"})).await;
+    service.delete_item(123, "DELETED#0000000001").await;
+    service.as_user("admin", "GET", "/api/v1/cases/1/history").send().await.expect(200);
+    let verification =
+        service.as_user("admin", "GET", "/api/v1/cases/1/history/verify").send().await.expect(200);
+    assert_eq!(verification["valid"], false, "{verification}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::harness::{Service, today};
 
 /// A lab with two cases, some reads, and all of it archived.
 async fn with_trail() -> Service {
-    let service = Service::start_with_streams(&[]).await;
+    let service = Service::start_with_streams().await;
     for _ in 0..2 {
         service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
     }
@@ -142,6 +142,26 @@ async fn a_disposed_case_is_no_fault_and_an_erased_event_of_a_live_case_is_one()
     assert_eq!(faults(&found), [], "{found}");
     service.erase_event(123, 2, 1, "2001-09-09T01:46:40.000Z").await;
     assert_eq!(faults(&verify(&service).await), [("event", "changed", "EVENT#0000000002#000001")]);
+}
+
+#[tokio::test]
+async fn a_day_with_too_much_for_one_request_is_verified_in_parts() {
+    let service =
+        Service::start_with_streams_tuned(|config| config.retry_budget = std::time::Duration::ZERO).await;
+    service.create("admin", json!({"procedure_type": "Crown"})).await;
+    service.process_streams().await;
+    let (mut path, mut events, mut parts) = ("/api/v1/audit/verify".to_owned(), 0, 0);
+    loop {
+        let part = service.as_user("admin", "GET", &path).send().await.expect(200);
+        assert_eq!(part["valid"], true, "{part}");
+        events += part["archived_events"].as_u64().unwrap();
+        parts += 1;
+        let Some(cursor) = part["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/audit/verify?cursor={cursor}");
+    }
+    assert_eq!((events, parts), (1, 24));
+    let other_day = path.replace("?", "?day=2020-01-01&");
+    service.as_user("admin", "GET", &other_day).send().await.expect_problem(400, "invalid_cursor");
 }
 
 #[tokio::test]
