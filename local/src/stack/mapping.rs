@@ -17,7 +17,7 @@ use crate::{
     Result,
     client::{Answer, Client},
     dynamodb::Expiry,
-    streams::{Positions, StreamReader},
+    streams::StreamReader,
 };
 
 /// The function on the streams.
