@@ -56,6 +56,8 @@ def permitted_routes():
     """(function, pattern) of each permission."""
     prefix = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
     for permission in of_type(SOURCE, "AWS::Lambda::Permission").values():
+        if permission["Principal"] != "apigateway.amazonaws.com":
+            continue
         arn = permission["SourceArn"]["Fn::Sub"]
         assert arn.startswith(prefix), f"{arn} is not limited to the API"
         yield permission["FunctionName"]["Ref"], arn.removeprefix(prefix)
@@ -287,7 +289,7 @@ class Safe(unittest.TestCase):
         namespace, metric, dimensions, events = security_events()
         rows = load("template.yaml")["Mappings"]["SecurityAlarms"]
         alarms = {name: alarm for name, alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").items()
-                  if alarm.get("Namespace") not in (None, "AWS/Lambda", "AWS/ApiGateway")}
+                  if alarm.get("Namespace") == namespace}
         self.assertEqual(set(alarms), {f"{kind}Alarm" for kind in rows})
         watched = set()
         for name, alarm in alarms.items():
@@ -373,7 +375,7 @@ class Safe(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual((function["Runtime"], function["Architectures"]), ("provided.al2023", ["arm64"]))
                 self.assertNotIn("VpcConfig", function)
-                self.assertLessEqual(function["Timeout"], 60 if name in TRIGGERED else 10)
+                self.assertLessEqual(function["Timeout"], 900 if name in TRIGGERED else 10)
                 group = function["LoggingConfig"]["LogGroup"]["Ref"]
                 self.assertEqual(group, name.removesuffix("Function") + "LogGroup")
                 self.assertIn("RetentionInDays", groups[group])
@@ -439,6 +441,21 @@ class Safe(unittest.TestCase):
                 self.assertEqual(list(references(mapping["DestinationConfig"])), ["StreamsDeadLetters"])
                 for pattern in mapping.get("FilterCriteria", {}).get("Filters", []):
                     json.loads(pattern["Pattern"])
+
+    def test_the_scheduled_verification_only_reads_and_runs_every_hour(self):
+        function = TRIGGERED["VerifyHistoriesFunction"]
+        self.assertEqual(set(function["Environment"]["Variables"]), {"SEAL_KEYS"})
+        allowed = {(action, name) for statement in function["Policies"][0]["Statement"]
+                   for action in actions(statement) for name in references(statement["Resource"])}
+        self.assertEqual(allowed, {("dynamodb:GetItem", "Table"), ("dynamodb:BatchGetItem", "Table"),
+                                   ("dynamodb:Query", "Table"), ("kms:Decrypt", "EnvironmentKey")})
+        [rule] = of_type(SOURCE, "AWS::Events::Rule").values()
+        self.assertEqual((rule["ScheduleExpression"], rule["State"]), ("rate(1 hour)", "ENABLED"))
+        [target] = rule["Targets"]
+        self.assertEqual(target["Arn"]["Fn::GetAtt"][0], "VerifyHistoriesFunction")
+        [permission] = [it for it in of_type(SOURCE, "AWS::Lambda::Permission").values()
+                        if it["Principal"] == "events.amazonaws.com"]
+        self.assertEqual(permission["SourceArn"], {"Fn::GetAtt": ["VerifyHistoriesSchedule", "Arn"]})
 
     def test_the_function_on_the_streams_adds_to_the_archive_and_holds_no_secret(self):
         function = TRIGGERED["ProcessStreamsFunction"]

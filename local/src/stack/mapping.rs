@@ -17,7 +17,7 @@ use crate::{
     Result,
     client::{Answer, Client},
     dynamodb::Expiry,
-    streams::{Positions, StreamReader},
+    streams::StreamReader,
 };
 
 /// The function on the streams.
@@ -54,7 +54,7 @@ pub(super) async fn start(
     for table in tables {
         let file = data.join(format!("{table}.stream.json"));
         let positions = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let reader = StreamReader::open(dynamodb, table, positions.unwrap_or_else(Positions::new)).await?;
+        let reader = StreamReader::open(dynamodb, table, positions.unwrap_or_default()).await?;
         streams.push(Stream { reader, file });
     }
     let cargo_lambda = cargo_lambda.to_owned();

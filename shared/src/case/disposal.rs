@@ -13,6 +13,8 @@ use super::{
     Cases,
     event::{Action, Event},
     item::is_expired,
+    verification::CaseItems,
+    verify::HistoryReader,
 };
 use crate::{
     archive::ERASED_AT,
@@ -88,16 +90,8 @@ impl Cases<'_> {
     ///
     /// # Errors
     /// Case disposed, when the retention of the case has ended; case not found, for a caller who may not restore cases.
-    pub(super) async fn check_not_live(&self, id: CaseId) -> Result<(), Error> {
-        let sks = [keys::deleted(id), keys::tombstone(id)];
-        let mut items = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
-        let [deleted, tombstone] = sks.map(|sk| items.remove(&sk));
-        let is_disposed = match (deleted, tombstone) {
-            (Some(deleted), _) => is_expired(&deleted),
-            (None, Some(_)) => true,
-            (None, None) => self.has_ended(id).await?,
-        };
-        if is_disposed {
+    pub(super) async fn check_not_live(&self, id: CaseId, items: &CaseItems) -> Result<(), Error> {
+        if self.history_reader().is_disposed(id, items).await? {
             return Err(Error::case_disposed());
         }
         self.lab.allows(Permission::Restore).then_some(()).ok_or_else(Error::case_not_found)
@@ -119,6 +113,21 @@ impl Cases<'_> {
             found.into_values().map(table::from_item).collect::<Result<_, _>>()?;
         Ok(tombstones.into_iter().map(|tombstone| (tombstone.case_id, tombstone.versions)))
     }
+}
+
+impl HistoryReader<'_> {
+    /// Whether the retention of a case with these items has ended.
+    ///
+    /// # Errors
+    /// Unavailable, when the database fails.
+    pub(super) async fn is_disposed(&self, id: CaseId, items: &CaseItems) -> Result<bool, Error> {
+        match items {
+            CaseItems { live: Some(_), .. } => Ok(false),
+            CaseItems { deleted: Some(deleted), .. } => Ok(is_expired(deleted)),
+            CaseItems { tombstone: Some(_), .. } => Ok(true),
+            _ => self.has_ended(id).await,
+        }
+    }
 
     /// Whether the last event is a delete, made by this service, before the retention. DynamoDB then has removed the case, and
     /// the tombstone is not written yet.
@@ -128,17 +137,16 @@ impl Cases<'_> {
             limit: Some(1),
             ..Query::of_table(keys::event(id, 1), keys::last_event(id)).consistent()
         };
-        let lab = self.lab.lab_id();
-        let mut page = self.table().query(lab, last).await?;
+        let mut page = self.table.query(self.lab, last).await?;
         let Some(item) = page.items.pop() else { return Ok(false) };
         if item.contains_key(ERASED_AT) {
             return Ok(true);
         }
         let Ok(event) = table::from_item::<Event>(item) else { return Ok(false) };
-        let end = event.at.epoch_seconds_after_days(self.services.retention_days);
+        let end = event.at.epoch_seconds_after_days(self.retention_days);
         Ok(event.action == Action::Deleted
             && end <= Timestamp::now().epoch_seconds()
-            && event.is_authentic(&self.services.seals, lab)?)
+            && event.is_authentic(self.seals, self.lab)?)
     }
 }
 

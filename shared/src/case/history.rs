@@ -47,7 +47,7 @@ impl Cases<'_> {
     async fn check_visible(&self, id: CaseId) -> Result<(), Error> {
         match self.table().get(self.lab.lab_id(), &keys::case(id)).await? {
             Some(_) => Ok(()),
-            None => self.check_not_live(id).await,
+            None => self.check_not_live(id, &self.history_reader().items(id).await?).await,
         }
     }
 

@@ -26,6 +26,7 @@ use crate::{
     },
     config::{RETRY_BUDGET, VerificationConfig},
     table::{Item, Order, Query, Retry, Table, keys},
+    telemetry::{self, Details, SecurityEvent},
 };
 
 /// How far back a run looks for changes: two hours. A run starts every hour, so each change is seen by two runs and one run
@@ -92,7 +93,7 @@ impl ScheduledVerification {
         Ok(Self { table: Table::new(&config.table)?, seals, config: config.clone() })
     }
 
-    /// Verifies all labs until `deadline`.
+    /// Verifies all labs until `deadline`. Each contradiction is a security event.
     ///
     /// # Errors
     /// Unavailable, when the labs cannot be listed.
@@ -104,6 +105,13 @@ impl ScheduledVerification {
                 report.unverified += 1;
             }
         }
+        for Contradiction { lab_id, case_id, .. } in &report.contradictions {
+            let details = Details { lab_id: Some(lab_id.get()), case_id: *case_id, ..Details::default() };
+            telemetry::security_event(self.config.common.stage, SecurityEvent::VerificationFailed, details);
+        }
+        let &VerificationReport { labs, cases, unsealed, unverified, .. } = &report;
+        let contradictions = report.contradictions.len();
+        tracing::info!(labs, cases, unsealed, unverified, contradictions, "histories verified");
         Ok(report)
     }
 
@@ -129,6 +137,8 @@ impl ScheduledVerification {
         for (id, logged, found) in verified {
             let found = match found {
                 Ok(found) => found,
+                // What stays of it has no patient data.
+                Err(error) if error.code() == ErrorCode::CaseDisposed => continue,
                 Err(error) if error.code() == ErrorCode::CaseNotFound => {
                     // The id of a sample may never have been used. A logged change must have a case.
                     if logged > 0 {
@@ -170,6 +180,9 @@ impl ScheduledVerification {
             retention_days: self.config.retention_days,
         };
         let items = reader.items(id).await?;
+        if reader.is_disposed(id, &items).await? {
+            return Err(Error::case_disposed());
+        }
         let retry = Retry::since(Instant::now(), RETRY_BUDGET);
         reader.verify(id, items, retry, || Instant::now() < deadline).await
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Case,
-    event::{Action, Event},
+    event::Event,
     item::{self, StoredCase, from_item},
     verify::HistoryReader,
 };
@@ -74,11 +74,12 @@ pub struct Verification {
     pub fault: Option<&'static str>,
 }
 
-/// The items of a case: live, deleted, or both after tampering.
+/// The items of a case: live, deleted, or both after tampering; or what stays of it after its retention.
 #[derive(Default)]
 pub(super) struct CaseItems {
     pub live: Option<Item>,
     pub deleted: Option<Item>,
+    pub tombstone: Option<Item>,
 }
 
 impl CaseItems {
@@ -104,7 +105,6 @@ pub(super) struct LogEntry {
 pub(super) struct Verifier<'a> {
     keys: &'a SealKeys,
     since: Option<Date>,
-    retention_days: u32,
     lab: LabId,
     case_id: CaseId,
     events: u32,
@@ -116,18 +116,8 @@ pub(super) struct Verifier<'a> {
 impl<'a> Verifier<'a> {
     /// Verifies the history of a case.
     pub(super) fn new(reader: &HistoryReader<'a>, case_id: CaseId) -> Self {
-        let HistoryReader { seals: keys, sealed_since: since, retention_days, lab, .. } = *reader;
-        Self {
-            keys,
-            since,
-            retention_days,
-            lab,
-            case_id,
-            events: 0,
-            last: None,
-            unsealed_to: None,
-            fault: None,
-        }
+        let HistoryReader { seals: keys, sealed_since: since, lab, .. } = *reader;
+        Self { keys, since, lab, case_id, events: 0, last: None, unsealed_to: None, fault: None }
     }
 
     /// The sort keys of the log entries of these events.
@@ -211,7 +201,6 @@ impl<'a> Verifier<'a> {
     fn case_fault(&self, items: &CaseItems) -> Result<Option<(u32, HistoryFault)>, Error> {
         let item = match (&items.live, &items.deleted) {
             (Some(_), Some(_)) => return Ok(Some((self.events, HistoryFault::CaseDoubled))),
-            (None, None) if self.has_ended() => return Ok(None),
             (None, None) => return Ok(Some((self.events, HistoryFault::CaseMissing))),
             (Some(item), None) | (None, Some(item)) => item,
         };
@@ -239,16 +228,6 @@ impl<'a> Verifier<'a> {
             Some((version, HistoryFault::CaseKeysChanged))
         } else {
             None
-        })
-    }
-}
-
-impl Verifier<'_> {
-    /// Whether the case was deleted so long ago that DynamoDB may have removed it.
-    fn has_ended(&self) -> bool {
-        self.last.as_ref().is_some_and(|last| {
-            let end = last.at.epoch_seconds_after_days(self.retention_days);
-            last.action == Action::Deleted && end <= Timestamp::now().epoch_seconds()
         })
     }
 }

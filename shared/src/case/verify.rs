@@ -32,16 +32,10 @@ impl Cases<'_> {
     /// Case not found; case disposed; unavailable, when the history is too long for one request, or grows during every
     /// attempt.
     pub async fn verify_history(&self, id: CaseId) -> Result<Verification, Error> {
-        let reader = HistoryReader {
-            table: self.table(),
-            lab: self.lab.lab_id(),
-            seals: &self.services.seals,
-            sealed_since: self.services.sealed_since,
-            retention_days: self.services.retention_days,
-        };
+        let reader = self.history_reader();
         let items = reader.items(id).await?;
         if items.live.is_none() {
-            self.check_not_live(id).await?;
+            self.check_not_live(id, &items).await?;
         }
         self.lab.recorder().record_granted(vec![id]).await?;
         let found = reader.verify(id, items, self.lab.retry(), || self.lab.has_time_left()).await?;
@@ -49,6 +43,19 @@ impl Cases<'_> {
             self.lab.report(SecurityEvent::VerificationFailed);
         }
         Ok(found)
+    }
+}
+
+impl Cases<'_> {
+    /// The reader of the lab's histories.
+    pub(super) fn history_reader(&self) -> HistoryReader<'_> {
+        HistoryReader {
+            table: self.table(),
+            lab: self.lab.lab_id(),
+            seals: &self.services.seals,
+            sealed_since: self.services.sealed_since,
+            retention_days: self.services.retention_days,
+        }
     }
 }
 
@@ -84,10 +91,10 @@ impl<'a> HistoryReader<'a> {
 
     /// Reads the items of a case.
     pub(super) async fn items(&self, id: CaseId) -> Result<CaseItems, Error> {
-        let sks = [keys::case(id), keys::deleted(id)];
+        let sks = [keys::case(id), keys::deleted(id), keys::tombstone(id)];
         let mut items = self.table.get_many(self.lab, &sks, Consistency::Strong).await?;
-        let [live, deleted] = sks.map(|sk| items.remove(&sk));
-        Ok(CaseItems { live, deleted })
+        let [live, deleted, tombstone] = sks.map(|sk| items.remove(&sk));
+        Ok(CaseItems { live, deleted, tombstone })
     }
 
     async fn verify_events(

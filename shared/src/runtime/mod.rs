@@ -4,7 +4,14 @@
 pub mod health;
 mod in_flight;
 
-use std::{future::Future, marker::PhantomData, panic::AssertUnwindSafe, process::ExitCode, sync::Arc};
+use std::{
+    future::Future,
+    marker::PhantomData,
+    panic::AssertUnwindSafe,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use futures_util::FutureExt;
 use lambda_http::{Adapter, lambda_runtime, service_fn};
@@ -13,7 +20,8 @@ use tracing::Level;
 use crate::{
     auth::{Operation, SourceLimit},
     base::error::Error,
-    config::{Common, Config, Env, StreamsConfig},
+    case::{ScheduledVerification, VerificationReport},
+    config::{Common, Config, Env, StreamsConfig, VerificationConfig},
     http::{self, Readable, Request, Response},
     lab::{Scope, Services},
     streams::{StreamEvent, StreamProcessor, StreamReport},
@@ -83,6 +91,33 @@ where
         lambda_runtime::run(service).await
     })
 }
+
+/// Runs the scheduled verification. The handler gets the time at which it must end.
+pub fn run_verification<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(Arc<ScheduledVerification>, Instant) -> F,
+    F: Future<Output = Result<VerificationReport, Error>>,
+{
+    let start = || {
+        let config = VerificationConfig::read(Env::process())?;
+        Ok((config.common.log_level, Arc::new(ScheduledVerification::new(&config)?)))
+    };
+    launch(start, async |verification: Arc<ScheduledVerification>| {
+        let (handler, verification) = (&handler, &verification);
+        let service = service_fn(|event: lambda_runtime::LambdaEvent<serde_json::Value>| async move {
+            let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+            let deadline = Instant::now() + left.saturating_sub(END_MARGIN);
+            // Lambda counts a failed run as an error of the function, which an alarm watches.
+            let failed =
+                |error: Error| format!("{}: {}", error.code().as_str(), error.cause().unwrap_or_default());
+            handler(verification.clone(), deadline).await.map_err(failed)
+        });
+        lambda_runtime::run(service).await
+    })
+}
+
+/// How long before its time-out a function without a request stops to begin work. One read may take 2 s.
+const END_MARGIN: Duration = Duration::from_secs(5);
 
 /// A function that can be called, in Lambda or in a test.
 pub trait Function: Send + Sync + 'static {
