@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     Cases,
     event::{Action, Event},
-    item::is_expired,
+    item::{self, is_expired},
     verification::CaseItems,
     verify::HistoryReader,
 };
@@ -37,6 +37,9 @@ pub(crate) enum Disposal {
     Unfinished,
     /// The case exists, so nothing was erased.
     Refused,
+    /// The removed item is not the one that this service wrote: somebody changed it, perhaps to end its life early. Nothing was
+    /// erased.
+    Tampered,
 }
 
 /// Erases the patient data in a case's history, and writes its tombstone. `deleted` is the removed item, and `removed_at` the
@@ -56,6 +59,11 @@ pub(crate) async fn dispose(
     let keys_of_case = [keys::case(case), keys::deleted(case)];
     if !table.get_many(lab, &keys_of_case, Consistency::Strong).await?.is_empty() {
         return Ok(Disposal::Refused);
+    }
+    let last = last_event(table, lab, case).await?;
+    let state_hash = last.as_ref().and_then(|event| event.get("state_hash")?.as_s().ok());
+    if state_hash.is_some_and(|expected| *expected != item::hash_of_state(deleted.clone())) {
+        return Ok(Disposal::Tampered);
     }
     let mut query = Query {
         attributes: &["sk", ERASED_AT],
@@ -116,29 +124,34 @@ impl Cases<'_> {
 }
 
 impl HistoryReader<'_> {
-    /// Whether the retention of a case with these items has ended.
+    /// Whether the retention of a case with these items has ended. The time of the expiry is part of the state of the deleted
+    /// case, which its last event authenticates: a forged one ends no life.
     ///
     /// # Errors
     /// Unavailable, when the database fails.
     pub(super) async fn is_disposed(&self, id: CaseId, items: &CaseItems) -> Result<bool, Error> {
         match items {
             CaseItems { live: Some(_), .. } => Ok(false),
-            CaseItems { deleted: Some(deleted), .. } => Ok(is_expired(deleted)),
+            CaseItems { deleted: Some(deleted), .. } => {
+                Ok(is_expired(deleted) && self.has_authentic_state(id, deleted).await?)
+            }
             CaseItems { tombstone: Some(_), .. } => Ok(true),
             _ => self.has_ended(id).await,
         }
     }
 
+    async fn has_authentic_state(&self, id: CaseId, deleted: &Item) -> Result<bool, Error> {
+        let Some(item) = last_event(self.table, self.lab, id).await? else { return Ok(false) };
+        let Ok(event) = table::from_item::<Event>(item) else { return Ok(false) };
+        // Events of earlier releases have no hash of the state.
+        let is_state = event.state_hash.is_none() || event.state_hash == Some(item::state_hash(deleted)?);
+        Ok(is_state && event.is_authentic(self.seals, self.lab)?)
+    }
+
     /// Whether the last event is a delete, made by this service, before the retention. DynamoDB then has removed the case, and
     /// the tombstone is not written yet.
     async fn has_ended(&self, id: CaseId) -> Result<bool, Error> {
-        let last = Query {
-            order: Order::Descending,
-            limit: Some(1),
-            ..Query::of_table(keys::event(id, 1), keys::last_event(id)).consistent()
-        };
-        let mut page = self.table.query(self.lab, last).await?;
-        let Some(item) = page.items.pop() else { return Ok(false) };
+        let Some(item) = last_event(self.table, self.lab, id).await? else { return Ok(false) };
         if item.contains_key(ERASED_AT) {
             return Ok(true);
         }
@@ -148,6 +161,15 @@ impl HistoryReader<'_> {
             && end <= Timestamp::now().epoch_seconds()
             && event.is_authentic(self.seals, self.lab)?)
     }
+}
+
+async fn last_event(table: &Table, lab: LabId, id: CaseId) -> Result<Option<Item>, Error> {
+    let last = Query {
+        order: Order::Descending,
+        limit: Some(1),
+        ..Query::of_table(keys::event(id, 1), keys::last_event(id)).consistent()
+    };
+    Ok(table.query(lab, last).await?.items.pop())
 }
 
 /// The sort key of an event that is not erased yet.

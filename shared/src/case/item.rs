@@ -3,6 +3,7 @@
 pub(super) use crate::table::{from_item, to_item};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Map, Value};
 
 use super::{Case, CaseFields};
 use crate::{
@@ -81,12 +82,16 @@ pub(super) fn has_its_keys(item: &Item, case: &Case) -> bool {
 /// text for searches, and the hash of the last event. An attribute without a value is not stored, so a new field of a later
 /// release does not change the hash of cases that do not have it.
 pub(super) fn state_hash(item: &Item) -> Result<String, Error> {
-    let mut state = item.clone();
-    state.retain(|name, _| {
+    Ok(hash_of_state(from_item(item.clone())?))
+}
+
+/// The same hash of an item as JSON.
+pub(super) fn hash_of_state(mut item: Map<String, Value>) -> String {
+    item.retain(|name, _| {
         !["lab_id", "sk", LAST_EVENT_HASH, SEARCH].contains(&name.as_str())
             && !INDEX_KEYS.contains(&name.as_str())
     });
-    Ok(canonical::hash(&from_item(state)?))
+    canonical::hash(&Value::Object(item))
 }
 
 /// Adds the hash of the newest event to the item of a case.

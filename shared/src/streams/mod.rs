@@ -17,7 +17,7 @@ use aws_lambda_events::event::{
 
 use crate::{
     archive::{Archive, ArchiveEntry, ChangeKind},
-    base::error::Error,
+    base::{CaseId, error::Error},
     case::disposal::{self, Disposal},
     config::{Stage, StreamsConfig},
     table::{Table, keys},
@@ -64,6 +64,7 @@ impl StreamProcessor {
         for change in changes.iter().filter(|change| is_end_of_life(change)) {
             match self.dispose(change, started).await {
                 Ok(Disposal::Done | Disposal::Refused) => {}
+                Ok(Disposal::Tampered) => self.report(&change.lab, change.case_id(keys::DELETED_PREFIX)),
                 Ok(Disposal::Unfinished) => failed.push(change.stream_id.clone()),
                 Err(error) => {
                     telemetry::stream_failure("disposal", &error);
@@ -88,8 +89,7 @@ impl StreamProcessor {
             changes.iter().filter_map(|change| entries::of_change(change, &self.audit_table)).collect();
         let written = self.archive.write(&entries).await;
         for entry in entries.iter().filter(|entry| is_tampering(entry.change)) {
-            let details = Details { lab_id: entry.lab_id.parse().ok(), ..Details::default() };
-            telemetry::security_event(self.stage, SecurityEvent::VerificationFailed, details);
+            self.report(&entry.lab_id, None);
         }
         written.map_or_else(
             |(failed, error)| {
@@ -98,6 +98,12 @@ impl StreamProcessor {
             },
             |()| Vec::new(),
         )
+    }
+
+    /// Reports that somebody else than this service changed or removed an item.
+    fn report(&self, lab: &str, case_id: Option<CaseId>) {
+        let details = Details { lab_id: lab.parse().ok(), case_id, ..Details::default() };
+        telemetry::security_event(self.stage, SecurityEvent::VerificationFailed, details);
     }
 
     async fn dispose(&self, change: &Change, started: Instant) -> Result<Disposal, Error> {
