@@ -54,7 +54,7 @@ FAULTS = (
           (in_row("GetCase", "Actions: [", "Actions: [dynamodb:DeleteItem, "),),
           ("row GetCase", "dynamodb:DeleteItem")),
     Fault("the wrong index: CaseStats may query by_case",
-          (in_row("CaseStats", "Index: '*'", "Index: by_case"),),
+          (in_row("CaseStats", "Index: by_*", "Index: by_case"),),
           ("caseStats", "row CaseStats", "dynamodb:Query", "index/by_status")),
     Fault("no permission for the gateway: the route of GetDoctor is misspelt",
           (in_row("GetDoctor", "doctor-info/*", "doctors/*"),),

@@ -16,6 +16,7 @@ import denials
 import differences
 import faults
 import sequence
+import verification
 from client import Client
 from processes import ROOT, Emulator, StandIns
 from relay import Relay
@@ -74,6 +75,7 @@ class Rehearsal:
         checks.run(stack)
         sequence.run(client)
         archive.run(client)
+        verification.run(client)
         unused = [f"row {row} of the table Functions gives {right}, which the sequence never used; take it away, or let "
                   "tools/rehearsal/sequence.py use it" for row, right in stack.unused_rights(self.relay.used)]
         if unused:
