@@ -101,7 +101,8 @@ impl ScheduledVerification {
         let mut report = VerificationReport::default();
         for lab in self.table.labs().await? {
             report.labs += 1;
-            if self.verify_lab(lab, deadline, &mut report).await.is_err() {
+            if let Err(error) = self.verify_lab(lab, deadline, &mut report).await {
+                tracing::error!(lab.id = lab.get(), error.cause = error.cause(), "lab not verified");
                 report.unverified += 1;
             }
         }
