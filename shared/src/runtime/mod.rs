@@ -86,7 +86,9 @@ where
     launch(start, async |processor: Arc<StreamProcessor>| {
         let (handler, processor) = (&handler, &processor);
         let service = service_fn(|event: lambda_runtime::LambdaEvent<StreamEvent>| async move {
-            Ok::<_, lambda_http::Error>(handler(processor.clone(), event.payload).await)
+            // On the heap, so that the compiler can compute the layout of what is around it.
+            let report = Box::pin(handler(processor.clone(), event.payload)).await;
+            Ok::<_, lambda_http::Error>(report)
         });
         lambda_runtime::run(service).await
     })
@@ -110,7 +112,7 @@ where
             // Lambda counts a failed run as an error of the function, which an alarm watches.
             let failed =
                 |error: Error| format!("{}: {}", error.code().as_str(), error.cause().unwrap_or_default());
-            handler(verification.clone(), deadline).await.map_err(failed)
+            Box::pin(handler(verification.clone(), deadline)).await.map_err(failed)
         });
         lambda_runtime::run(service).await
     })
