@@ -64,7 +64,7 @@ struct Remakes {
 #[derive(Deserialize)]
 struct OpenCase {
     due_key: String,
-    due_info: String,
+    info: String,
 }
 
 /// The counts of one day in one shard.
@@ -81,8 +81,11 @@ impl Cases<'_> {
     /// Unavailable, when the database does not answer.
     pub async fn stats(&self) -> Result<CaseStats, Error> {
         let today = Timestamp::now().date();
-        let (counts, open, remakes) =
-            tokio::try_join!(by_status(self.lab), self.open_cases(), self.remakes(today),)?;
+        let (counts, open, remakes) = tokio::try_join!(
+            by_status(self.lab, Consistency::Strong),
+            self.open_cases(),
+            self.remakes(today),
+        )?;
         let in_7_days = today.saturating_add(7.days());
         let mut stats = CaseStats {
             date: today,
@@ -98,7 +101,7 @@ impl Cases<'_> {
         };
         let mut by_assignee = BTreeMap::<Option<String>, u64>::new();
         for case in &open {
-            let info = DueInfo::parse(&case.due_info);
+            let info = DueInfo::parse(&case.info);
             let info =
                 info.ok_or_else(|| Error::internal("an entry of the index by due date is malformed"))?;
             let due: Option<Date> = case.due_key.get(..10).and_then(|date| date.parse().ok());
@@ -124,7 +127,7 @@ impl Cases<'_> {
             filter: None,
             limit: None,
             consistency: Consistency::Eventual,
-            attributes: &["due_key", "due_info"],
+            attributes: &["due_key", "info"],
             start: None,
         };
         let items = self.table().query_all(self.lab.lab_id(), query).await?;
@@ -144,9 +147,9 @@ impl Cases<'_> {
 }
 
 /// Reads the number of live cases in each status.
-pub(super) async fn by_status(lab: &LabScope) -> Result<Vec<(Status, u64)>, Error> {
+pub(super) async fn by_status(lab: &LabScope, consistency: Consistency) -> Result<Vec<(Status, u64)>, Error> {
     let range = Query::of_table(keys::SHARD_PREFIX, format!("{}{}", keys::SHARD_PREFIX, keys::PAST_ALL));
-    let shards = lab.table().query_all(lab.lab_id(), range.consistent()).await?;
+    let shards = lab.table().query_all(lab.lab_id(), Query { consistency, ..range }).await?;
     let count = |shard: &Item, status: Status| -> Option<i64> {
         shard.get(status.as_str())?.as_n().ok()?.parse().ok()
     };
