@@ -123,6 +123,11 @@ const END_MARGIN: Duration = Duration::from_secs(5);
 
 /// A function that can be called, in Lambda or in a test.
 pub trait Function: Send + Sync + 'static {
+    /// Prepares for the first request, while the function starts. The default has nothing to prepare.
+    fn warm_up(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Handles a request. Every failure becomes a response.
     fn call(&self, request: Request) -> impl Future<Output = Response> + Send;
 }
@@ -149,6 +154,10 @@ where
     H: Fn(S, Request) -> F + Send + Sync + 'static,
     F: Future<Output = http::Result> + Send,
 {
+    async fn warm_up(&self) {
+        self.services.warm_up().await;
+    }
+
     async fn call(&self, request: Request) -> Response {
         let in_flight = InFlightRequest::start(&self.common, &request);
         let outcome = catch_panics(async {
@@ -209,6 +218,7 @@ where
     S: FnOnce() -> Result<(Level, F), Box<dyn std::error::Error>>,
 {
     launch(start, async |function: F| {
+        function.warm_up().await;
         let function = &function;
         let service =
             service_fn(|request| async move { Ok::<_, lambda_http::Error>(function.call(request).await) });
