@@ -18,6 +18,7 @@ mod index_reader;
 mod input;
 mod item;
 mod list;
+mod members;
 mod model;
 mod references;
 mod remake;
