@@ -94,7 +94,7 @@ impl<'a> ChangeSet<'a> {
             reason: reason.cloned(),
             changes: event::changes(before.map(|stored| &stored.case), Some(after))?,
             previous_hash: before.and_then(|stored| stored.last_event_hash.clone()),
-            state_hash: Some(item::state_hash(&item)?),
+            state_hash: Some(item::state_hash(&item)),
             log_entry: Some(log_entry),
             hash: String::new(),
             key_id: None,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error, IgnoredAny, MapAccess, Visitor},
+    de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor},
     ser::SerializeStruct,
 };
 
@@ -13,6 +13,7 @@ use super::{
     Case, CaseFields,
     model::{CaseView, Computed},
 };
+use crate::{base::error::Error, table::Item};
 
 /// Implements reading and writing from the lists of all members, in their order. A member that is missing in the lists, or that
 /// does not exist, does not compile.
@@ -63,12 +64,26 @@ macro_rules! members {
                 }
             }
             Ok(Case {
-                $($identity: $identity.ok_or_else(|| Error::missing_field(stringify!($identity)))?,)*
+                $($identity: $identity.ok_or_else(|| A::Error::missing_field(stringify!($identity)))?,)*
                 fields,
-                $($due: $due.ok_or_else(|| Error::missing_field(stringify!($due)))?,)*
+                $($due: $due.ok_or_else(|| A::Error::missing_field(stringify!($due)))?,)*
                 $($remake,)*
-                $($state: $state.ok_or_else(|| Error::missing_field(stringify!($state)))?,)*
+                $($state: $state.ok_or_else(|| A::Error::missing_field(stringify!($state)))?,)*
                 $($stamp),*
+            })
+        }
+
+        fn take_all(item: &mut Item) -> Result<Case, Error> {
+            let missing = || Error::internal("a case lacks an attribute");
+            Ok(Case {
+                $($identity: take(item, stringify!($identity))?.ok_or_else(missing)?,)*
+                fields: CaseFields {
+                    $($field: take(item, stringify!($field))?.unwrap_or_default()),*
+                },
+                $($due: take(item, stringify!($due))?.ok_or_else(missing)?,)*
+                $($remake: take(item, stringify!($remake))?.unwrap_or_default(),)*
+                $($state: take(item, stringify!($state))?.ok_or_else(missing)?,)*
+                $($stamp: take(item, stringify!($stamp))?.unwrap_or_default()),*
             })
         }
     };
@@ -82,6 +97,20 @@ members! {
     optional: remake_of remake_reason_code remakes;
     required: created_by created_at updated_at status_changed_at;
     optional: completed_at shipped_at delivered_at deleted_at deleted_by;
+}
+
+/// Reads a case from its item. It takes each attribute by its name, because a list reads many cases, and the general
+/// deserializer would copy each item into another map first.
+///
+/// # Errors
+/// Internal, when an attribute is missing or has another type.
+pub(super) fn from_item(mut item: Item) -> Result<Case, Error> {
+    take_all(&mut item)
+}
+
+fn take<T: DeserializeOwned>(item: &mut Item, name: &str) -> Result<Option<T>, Error> {
+    let value = item.remove(name).map(serde_dynamo::from_attribute_value).transpose();
+    value.map_err(|_| Error::internal("an attribute of a case has another type"))
 }
 
 impl Serialize for Case {
