@@ -15,6 +15,7 @@ use std::{
 
 use futures_util::FutureExt;
 use lambda_http::{Adapter, lambda_runtime, service_fn};
+use mimalloc::MiMalloc;
 use tracing::Level;
 
 use crate::{
@@ -29,6 +30,10 @@ use crate::{
 };
 use health::{Probe, ProbeConfig};
 use in_flight::InFlightRequest;
+
+/// Serves the many small pieces of an item with a fifth of the instructions of the system's allocator (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Runs the function of an operation in a lab. The handler gets a request only after the caller was verified and has the
 /// operation's permission.
