@@ -51,16 +51,25 @@ pub(super) fn config(config: &TableConfig) -> Result<Config, String> {
                 .with_initial_backoff(Duration::from_millis(25)),
         );
     sdk.set_endpoint_url(config.endpoint.clone());
-    Ok(sdk.http_client(http_client(config.endpoint.as_deref())?).build())
+    Ok(sdk.http_client(http_client(config.endpoint.as_deref(), config.ca_bundle.as_deref())?).build())
 }
 
-/// The HTTP client for an endpoint; `None` for AWS itself.
-pub(crate) fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, String> {
+/// The HTTP client for an endpoint; `None` for AWS itself. An emulator with TLS needs a file with its certificate authorities.
+pub(crate) fn http_client(
+    endpoint: Option<&str>,
+    ca_bundle: Option<&str>,
+) -> Result<SharedHttpClient, String> {
     if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
         // A local emulator with plain HTTP needs no TLS.
         return Ok(aws_smithy_http_client::Builder::new().build_http());
     }
-    let roots = tls::TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    let roots = match ca_bundle {
+        Some(file) => {
+            std::fs::read(file).map_err(|error| format!("AWS_CA_BUNDLE cannot be read: {error}"))?
+        }
+        None => AMAZON_ROOTS.into(),
+    };
+    let roots = tls::TrustStore::empty().with_pem_certificate(roots);
     let context = tls::TlsContext::builder().with_trust_store(roots).build();
     let context = context.map_err(|error| format!("no TLS for AWS: {error}"))?;
     Ok(aws_smithy_http_client::Builder::new()

@@ -1,6 +1,7 @@
 //! The only module that calls DynamoDB: reads and writes by key, transactions with retries, and errors without internal
 //! details.
 
+mod canonical;
 pub(crate) mod client;
 pub(crate) mod keys;
 mod lab_role;
@@ -20,6 +21,7 @@ use aws_sdk_dynamodb::{
 use futures_util::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use canonical::hash_without;
 pub(crate) use lab_role::{LabTable, LabTables};
 pub(crate) use query::{Filter, Index, Order, Query};
 pub(crate) use retry::Retry;
