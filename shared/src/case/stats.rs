@@ -92,7 +92,7 @@ impl Cases<'_> {
             by_assignee: Vec::new(),
             remakes,
         };
-        let mut by_assignee = BTreeMap::<Option<String>, u64>::new();
+        let mut by_assignee = BTreeMap::<Option<&str>, u64>::new();
         for case in &open {
             let info = DueInfo::parse(&case.info);
             let info =
@@ -104,10 +104,12 @@ impl Cases<'_> {
             stats.due_in_7_days += u64::from(due.is_some_and(|due| (today..=in_7_days).contains(&due)));
             stats.rush += u64::from(info.rush_order);
             let assignee = Some(info.assigned_to).filter(|assignee| *assignee != NOBODY);
-            *by_assignee.entry(assignee.map(str::to_owned)).or_default() += 1;
+            *by_assignee.entry(assignee).or_default() += 1;
         }
-        stats.by_assignee =
-            by_assignee.into_iter().map(|(assigned_to, open)| Assigned { assigned_to, open }).collect();
+        let by_assignee = by_assignee.into_iter();
+        stats.by_assignee = by_assignee
+            .map(|(assigned_to, open)| Assigned { assigned_to: assigned_to.map(str::to_owned), open })
+            .collect();
         Ok(stats)
     }
 
