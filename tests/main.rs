@@ -53,8 +53,10 @@ mod integration {
     mod tampering;
     mod tenancy;
     mod text;
+    mod throttling;
     mod trail;
     mod validation;
+    mod walks;
     mod workflow;
 }
 
