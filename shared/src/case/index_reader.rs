@@ -263,7 +263,8 @@ impl<'a> IndexReader<'a> {
             }
         }
         self.sort(&mut entries);
-        let total = (has_order && !is_checked || !has_order).then_some(entries.len());
+        // Entries that lack the order have been checked, to get it.
+        let total = (!is_checked || !has_order).then_some(entries.len());
         entries.retain(|entry| self.is_after(&entry.key, position));
         if !has_order || !indexes.iter().any(|index| self.needs_read(*index)) {
             return Ok(Batch { entries: entries.into(), complete_to: None, total });
