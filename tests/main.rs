@@ -54,6 +54,7 @@ mod integration {
     mod text;
     mod trail;
     mod validation;
+    mod words;
     mod workflow;
 }
 

@@ -2,6 +2,7 @@
 //! details.
 
 pub(crate) mod client;
+mod key_items;
 pub(crate) mod keys;
 mod lab_role;
 mod query;
@@ -20,6 +21,7 @@ use aws_sdk_dynamodb::{
 use futures_util::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use key_items::KeyWrite;
 pub(crate) use lab_role::{LabTable, LabTables};
 pub(crate) use query::{Filter, Index, Order, Query};
 pub(crate) use retry::Retry;
