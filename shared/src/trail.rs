@@ -211,7 +211,7 @@ impl<'a> AuditTrail<'a> {
             archived.added.values().filter_map(|entry| CaseId::new(entry.members.get("case_id")?.as_u64()?));
         let tombstones: BTreeSet<String> = cases.map(keys::tombstone).collect();
         sks.extend(tombstones);
-        let mut items = self.lab.table().get_many(lab, &sks, Consistency::Strong).await?;
+        let mut items = self.lab.table().get_many(lab, &sks, Consistency::Strong, self.lab.retry()).await?;
         for (sk, entry) in &archived.added {
             let Some(item) = items.remove(sk) else {
                 found.report(kind, TrailFaultKind::Removed, entry.at, sk, &entry.members, MISSING);

@@ -22,7 +22,7 @@ use crate::{
     archive::ERASED_AT,
     auth::Permission,
     base::{CaseId, LabId, error::Error, time::Timestamp},
-    table::{self, Consistency, Item, Order, Query, Table, keys, number, text},
+    table::{self, Consistency, Item, Order, Query, Retry, Table, keys, number, text},
 };
 
 /// The attributes of an event that hold patient data.
@@ -59,7 +59,7 @@ pub(crate) async fn dispose(
 ) -> Result<Disposal, Error> {
     // An operator may have brought the case back from a backup since then.
     let keys_of_case = [keys::case(case), keys::deleted(case)];
-    if !table.get_many(lab, &keys_of_case, Consistency::Strong).await?.is_empty() {
+    if !table.get_many(lab, &keys_of_case, Consistency::Strong, Retry::until(deadline)).await?.is_empty() {
         return Ok(Disposal::Refused);
     }
     let last = last_event(table, lab, case).await?;
@@ -119,7 +119,8 @@ impl Cases<'_> {
             versions: u32,
         }
         let sks: Vec<String> = ids.iter().map(|id| keys::tombstone(*id)).collect();
-        let found = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
+        let found =
+            self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong, self.lab.retry()).await?;
         let tombstones: Vec<Tombstone> =
             found.into_values().map(table::from_item).collect::<Result<_, _>>()?;
         Ok(tombstones.into_iter().map(|tombstone| (tombstone.case_id, tombstone.versions)))

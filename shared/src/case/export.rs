@@ -43,7 +43,7 @@ impl CaseLists<'_> {
         while let Some(cases) = selection.next(BATCH, usize::MAX).await? {
             cases.iter().try_for_each(|case| writer.write(case))?;
             shown.extend(cases);
-            if writer.length >= MAX_RESPONSE_BYTES {
+            if writer.length >= MAX_RESPONSE_BYTES || !self.has_time_left() {
                 break;
             }
         }

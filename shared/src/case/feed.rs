@@ -30,6 +30,16 @@ pub struct FeedPage {
     next_cursor: String,
     /// Whether there are more changes already.
     has_more: bool,
+    /// Whether the next of them is not visible yet.
+    #[serde(skip)]
+    is_waiting: bool,
+}
+
+impl FeedPage {
+    /// The seconds until the client should ask for the next page, if the next change is not visible yet.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.is_waiting.then_some(1)
+    }
 }
 
 /// A changed case.
@@ -90,6 +100,7 @@ impl Cases<'_> {
         };
         let entries = self.entries(&position, &newest, limit).await?;
         let states = self.states(&entries).await?;
+        let mut is_waiting = entries.is_empty();
         let (mut changes, mut size) = (Vec::new(), 0);
         for (shard, entry) in entries {
             match state_of(&entry, &states) {
@@ -101,7 +112,10 @@ impl Cases<'_> {
                     changes.push(*change);
                 }
                 FeedState::Superseded => {}
-                FeedState::NotYet => break,
+                FeedState::NotYet => {
+                    is_waiting = true;
+                    break;
+                }
             }
             position[shard] += 1;
         }
@@ -115,6 +129,7 @@ impl Cases<'_> {
             changes,
             next_cursor: self.services.cursors.seal(&list, position.as_bytes()),
             has_more,
+            is_waiting: is_waiting && has_more,
         })
     }
 
@@ -183,7 +198,8 @@ impl Cases<'_> {
         })
     }
 
-    /// Reads the cases of the entries in their newest state: live, deleted, or disposed of.
+    /// Reads the cases of the entries in their newest state: live, deleted, or disposed of. Stops at a state for which there is
+    /// no time.
     async fn states(&self, entries: &[(usize, Entry)]) -> Result<BTreeMap<CaseId, State>, Error> {
         let mut ids: Vec<CaseId> = entries.iter().map(|(_, entry)| entry.case_id).collect();
         ids.sort_unstable();
@@ -192,12 +208,17 @@ impl Cases<'_> {
         for sk in [keys::case as fn(CaseId) -> String, keys::deleted] {
             let sks: Vec<String> =
                 ids.iter().filter(|id| !states.contains_key(*id)).map(|id| sk(*id)).collect();
-            let found = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
-            for item in found.into_values() {
+            let table = self.table();
+            let found =
+                table.get_some(self.lab.lab_id(), &sks, Consistency::Strong, self.lab.retry()).await?;
+            for item in found.items.into_values() {
                 let case: Case = from_item(item)?;
                 states
                     .insert(case.id, State { version: case.version, case: Some(case).filter(Case::is_live) });
             }
+            // No version: the feed stops before the change of such a case.
+            let unread = ids.iter().filter(|id| found.unread.contains(&sk(**id)));
+            states.extend(unread.map(|id| (*id, State { version: 0, case: None })));
         }
         let missing: Vec<CaseId> = ids.into_iter().filter(|id| !states.contains_key(id)).collect();
         states

@@ -2,10 +2,15 @@
 
 pub(super) use crate::table::{from_item, to_item};
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 
-use super::{Case, CaseFields};
+use super::{
+    Case, CaseFields,
+    due_info::{DueInfo, DueList, NOBODY},
+};
 use crate::{
     base::{canonical, error::Error, search_text, time::Timestamp, wire_enum::WireEnum},
     table::{Item, key, keys, number, text},
@@ -15,8 +20,20 @@ use crate::{
 const LAST_EVENT_HASH: &str = "last_event_hash";
 /// The attribute with the time at which DynamoDB removes an item.
 const EXPIRES_AT: &str = "expires_at";
-/// The attributes that are keys of the indexes. Only live cases have them.
-const INDEX_KEYS: [&str; 4] = ["live_id", "status_key", "due_key", "update_key"];
+/// The attributes of the indexes. Only live cases have them.
+const INDEX_KEYS: [&str; 9] = [
+    "live_id",
+    "status_key",
+    "due_key",
+    "update_key",
+    "doctor_key",
+    "assignee_key",
+    "patient_key",
+    "due_list",
+    "due_info",
+];
+/// How many of them items of the release before have: the first ones.
+const EARLIER_INDEX_KEYS: usize = 4;
 /// The attribute with the text for searches.
 pub(super) const SEARCH: &str = "search";
 
@@ -40,7 +57,7 @@ impl StoredCase {
 pub(super) fn live(case: &Case) -> Result<Item, Error> {
     let mut item = to_item(case)?;
     item.extend(key(case.lab_id, &keys::case(case.id)));
-    item.extend(index_keys(case));
+    item.extend(index_keys(case).map(|(name, value)| (name.to_owned(), value)));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
     Ok(item)
 }
@@ -54,32 +71,43 @@ pub(super) fn deleted(case: &Case, expires_at: i64) -> Result<Item, Error> {
     Ok(item)
 }
 
-/// The keys of a live case in the indexes.
-fn index_keys(case: &Case) -> [(String, AttributeValue); 4] {
-    let [live_id, status, due, update] = INDEX_KEYS.map(str::to_owned);
-    [
-        (live_id, number(case.id)),
-        (status, text(keys::status(case.lab_id, case.status.as_str()))),
-        (due, text(keys::due(case.fields.due_date, case.id))),
-        (update, text(keys::update(case.updated_at, case.id))),
-    ]
+/// The attributes of the indexes that the item of a live case has. They follow from the case, so they are no part of its
+/// sealed state, and a missing one can be added at any time.
+pub(super) fn index_keys(case: &Case) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+    let part = |part: &str| text(keys::part_of_lab(case.lab_id, part));
+    let CaseFields { doctor_id, assigned_to, patient_info, due_date, .. } = &case.fields;
+    let patient_id = patient_info.as_ref().and_then(|patient| patient.expose().patient_id.as_deref());
+    let values = [
+        Some(number(case.id)),
+        Some(part(case.status.as_str())),
+        Some(text(keys::due(*due_date, case.id))),
+        Some(text(keys::update(case.updated_at, case.id))),
+        doctor_id.as_deref().map(part),
+        Some(part(assigned_to.as_deref().unwrap_or(NOBODY))),
+        patient_id.map(part),
+        Some(part(DueList::of(case.status).as_str())),
+        Some(text(DueInfo::of(case).to_string())),
+    ];
+    INDEX_KEYS.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?)))
 }
 
 /// Whether the item of a case has the keys that its content requires: the sort key and the index keys of a live case, or the
-/// sort key of a deleted case and no index keys.
+/// sort key of a deleted case and no index keys. The item of a live case may be of the release before, which had fewer indexes.
 pub(super) fn has_its_keys(item: &Item, case: &Case) -> bool {
     let is_at = |sk: String| item.get("sk").and_then(|found| found.as_s().ok()) == Some(&sk);
-    if case.is_live() {
-        is_at(keys::case(case.id))
-            && !item.contains_key(EXPIRES_AT)
-            && index_keys(case).iter().all(|(name, value)| item.get(name) == Some(value))
-    } else {
-        is_at(keys::deleted(case.id)) && !INDEX_KEYS.iter().any(|name| item.contains_key(*name))
+    if !case.is_live() {
+        return is_at(keys::deleted(case.id)) && !INDEX_KEYS.iter().any(|name| item.contains_key(*name));
     }
+    let is_earlier = !INDEX_KEYS[EARLIER_INDEX_KEYS..].iter().any(|name| item.contains_key(*name));
+    let count = if is_earlier { EARLIER_INDEX_KEYS } else { INDEX_KEYS.len() };
+    let expected: HashMap<&str, AttributeValue> = index_keys(case).collect();
+    is_at(keys::case(case.id))
+        && !item.contains_key(EXPIRES_AT)
+        && INDEX_KEYS[..count].iter().all(|name| item.get(*name) == expected.get(name))
 }
 
 /// The SHA-256, in hexadecimal, of the whole state of a case: all attributes of its item, known or not, except the keys, the
-/// text for searches, and the hash of the last event. An attribute without a value is not stored, so a new field of a later
+/// attributes of the indexes, the text for searches, and the hash of the last event. An attribute without a value is not stored, so a new field of a later
 /// release does not change the hash of cases that do not have it.
 pub(super) fn state_hash(item: &Item) -> Result<String, Error> {
     Ok(hash_of_state(from_item(item.clone())?))
@@ -106,7 +134,7 @@ pub(super) fn is_expired(item: &Item) -> bool {
 }
 
 /// The text for searches, folded. Items of earlier releases have it in lower case only, until their next change.
-fn search_text(case: &Case) -> String {
+pub(super) fn search_text(case: &Case) -> String {
     let CaseFields { patient_name, case_name, .. } = &case.fields;
     let names = [patient_name, case_name].into_iter().flatten().map(|name| name.expose().as_str());
     search_text::fold(&names.chain([case.case_number.as_str()]).collect::<Vec<_>>().join("\n"))

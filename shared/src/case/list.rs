@@ -7,9 +7,8 @@ use serde::{Serialize, Serializer};
 
 use super::{
     Case,
-    filter::CaseFilter,
-    index_reader::{Batch, Entry, IndexReader},
-    item::from_item,
+    filter::{CaseFilter, Condition},
+    index_reader::{Batch, Entry, EntryCase, IndexReader, read_cases},
     stats,
 };
 use crate::{
@@ -22,7 +21,7 @@ use crate::{
     },
     http::{MAX_RESPONSE_BYTES, PageRequest, Pagination, Query, size_in_response},
     lab::{LabScope, Labs},
-    table::{Consistency, Order, keys},
+    table::{Order, throttled},
 };
 
 /// The lists of the cases of one lab or several.
@@ -62,16 +61,20 @@ impl<'a> CaseLists<'a> {
         query.finish()?;
         let select = self.select(&filter, page.cursor.as_deref(), page.offset(), page.per_page as usize);
         // The statistics have the total if the filter selects by status only.
-        let has_total = page.cursor.is_none() && !filter.deleted && filter.is_by_status_only();
+        let has_total = page.cursor.is_none() && !filter.deleted && filter.has_only(&[Condition::Status]);
         let (mut selection, total) = tokio::try_join!(select, async {
             if has_total { self.count(&filter).await.map(Some) } else { Ok(None) }
         })?;
         let cases = selection.next(usize::MAX, MAX_RESPONSE_BYTES).await?.unwrap_or_default();
+        if page.is_by_number() && selection.is_out_of_time {
+            return Err(throttled());
+        }
         if page.is_by_number() && !selection.entries.is_empty() {
             let detail = "makes the page too large for a response: request fewer cases";
             return Err(filter.source.error("per_page", Invalid::new(FieldCode::PageTooLarge, detail)));
         }
         self.record(&filter, &cases).await?;
+        let total = total.or(selection.total.filter(|_| page.cursor.is_none()));
         let pagination = Pagination::new(&page, self.cursor(&filter, &selection), total);
         Ok(CasePage { cases, pagination })
     }
@@ -87,14 +90,18 @@ impl<'a> CaseLists<'a> {
         let scopes = self.scopes(filter)?;
         let mut positions = self.open(filter, cursor)?;
         if filter.is_contradictory() {
-            return Ok(Selection::default());
+            return Ok(Selection { total: Some(0), ..Selection::default() });
         }
-        let count = offset + size + 1;
-        let batches = try_join_all(scopes.iter().map(|lab| {
-            let position = positions.get(&lab.lab_id().get()).cloned();
-            async move { IndexReader { lab, filter, offset }.next(position.as_deref(), count).await }
-        }))
-        .await?;
+        let (count, is_merged) = (offset + size + 1, scopes.len() > 1);
+        let batches =
+            try_join_all(scopes.iter().map(|lab| {
+                let position = positions.get(&lab.lab_id().get()).cloned();
+                async move {
+                    IndexReader { lab, filter, offset, is_merged }.next(position.as_deref(), count).await
+                }
+            }))
+            .await?;
+        let total = batches.iter().map(|batch| batch.total.map(|total| total as u64)).sum();
         let mut heads: Vec<(&LabScope, Batch)> = scopes.into_iter().zip(batches).collect();
         let (mut entries, mut selected) = (VecDeque::new(), BTreeSet::new());
         for index in 0..offset + size {
@@ -120,7 +127,15 @@ impl<'a> CaseLists<'a> {
             heads.iter().any(|(_, batch)| !batch.entries.is_empty() || batch.complete_to.is_some());
         let finished = heads.into_iter().filter(|(_, batch)| batch.entries.is_empty());
         let ends = finished.filter_map(|(lab, batch)| Some((lab.lab_id().get(), batch.complete_to?)));
-        Ok(Selection { entries, positions, ends: ends.collect(), has_more })
+        Ok(Selection {
+            entries,
+            positions,
+            ends: ends.collect(),
+            has_more,
+            total,
+            is_new: true,
+            is_out_of_time: false,
+        })
     }
 
     /// Makes the cursor for the cases after those already read from a selection, if there are more.
@@ -159,6 +174,11 @@ impl<'a> CaseLists<'a> {
             async move { lab.recorder().record_granted(ids).await }
         });
         try_join_all(records).await.map(|_| ())
+    }
+
+    /// Whether the request has time left for another call.
+    pub(super) fn has_time_left(&self) -> bool {
+        self.labs.first().has_time_left()
     }
 
     /// The caller.
@@ -204,26 +224,48 @@ pub(super) struct Selection<'a> {
     ends: Positions,
     /// Whether there may be more cases after the last entry.
     has_more: bool,
+    /// The number of all cases of the list, if it is known. It is not known with a cursor.
+    total: Option<u64>,
+    /// Whether no entry has been read.
+    is_new: bool,
+    /// Whether the time of the request was over before all entries were read.
+    is_out_of_time: bool,
 }
 
 impl Selection<'_> {
     /// Reads the next cases: at most `count`, and at most `max_bytes` of a response, but at least one. Leaves out cases that
-    /// were deleted meanwhile. Returns `None` at the end.
+    /// were deleted meanwhile. Returns `None` at the end. When the time of the request is over, it returns the cases that it
+    /// has read.
+    ///
+    /// # Errors
+    /// Unavailable, also when the time is over before it has read a case.
     pub(super) async fn next(&mut self, count: usize, max_bytes: usize) -> Result<Option<Vec<Case>>, Error> {
-        if self.entries.is_empty() {
+        if self.entries.is_empty() || self.is_out_of_time {
             return Ok(None);
         }
         let mut taken: VecDeque<_> = self.entries.drain(..count.min(self.entries.len())).collect();
         read(&mut taken).await?;
         let (mut cases, mut size) = (Vec::with_capacity(taken.len()), 0);
         while let Some((lab, entry)) = taken.pop_front() {
-            size += entry.case.as_ref().map_or(0, |case| size_in_response(&case.view()));
+            let case = match entry.case {
+                EntryCase::Read(case) => Some(case),
+                EntryCase::Gone => None,
+                EntryCase::Unread if self.is_new => return Err(throttled()),
+                EntryCase::Unread => {
+                    taken.push_front((lab, entry));
+                    self.is_out_of_time = true;
+                    break;
+                }
+            };
+            size += case.as_ref().map_or(0, |case| size_in_response(&case.view()));
             if size > max_bytes && !cases.is_empty() {
-                taken.push_front((lab, entry));
+                let case = case.map_or(EntryCase::Gone, EntryCase::Read);
+                taken.push_front((lab, Entry { case, ..entry }));
                 break;
             }
             self.positions.insert(lab.lab_id().get(), entry.key);
-            cases.extend(entry.case.map(|case| *case));
+            self.is_new = false;
+            cases.extend(case.map(|case| *case));
         }
         taken.append(&mut self.entries);
         self.entries = taken;
@@ -249,24 +291,13 @@ fn lab_with_next_case(heads: &[(&LabScope, Batch)], order: Order) -> Option<usiz
     }
 }
 
-/// Reads the cases of entries that have no case yet. The entry of a deleted case keeps no case.
+/// Reads the cases of entries that have no case yet, of all labs at the same time.
 async fn read(entries: &mut VecDeque<(&LabScope, Entry)>) -> Result<(), Error> {
-    let mut keys_by_lab: BTreeMap<LabId, (&LabScope, Vec<String>)> = BTreeMap::new();
-    for (lab, entry) in entries.iter().filter(|(_, entry)| entry.case.is_none()) {
-        keys_by_lab.entry(lab.lab_id()).or_insert((lab, Vec::new())).1.push(keys::case(entry.id));
+    let mut by_lab: BTreeMap<LabId, (&LabScope, Vec<&mut Entry>)> = BTreeMap::new();
+    for (lab, entry) in entries {
+        by_lab.entry(lab.lab_id()).or_insert((*lab, Vec::new())).1.push(entry);
     }
-    let reads = keys_by_lab.into_values().map(|(lab, sks)| async move {
-        let mut items = lab.table().get_many(lab.lab_id(), &sks, Consistency::Eventual).await?;
-        // An index may have a case that an eventually consistent read does not see yet.
-        let mut missing = sks;
-        missing.retain(|sk| !items.contains_key(sk) && lab.has_time_left());
-        items.extend(lab.table().get_many(lab.lab_id(), &missing, Consistency::Strong).await?);
-        Ok::<_, Error>((lab.lab_id(), items))
-    });
-    let mut found: BTreeMap<_, _> = try_join_all(reads).await?.into_iter().collect();
-    for (lab, entry) in entries.iter_mut().filter(|(_, entry)| entry.case.is_none()) {
-        let item = found.get_mut(&lab.lab_id()).and_then(|items| items.remove(&keys::case(entry.id)));
-        entry.case = item.map(from_item).transpose()?.map(Box::new);
-    }
-    Ok(())
+    try_join_all(by_lab.into_values().map(|(lab, entries)| read_cases(lab, entries.into_iter())))
+        .await
+        .map(|_| ())
 }

@@ -179,13 +179,13 @@ impl ScheduledVerification {
             seals: &self.seals,
             sealed_since: self.config.seal.since,
             retention_days: self.config.retention_days,
+            retry: Retry::since(Instant::now(), RETRY_BUDGET),
         };
         let items = reader.items(id).await?;
         if reader.is_disposed(id, &items).await? {
             return Err(Error::case_disposed());
         }
-        let retry = Retry::since(Instant::now(), RETRY_BUDGET);
-        reader.verify(id, items, retry, || Instant::now() < deadline).await
+        reader.verify(id, items, || Instant::now() < deadline).await
     }
 
     /// Reads the changes of the last hours from the log of a lab.

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::try_join_all;
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use super::{Cases, change_set::DAYS_COUNTED, item::from_item, workflow::Status};
+use super::{
+    Cases,
+    change_set::DAYS_COUNTED,
+    due_info::{DueInfo, DueList, NOBODY},
+    item::from_item,
+    workflow::Status,
+};
 use crate::{
     base::{error::Error, time::Timestamp, wire_enum::WireEnum},
     lab::LabScope,
@@ -55,12 +60,11 @@ struct Remakes {
     rate: f64,
 }
 
-/// The attributes of a case in the index by status.
+/// The attributes of a case in the index by due date.
 #[derive(Deserialize)]
 struct OpenCase {
     due_key: String,
-    assigned_to: Option<String>,
-    rush_order: bool,
+    due_info: String,
 }
 
 /// The counts of one day in one shard.
@@ -77,12 +81,8 @@ impl Cases<'_> {
     /// Unavailable, when the database does not answer.
     pub async fn stats(&self) -> Result<CaseStats, Error> {
         let today = Timestamp::now().date();
-        let open = Status::ALL.iter().filter(|status| status.is_open());
-        let (counts, open, remakes) = tokio::try_join!(
-            by_status(self.lab),
-            try_join_all(open.map(|status| self.open_cases(*status))),
-            self.remakes(today),
-        )?;
+        let (counts, open, remakes) =
+            tokio::try_join!(by_status(self.lab), self.open_cases(), self.remakes(today),)?;
         let in_7_days = today.saturating_add(7.days());
         let mut stats = CaseStats {
             date: today,
@@ -97,30 +97,34 @@ impl Cases<'_> {
             remakes,
         };
         let mut by_assignee = BTreeMap::<Option<String>, u64>::new();
-        for case in open.into_iter().flatten() {
+        for case in &open {
+            let info = DueInfo::parse(&case.due_info);
+            let info =
+                info.ok_or_else(|| Error::internal("an entry of the index by due date is malformed"))?;
             let due: Option<Date> = case.due_key.get(..10).and_then(|date| date.parse().ok());
             stats.open += 1;
             stats.overdue += u64::from(due.is_some_and(|due| due < today));
             stats.due_today += u64::from(due == Some(today));
             stats.due_in_7_days += u64::from(due.is_some_and(|due| (today..=in_7_days).contains(&due)));
-            stats.rush += u64::from(case.rush_order);
-            *by_assignee.entry(case.assigned_to).or_default() += 1;
+            stats.rush += u64::from(info.rush_order);
+            let assignee = Some(info.assigned_to).filter(|assignee| *assignee != NOBODY);
+            *by_assignee.entry(assignee.map(str::to_owned)).or_default() += 1;
         }
         stats.by_assignee =
             by_assignee.into_iter().map(|(assigned_to, open)| Assigned { assigned_to, open }).collect();
         Ok(stats)
     }
 
-    async fn open_cases(&self, status: Status) -> Result<Vec<OpenCase>, Error> {
+    async fn open_cases(&self) -> Result<Vec<OpenCase>, Error> {
         let query = Query {
-            index: Index::ByStatus(status.as_str()),
+            index: Index::ByDue(DueList::Open.as_str()),
             from: text(keys::BEFORE_ALL),
             to: text(keys::PAST_ALL),
             order: Order::Ascending,
             filter: None,
             limit: None,
             consistency: Consistency::Eventual,
-            attributes: &["due_key", "assigned_to", "rush_order"],
+            attributes: &["due_key", "due_info"],
             start: None,
         };
         let items = self.table().query_all(self.lab.lab_id(), query).await?;

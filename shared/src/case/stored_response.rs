@@ -86,7 +86,8 @@ impl Cases<'_> {
     /// Idempotency key reused.
     pub(super) async fn read_response(&self, key: &IdempotencyKey) -> Result<Option<StoredResponse>, Error> {
         let sks = [self.response_key(key)];
-        let items = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
+        let items =
+            self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong, self.lab.retry()).await?;
         items.into_values().next().map_or(Ok(None), |item| StoredResponse::read(key, item))
     }
 

@@ -23,6 +23,8 @@ pub(super) struct HistoryReader<'a> {
     pub sealed_since: Option<Date>,
     /// How long a deleted case is kept.
     pub retention_days: u32,
+    /// The time for repetitions.
+    pub retry: Retry,
 }
 
 impl Cases<'_> {
@@ -38,7 +40,7 @@ impl Cases<'_> {
             self.check_not_live(id, &items).await?;
         }
         self.lab.recorder().record_granted(vec![id]).await?;
-        let found = reader.verify(id, items, self.lab.retry(), || self.lab.has_time_left()).await?;
+        let found = reader.verify(id, items, || self.lab.has_time_left()).await?;
         if !found.valid {
             self.lab.report(SecurityEvent::VerificationFailed);
         }
@@ -55,6 +57,7 @@ impl Cases<'_> {
             seals: &self.services.seals,
             sealed_since: self.services.sealed_since,
             retention_days: self.services.retention_days,
+            retry: self.lab.retry(),
         }
     }
 }
@@ -68,9 +71,9 @@ impl<'a> HistoryReader<'a> {
         &self,
         id: CaseId,
         mut items: CaseItems,
-        mut retry: Retry,
         has_time_left: impl Fn() -> bool,
     ) -> Result<Verification, Error> {
+        let mut retry = self.retry.clone();
         loop {
             let found = self.verify_events(id, &has_time_left).await?.finish(&items)?;
             if found.valid {
@@ -92,7 +95,7 @@ impl<'a> HistoryReader<'a> {
     /// Reads the items of a case.
     pub(super) async fn items(&self, id: CaseId) -> Result<CaseItems, Error> {
         let sks = [keys::case(id), keys::deleted(id), keys::tombstone(id)];
-        let mut items = self.table.get_many(self.lab, &sks, Consistency::Strong).await?;
+        let mut items = self.table.get_many(self.lab, &sks, Consistency::Strong, self.retry.clone()).await?;
         let [live, deleted, tombstone] = sks.map(|sk| items.remove(&sk));
         Ok(CaseItems { live, deleted, tombstone })
     }
@@ -108,8 +111,8 @@ impl<'a> HistoryReader<'a> {
             let page = self.table.query(self.lab, query.clone()).await?;
             let events: Vec<Option<Event>> =
                 page.items.into_iter().map(|item| from_item(item).ok()).collect();
-            let log =
-                self.table.get_many(self.lab, &Verifier::log_keys(&events), Consistency::Strong).await?;
+            let sks = Verifier::log_keys(&events);
+            let log = self.table.get_many(self.lab, &sks, Consistency::Strong, self.retry.clone()).await?;
             verifier.check(events, log)?;
             let Some(stopped_at) = page.stopped_at else { return Ok(verifier) };
             if !has_time_left() {

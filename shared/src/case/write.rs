@@ -155,7 +155,8 @@ impl Cases<'_> {
     ) -> Result<Snapshot<'_>, Error> {
         let shard = shards.pick();
         sks.push(keys::shard(shard));
-        let items = self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong).await?;
+        let items =
+            self.table().get_many(self.lab.lab_id(), &sks, Consistency::Strong, self.lab.retry()).await?;
         let position = LogPosition::after(shard, items.get(&keys::shard(shard)));
         Ok(Snapshot { items, position, recorder: self.lab.recorder() })
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The largest number of items that `page` may skip. Later pages need a cursor.
-const MAX_OFFSET: u32 = 50_000;
+const MAX_OFFSET: u32 = 1000;
 
 /// The longest cursor, in characters. A longer one does not fit into a URL (the gateway's limit).
 const MAX_CURSOR: usize = 10_240;

@@ -9,8 +9,7 @@ use super::{Request, body, no_query};
 use crate::base::{
     error::Error,
     field_error::{FieldCode, FieldError, Invalid},
-    validate::{self, Checked, distinct, not_boolean, one_of, out_of_range},
-    wire_enum::WireEnum,
+    validate::{self, Checked, distinct, not_boolean, out_of_range},
 };
 
 /// Where the parameters of an operation are.
@@ -136,18 +135,23 @@ impl Query {
         check(&value).map_err(|invalid| self.reject(name, invalid)).ok()
     }
 
-    /// Takes several values of an enumeration. In the URL: a repeated parameter, or values separated by commas. In the body:
-    /// a value, or a list of distinct values.
-    pub fn several<T: WireEnum + PartialEq>(&mut self, name: &str) -> Option<Vec<T>> {
+    /// Takes 1 to `most` values that a check for JSON accepts. In the URL: a repeated parameter, or values separated by commas.
+    /// In the body: a value, or a list of distinct values.
+    pub fn several<T: PartialEq>(
+        &mut self,
+        name: &str,
+        most: usize,
+        check: impl Fn(&Value) -> Checked<T>,
+    ) -> Option<Vec<T>> {
         if self.source == Source::Body {
             return self.checked(name, |value| match value {
-                Value::String(_) => one_of(value).map(|value| vec![value]),
-                _ => distinct(T::NAMES.len(), one_of)(value),
+                Value::String(_) => check(value).map(|value| vec![value]),
+                _ => distinct(most, check)(value),
             });
         }
         let mut values = Vec::new();
         for text in self.values.remove(name)?.iter().flat_map(parts) {
-            match one_of(&Value::String(text)) {
+            match check(&Value::String(text)) {
                 Ok(value) if values.contains(&value) => {}
                 Ok(value) => values.push(value),
                 Err(invalid) => {
@@ -155,6 +159,10 @@ impl Query {
                     return None;
                 }
             }
+        }
+        if values.len() > most {
+            self.reject(name, validate::not_so_many(most));
+            return None;
         }
         Some(values)
     }
@@ -198,7 +206,7 @@ mod tests {
     use lambda_http::http;
 
     use super::*;
-    use crate::base::{csv::Format, error::ErrorCode};
+    use crate::base::{csv::Format, error::ErrorCode, validate::one_of};
 
     fn of_url(parameters: &[(&str, &[&str])]) -> Query {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -233,7 +241,7 @@ mod tests {
         assert_eq!(body.canonical_without(&["limit"]), canonical);
         assert_eq!(repeated.canonical_without(&["limit"]), canonical);
         for mut query in [url, body] {
-            assert_eq!(query.several::<Format>("files"), Some(vec![Format::Csv, Format::Ndjson]));
+            assert_eq!(query.several("files", 2, one_of::<Format>), Some(vec![Format::Csv, Format::Ndjson]));
             assert_eq!(query.text("q").as_deref(), Some("Doe, Jane"));
             assert_eq!(query.boolean("rush"), Some(true));
             assert_eq!(query.number("limit", 1..=5), Some(5));
@@ -250,7 +258,7 @@ mod tests {
         assert_eq!((query.number("a", 1..=5), query.number("b", 1..=5)), (None, None));
         assert_eq!((query.boolean("c"), query.boolean("d")), (None, None));
         for name in ["e", "f", "g"] {
-            assert!(query.several::<Format>(name).is_none());
+            assert!(query.several(name, 2, one_of::<Format>).is_none());
         }
         assert_eq!(query.text("h"), None);
         let expected = ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h", "/~0~1"].map(str::to_owned).to_vec();
@@ -264,7 +272,7 @@ mod tests {
         query.number("a", 1..=5);
         query.number("b", 1..=9);
         query.boolean("c");
-        query.several::<Format>("e");
+        query.several("e", 2, one_of::<Format>);
         let expected = ["a", "b", "c", "e", "z"].map(|name| format!("/query/{name}")).to_vec();
         assert_eq!(pointers(query), (ErrorCode::InvalidParameter, expected));
     }

@@ -119,12 +119,12 @@ pub(crate) fn day_prefix(date: Date) -> String {
     format!("DAY#{date}#")
 }
 
-/// The partition key of the index `by_status`.
-pub(crate) fn status(lab: LabId, status: &str) -> String {
-    format!("{lab}#{status}")
+/// The partition key of an index of a part of the lab's cases, such as those of one status: `123#in_progress`.
+pub(crate) fn part_of_lab(lab: LabId, part: &str) -> String {
+    format!("{lab}#{part}")
 }
 
-/// The sort key of the index `by_status`: by due date, with cases without a due date last.
+/// The sort key of the index `by_due`: by due date, with cases without a due date last.
 pub(crate) fn due(date: Option<Date>, id: CaseId) -> String {
     let date = date.map_or_else(|| "9999-12-31".to_owned(), |date| date.to_string());
     ordered(&date, id.get())

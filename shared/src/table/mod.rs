@@ -10,7 +10,7 @@ mod retry;
 mod transaction;
 mod write;
 
-use std::{collections::HashMap, time::Instant};
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -30,7 +30,7 @@ pub(crate) use write::Attempt;
 
 use crate::{
     base::{CaseId, LabId, error::Error},
-    config::{RETRY_BUDGET, TableConfig},
+    config::TableConfig,
 };
 
 /// An item of the table.
@@ -49,6 +49,15 @@ pub(crate) enum Consistency {
     Eventual,
     /// The read returns the newest state.
     Strong,
+}
+
+/// The result of a read of many items.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// The existing items by sort key.
+    pub items: HashMap<String, Item>,
+    /// The sort keys for which there was no time.
+    pub unread: HashSet<String>,
 }
 
 /// A table of the deployment.
@@ -79,14 +88,38 @@ impl Table {
     }
 
     /// Reads the items with these sort keys. The result has the existing ones by sort key.
+    ///
+    /// # Errors
+    /// Unavailable, also when DynamoDB throttles the reads until `retry` has no time left.
     pub(crate) async fn get_many(
         &self,
         lab: LabId,
         sks: &[String],
         consistency: Consistency,
+        retry: Retry,
     ) -> Result<HashMap<String, Item>, Error> {
-        let batches = sks.chunks(BATCH).map(|sks| self.get_batch(lab, sks, consistency));
-        Ok(try_join_all(batches).await?.into_iter().flatten().collect())
+        let found = self.get_some(lab, sks, consistency, retry).await?;
+        if found.unread.is_empty() { Ok(found.items) } else { Err(throttled()) }
+    }
+
+    /// Reads the same, but returns what it has when DynamoDB throttles the reads until `retry` has no time left.
+    ///
+    /// # Errors
+    /// Unavailable, when DynamoDB does not answer.
+    pub(crate) async fn get_some(
+        &self,
+        lab: LabId,
+        sks: &[String],
+        consistency: Consistency,
+        retry: Retry,
+    ) -> Result<Found, Error> {
+        let batches = sks.chunks(BATCH).map(|sks| self.get_batch(lab, sks, consistency, retry.clone()));
+        let mut all = Found::default();
+        for found in try_join_all(batches).await? {
+            all.items.extend(found.items);
+            all.unread.extend(found.unread);
+        }
+        Ok(all)
     }
 
     async fn get_batch(
@@ -94,15 +127,15 @@ impl Table {
         lab: LabId,
         sks: &[String],
         consistency: Consistency,
-    ) -> Result<Vec<(String, Item)>, Error> {
-        let mut found = Vec::with_capacity(sks.len());
+        mut retry: Retry,
+    ) -> Result<Found, Error> {
+        let mut found = Found::default();
         let mut requested = KeysAndAttributes::builder().consistent_read(consistency == Consistency::Strong);
         for sk in sks {
             requested = requested.keys(key(lab, sk));
         }
         let mut requested = Some(requested.build().map_err(build_error)?);
         // DynamoDB returns keys unprocessed when it throttles or when the answer would be larger than 16 MB.
-        let mut retry = Retry::since(Instant::now(), RETRY_BUDGET);
         while let Some(keys) = requested.take() {
             let answer = self
                 .client
@@ -115,11 +148,16 @@ impl Table {
             let got_some = !items.is_empty();
             for item in items {
                 let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
-                found.push((sk.ok_or_else(|| Error::internal("an item without a sort key"))?, item));
+                found.items.insert(sk.ok_or_else(|| Error::internal("an item without a sort key"))?, item);
             }
             requested = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name));
-            if requested.is_some() && !got_some && !retry.pause().await {
-                return Err(Error::unavailable("The database", "BatchGetItem: throttled"));
+            // Also a throttled table returns something each time, so that alone does not mean that there is time.
+            if let Some(left) = &requested
+                && !(if got_some { retry.has_time_left() } else { retry.pause().await })
+            {
+                let sk = |key: &Item| key.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
+                found.unread.extend(left.keys().iter().filter_map(sk));
+                break;
             }
         }
         Ok(found)
@@ -257,6 +295,11 @@ pub(crate) fn boolean(value: bool) -> AttributeValue {
 /// A number attribute.
 pub(crate) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
+}
+
+/// The error of a read for which DynamoDB had no capacity in time.
+pub(crate) fn throttled() -> Error {
+    Error::unavailable("The database", "BatchGetItem: throttled")
 }
 
 /// The error of a request without a required part.

@@ -8,25 +8,37 @@ use super::{Consistency, Item, Table, failed, keys, text};
 use crate::base::{LabId, error::Error, wire_enum::WireEnum};
 
 /// The table or an index, within one lab.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Index {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Index<'a> {
     /// The table itself, by sort key.
     Table,
     /// Live cases by id.
-    ByCase,
+    ById,
+    /// Live cases of one status (its name in the table), by id.
+    ByStatus(&'a str),
+    /// Live cases of one doctor, by id.
+    ByDoctor(&'a str),
+    /// Live cases of one assignee, by id; of the empty text, cases without an assignee.
+    ByAssignee(&'a str),
+    /// Live cases of one patient, by id.
+    ByPatient(&'a str),
+    /// Live cases of one list (its name in the table), by due date.
+    ByDue(&'a str),
     /// Live cases by the time of their last change.
     ByUpdate,
-    /// Live cases of one status (its name in the table), by due date.
-    ByStatus(&'static str),
 }
 
-impl Index {
+impl Index<'_> {
     const fn name(self) -> Option<&'static str> {
         match self {
             Index::Table => None,
-            Index::ByCase => Some("by_case"),
+            Index::ById => Some("by_id"),
+            Index::ByStatus(_) => Some("by_status_id"),
+            Index::ByDoctor(_) => Some("by_doctor"),
+            Index::ByAssignee(_) => Some("by_assignee"),
+            Index::ByPatient(_) => Some("by_patient"),
+            Index::ByDue(_) => Some("by_due"),
             Index::ByUpdate => Some("by_update"),
-            Index::ByStatus(_) => Some("by_status"),
         }
     }
 
@@ -34,9 +46,13 @@ impl Index {
     const fn key_names(self) -> (&'static str, &'static str) {
         match self {
             Index::Table => ("lab_id", "sk"),
-            Index::ByCase => ("lab_id", "live_id"),
+            Index::ById => ("lab_id", "live_id"),
+            Index::ByStatus(_) => ("status_key", "live_id"),
+            Index::ByDoctor(_) => ("doctor_key", "live_id"),
+            Index::ByAssignee(_) => ("assignee_key", "live_id"),
+            Index::ByPatient(_) => ("patient_key", "live_id"),
+            Index::ByDue(_) => ("due_list", "due_key"),
             Index::ByUpdate => ("lab_id", "update_key"),
-            Index::ByStatus(_) => ("status_key", "due_key"),
         }
     }
 
@@ -48,8 +64,12 @@ impl Index {
     /// The partition key. It always begins with the lab, so no query can read another lab's items.
     fn partition(self, lab: LabId) -> String {
         match self {
-            Index::ByStatus(status) => keys::status(lab, status),
-            _ => keys::lab(lab),
+            Index::Table | Index::ById | Index::ByUpdate => keys::lab(lab),
+            Index::ByStatus(part)
+            | Index::ByDoctor(part)
+            | Index::ByAssignee(part)
+            | Index::ByPatient(part)
+            | Index::ByDue(part) => keys::part_of_lab(lab, part),
         }
     }
 }
@@ -64,7 +84,7 @@ pub(crate) enum Order {
 /// A range of sort keys, both ends included.
 #[derive(Clone)]
 pub(crate) struct Query<'a> {
-    pub index: Index,
+    pub index: Index<'a>,
     pub from: AttributeValue,
     pub to: AttributeValue,
     pub order: Order,
@@ -105,6 +125,8 @@ impl<'a> Query<'a> {
 /// The result of one call of a query.
 pub(crate) struct Page {
     pub items: Vec<Item>,
+    /// How many items of the range the call read, with those that the filter left out.
+    pub scanned: usize,
     /// The key at which the call stopped, when there may be more items.
     pub stopped_at: Option<Item>,
 }
@@ -147,6 +169,19 @@ impl Filter {
         self.terms.push(format!("contains({name}, {value})"));
     }
 
+    /// The attribute has one of these texts.
+    pub(crate) fn text_is_one_of(&mut self, name: &'static str, values: &[String]) {
+        let values: Vec<String> = values.iter().map(|value| self.value(text(value))).collect();
+        let name = self.name(name);
+        self.terms.push(format!("{name} IN ({})", values.join(", ")));
+    }
+
+    /// The attribute does not exist.
+    pub(crate) fn is_absent(&mut self, name: &'static str) {
+        let name = self.name(name);
+        self.terms.push(format!("attribute_not_exists({name})"));
+    }
+
     /// The attribute exists.
     pub(crate) fn exists(&mut self, name: &'static str) {
         let name = self.name(name);
@@ -183,7 +218,7 @@ impl Table {
     pub(crate) async fn query(&self, lab: LabId, query: Query<'_>) -> Result<Page, Error> {
         if is_empty(&query.from, &query.to) {
             // DynamoDB rejects such a range.
-            return Ok(Page { items: Vec::new(), stopped_at: None });
+            return Ok(Page { items: Vec::new(), scanned: 0, stopped_at: None });
         }
         let (partition, sort) = query.index.key_names();
         let filter = query.filter.filter(|filter| !filter.is_empty());
@@ -212,7 +247,11 @@ impl Table {
             .send()
             .await
             .map_err(|error| failed("Query", &error))?;
-        Ok(Page { items: answer.items.unwrap_or_default(), stopped_at: answer.last_evaluated_key })
+        Ok(Page {
+            scanned: usize::try_from(answer.scanned_count).unwrap_or(0),
+            items: answer.items.unwrap_or_default(),
+            stopped_at: answer.last_evaluated_key,
+        })
     }
 
     /// Reads all items of a range, with as many calls as it needs.

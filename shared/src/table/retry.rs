@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 const PAUSES: (u64, u64) = (10, 160);
 
 /// The time of a request for retries, and the number of its retries so far.
+#[derive(Clone)]
 pub(crate) struct Retry {
     until: Instant,
     attempt: u32,
@@ -15,6 +16,16 @@ impl Retry {
     /// Allows retries until `budget` after `started`.
     pub(crate) fn since(started: Instant, budget: Duration) -> Self {
         Self { until: started + budget, attempt: 0 }
+    }
+
+    /// Allows retries until `deadline`.
+    pub(crate) fn until(deadline: Instant) -> Self {
+        Self { until: deadline, attempt: 0 }
+    }
+
+    /// Whether there is time for another try.
+    pub(crate) fn has_time_left(&self) -> bool {
+        Instant::now() < self.until
     }
 
     /// Waits a random time whose maximum doubles with each retry. Returns `false` at once when the time is over.

@@ -147,8 +147,7 @@ pub fn distinct<T: PartialEq>(
     move |value| {
         let values = value.as_array().ok_or_else(|| wrong_type("a list", "list"))?;
         if !(1..=most).contains(&values.len()) {
-            let detail = format!("must have 1 to {most} items");
-            return Err(Invalid::new(FieldCode::Items, detail).with("min", 1).with("max", most));
+            return Err(not_so_many(most));
         }
         let mut items = Vec::with_capacity(values.len());
         for value in values {
@@ -160,6 +159,11 @@ pub fn distinct<T: PartialEq>(
         }
         Ok(items)
     }
+}
+
+/// The list has no item or more than `most`.
+pub fn not_so_many(most: usize) -> Invalid {
+    Invalid::new(FieldCode::Items, format!("must have 1 to {most} items")).with("min", 1).with("max", most)
 }
 
 /// One of an enumeration's values, in its exact spelling.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use checks::wrong_type;
 pub use checks::{
     any_text, blank, boolean, case_id, date, distinct, name, not_a_case_id, not_boolean, not_one_of,
-    not_text, one_of, out_of_range, reference, string, text, whole,
+    not_so_many, not_text, one_of, out_of_range, reference, string, text, whole,
 };
 
 use crate::base::{

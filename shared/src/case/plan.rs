@@ -1,0 +1,151 @@
+//! Chooses what a list reads: the source in which the fewest entries stand for a page. docs/adr/0030-indexes-of-cases.md has
+//! the reasons.
+
+use super::{
+    Sort,
+    due_info::DueList,
+    filter::{CaseFilter, Condition},
+};
+use crate::{
+    base::{CaseId, private::Private, wire_enum::WireEnum},
+    table::Index,
+};
+
+/// The most entries of a doctor, an assignee or some statuses that are sorted in memory: about a megabyte, one call.
+const MAX_SORTED: u32 = 4000;
+/// The most cases that are read to be sorted, if their entries do not have the order.
+const MAX_READ: u32 = 200;
+
+/// The conditions that the index by due date answers.
+const OF_DUE_LISTS: [Condition; 5] =
+    [Condition::Status, Condition::Assignee, Condition::Priority, Condition::RushOrder, Condition::Due];
+
+/// What a list reads of one lab.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Plan<'f> {
+    /// The case with this id.
+    Case(CaseId),
+    /// These indexes, which have the order of the list, from the start or the cursor up to the end of the page.
+    Walk(Vec<Index<'f>>),
+    /// All matching entries of these indexes, to be sorted: open cases only, so an old lab has no more of them.
+    Sort(Vec<Index<'f>>),
+    /// The same, if each index has at most `most` entries; otherwise another plan.
+    SortUpTo { most: u32, of: Vec<Index<'f>>, otherwise: Box<Plan<'f>> },
+}
+
+impl<'f> Plan<'f> {
+    /// The plan for a filter. `offset` is the number of cases to skip.
+    pub(super) fn of(filter: &'f CaseFilter, offset: usize) -> Self {
+        if let Some(number) = &filter.case_number {
+            return Plan::Case(number.id);
+        }
+        if filter.deleted {
+            return Plan::Walk(vec![Index::Table]);
+        }
+        match filter.sort {
+            Sort::CreatedAt => by_creation(filter, offset),
+            Sort::DueDate => by_due_date(filter),
+            Sort::UpdatedAt => by_update(filter),
+            Sort::Priority => by_priority(filter),
+        }
+    }
+}
+
+/// Every index by id has this order. The table has complete cases, so it needs no second read, but skips at a high price.
+fn by_creation(filter: &CaseFilter, offset: usize) -> Plan<'_> {
+    let is_one_status = filter.statuses.as_ref().is_some_and(|statuses| statuses.len() == 1);
+    let is_of_due_list = filter.is_of_open_cases() && filter.has_only(&OF_DUE_LISTS);
+    if let Some(patient) = patient(filter) {
+        Plan::Walk(vec![patient])
+    } else if filter.conditions().any(|condition| condition == Condition::Words) {
+        Plan::Walk(vec![Index::Table])
+    } else if is_of_due_list
+        && (filter.due.is_some() || !is_one_status && !filter.has_only(&[Condition::Status]))
+    {
+        Plan::Sort(due_lists(filter))
+    } else if filter.is_of_open_cases() && (is_one_status || filter.doctors.is_none()) {
+        Plan::Walk(statuses(filter))
+    } else if let Some(indexes) = doctors(filter).or_else(|| assignee(filter)) {
+        Plan::Walk(indexes)
+    } else if filter.statuses.is_some() {
+        Plan::Walk(statuses(filter))
+    } else if offset == 0 && filter.has_only(&[]) {
+        Plan::Walk(vec![Index::Table])
+    } else {
+        Plan::Walk(vec![Index::ById])
+    }
+}
+
+/// Only `by_due` has this order. The entries of the other indexes have the due date, except those of patients.
+fn by_due_date(filter: &CaseFilter) -> Plan<'_> {
+    let walk = Plan::Walk(due_lists(filter));
+    let is_open = filter.is_of_open_cases();
+    if filter.has_only(&OF_DUE_LISTS) && (is_open || filter.assignee.is_none()) {
+        walk
+    } else if let Some(patient) = patient(filter) {
+        sort_up_to(MAX_READ, vec![patient], walk)
+    } else if let Some(doctors) = doctors(filter) {
+        sort_up_to(MAX_SORTED, doctors, walk)
+    } else if is_open {
+        sort_up_to(MAX_SORTED, statuses(filter), walk)
+    } else if let Some(assignee) = assignee(filter) {
+        sort_up_to(MAX_SORTED, assignee, walk)
+    } else {
+        walk
+    }
+}
+
+/// Only `by_update` has the times of the last changes. It has all attributes, so reading a few cases to sort them pays only
+/// if they are really few.
+fn by_update(filter: &CaseFilter) -> Plan<'_> {
+    let walk = Plan::Walk(vec![Index::ByUpdate]);
+    let few = patient(filter).map(|patient| vec![patient]);
+    match few.or_else(|| doctors(filter)).or_else(|| assignee(filter)) {
+        Some(indexes) => sort_up_to(MAX_READ, indexes, walk),
+        None => walk,
+    }
+}
+
+/// No index has this order, but it has open cases only.
+fn by_priority(filter: &CaseFilter) -> Plan<'_> {
+    if filter.has_only(&OF_DUE_LISTS) {
+        return Plan::Sort(due_lists(filter));
+    }
+    let sort = Plan::Sort(statuses(filter));
+    if let Some(patient) = patient(filter) {
+        sort_up_to(MAX_READ, vec![patient], sort)
+    } else if let Some(doctors) = doctors(filter) {
+        sort_up_to(MAX_SORTED, doctors, sort)
+    } else {
+        sort
+    }
+}
+
+fn sort_up_to<'f>(most: u32, of: Vec<Index<'f>>, otherwise: Plan<'f>) -> Plan<'f> {
+    Plan::SortUpTo { most, of, otherwise: Box::new(otherwise) }
+}
+
+fn patient(filter: &CaseFilter) -> Option<Index<'_>> {
+    filter.patient_id.as_ref().map(Private::expose).map(|id| Index::ByPatient(id))
+}
+
+fn doctors(filter: &CaseFilter) -> Option<Vec<Index<'_>>> {
+    filter.doctors.as_ref().map(|doctors| doctors.iter().map(|id| Index::ByDoctor(id)).collect())
+}
+
+fn assignee(filter: &CaseFilter) -> Option<Vec<Index<'_>>> {
+    filter.assignee.as_ref().map(|user| vec![Index::ByAssignee(user)])
+}
+
+fn statuses(filter: &CaseFilter) -> Vec<Index<'_>> {
+    filter.statuses.iter().flatten().map(|status| Index::ByStatus(status.as_str())).collect()
+}
+
+/// The lists of the index by due date that have cases with the filter's statuses.
+fn due_lists(filter: &CaseFilter) -> Vec<Index<'_>> {
+    let selects = |list: &DueList| match &filter.statuses {
+        Some(statuses) => statuses.iter().any(|status| DueList::of(*status) == *list),
+        None => true,
+    };
+    DueList::ALL.iter().filter(|list| selects(list)).map(|list| Index::ByDue(list.as_str())).collect()
+}
