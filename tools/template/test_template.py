@@ -449,7 +449,7 @@ class Safe(unittest.TestCase):
         self.assertEqual(found, {"EVENT#": None, "CASE#": ["INSERT", "MODIFY"], "DELETED#": ["REMOVE"]})
 
     def test_searches_find_new_cases_before_the_alarm_on_the_streams(self):
-        """Searches read the changes of the last hour themselves (RECENT in shared/src/case/search.rs)."""
+        """Searches read the changes of the last hour themselves (UNINDEXED_AGE in shared/src/config)."""
         alarm = of_type(SOURCE, "AWS::CloudWatch::Alarm")["StreamsLateAlarm"]
         self.assertEqual((alarm["MetricName"], alarm["Statistic"]), ("IteratorAge", "Maximum"))
         self.assertLess(alarm["Threshold"], 3600 * 1000 / 2)

@@ -1,7 +1,7 @@
 //! Finds the cases that may match the words of a search: by the index of words, by their numbers, and, for cases whose words are
 //! not in the index yet, by the newest entries of the index by change.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use futures_util::future::{try_join, try_join_all};
 
@@ -12,10 +12,10 @@ use crate::{
     table::{Consistency, Filter, Index, Item, Order, Query, keys, text},
 };
 
-/// How old a change may be whose words are not in the index of words yet. The alarm `streams-late` comes after a quarter of it.
-const RECENT: Duration = Duration::from_secs(60 * 60);
 /// The most tokens that the first read of a word reads: about four read units. Often another word leaves few cases.
 const FIRST_READ: u32 = 1000;
+/// So few cases are read and compared, without reading more tokens first.
+pub(super) const FEW: usize = 300;
 /// How many words of a search have reads of their own. The cases that are found must match all words.
 const MAX_READS: usize = 5;
 
@@ -69,16 +69,14 @@ impl SearchWords {
         words.truncate(MAX_READS);
         let mut reads: Vec<TokenRead> = words.into_iter().map(TokenRead::new).collect();
         try_join_all(reads.iter_mut().map(|read| read.next(lab, Some(FIRST_READ)))).await?;
-        if !reads.iter().any(TokenRead::is_complete) {
-            for read in &mut reads {
-                read.next(lab, None).await?;
-                if read.is_complete() {
-                    break;
-                }
+        // Reads on, because each token costs less than a case.
+        for next in 0..reads.len() {
+            if candidates(&reads).is_some_and(|found| found.len() <= FEW) {
+                break;
             }
+            reads[next].next(lab, None).await?;
         }
-        let complete = reads.into_iter().filter(TokenRead::is_complete).map(|read| read.found);
-        Ok(complete.reduce(|one, other| &one & &other))
+        Ok(candidates(&reads))
     }
 
     /// The cases that were changed recently, and whose text has all words somewhere.
@@ -89,7 +87,7 @@ impl SearchWords {
         }
         let query = Query {
             index: Index::ByUpdate,
-            from: text(Timestamp::now().minus(RECENT).to_string()),
+            from: text(Timestamp::now().minus(lab.services().unindexed_age).to_string()),
             to: text(keys::PAST_ALL),
             order: Order::Descending,
             filter: Some(&filter),
@@ -105,6 +103,12 @@ impl SearchWords {
     fn words(&self) -> impl Iterator<Item = &str> {
         self.0.expose().iter().map(String::as_str)
     }
+}
+
+/// The cases that all completed reads have; `None` if none is complete.
+fn candidates(reads: &[TokenRead]) -> Option<BTreeSet<CaseId>> {
+    let complete = reads.iter().filter(|read| read.is_complete()).map(|read| read.found.clone());
+    complete.reduce(|one, other| &one & &other)
 }
 
 /// The tokens that begin with a word.

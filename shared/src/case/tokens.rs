@@ -2,13 +2,17 @@
 //! on the streams keeps it. A search reads the tokens that begin with its words, and checks each case that it finds this way:
 //! a token is only a hint.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use serde_json::{Map, Value};
 
 use crate::{
     base::{CaseId, LabId, error::Error, words},
-    table::{self, Consistency, KeyWrite, Table, keys},
+    config::RETRY_BUDGET,
+    table::{self, Consistency, KeyWrite, Retry, Table, keys},
 };
 
 /// How many characters of a word a token has. A search compares longer words on the case.
@@ -90,9 +94,10 @@ async fn current(
     lab: LabId,
     cases: impl Iterator<Item = CaseId>,
 ) -> Result<BTreeMap<CaseId, Words>, Error> {
+    let retry = Retry::since(Instant::now(), RETRY_BUDGET);
     let sks: Vec<String> = cases.flat_map(|case| [keys::case(case), keys::deleted(case)]).collect();
     let mut found = BTreeMap::<CaseId, Words>::new();
-    for (sk, item) in table.get_many(lab, &sks, Consistency::Strong).await? {
+    for (sk, item) in table.get_many(lab, &sks, Consistency::Strong, retry).await? {
         if let Some(case) = keys::case_id(&sk) {
             found.entry(case).or_default().extend(words_of(&table::from_item(item)?));
         }
