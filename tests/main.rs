@@ -14,6 +14,7 @@ mod integration {
     mod bulk;
     mod canary;
     mod cases;
+    mod compression;
     mod concurrency;
     mod conditional;
     mod contention;

@@ -1,18 +1,38 @@
 //! A response, with the assertions that tests make on it.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Read,
+    time::{Duration, Instant},
+};
 
+use flate2::read::GzDecoder;
 use lambda_http::http::HeaderMap;
 use serde_json::Value;
+use shared::http::Response;
 
 /// The answer of the service, already checked against the contract.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
+    /// The body, decompressed.
     pub(crate) bytes: Vec<u8>,
+    /// The size of the body as it was sent.
+    pub(crate) sent_bytes: usize,
 }
 
 impl Reply {
+    /// Takes a response as the gateway would send it.
+    pub(crate) fn of(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let (sent, mut bytes) = (body.to_vec(), Vec::new());
+        if parts.headers.get("content-encoding").is_some_and(|coding| coding == "gzip") {
+            GzDecoder::new(&*sent).read_to_end(&mut bytes).unwrap();
+        } else {
+            bytes.clone_from(&sent);
+        }
+        Self { status: parts.status.as_u16(), headers: parts.headers, bytes, sent_bytes: sent.len() }
+    }
+
     /// The body as JSON; null when there is none.
     pub(crate) fn json(&self) -> Value {
         if self.bytes.is_empty() { Value::Null } else { serde_json::from_slice(&self.bytes).unwrap() }

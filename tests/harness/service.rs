@@ -285,8 +285,7 @@ impl Service {
 
     /// The answer of a function to a request as Lambda passes it on. The answer is not checked against the contract.
     pub(crate) async fn answer(&self, function: &str, request: Request) -> Reply {
-        let (parts, body) = self.functions[function].answer(request).await.into_parts();
-        Reply { status: parts.status.as_u16(), headers: parts.headers, bytes: body.to_vec() }
+        Reply::of(self.functions[function].answer(request).await)
     }
 
     /// Begins a request of a seeded user.

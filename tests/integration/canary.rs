@@ -51,7 +51,7 @@ fn the_harness_finds_a_canary_in_a_body_a_header_and_the_log() {
     let reply = |status, header: &str, body: Value| {
         let mut headers = lambda_http::http::HeaderMap::new();
         headers.insert("location", header.parse().unwrap());
-        leaks::in_reply(&Reply { status, headers, bytes: body.to_string().into_bytes() }).len()
+        leaks::in_reply(&Reply { status, headers, bytes: body.to_string().into_bytes(), sent_bytes: 0 }).len()
     };
     let found = json!({"detail": plant("detail")});
     assert_eq!(reply(422, "/", found.clone()), 1);
@@ -370,8 +370,7 @@ async fn a_panic_logs_its_location_and_nothing_else() {
     let common = Common::read(&mut Env::new(&|_: &str| None));
     let function = PublicFunction::new(common, async |_| -> http::Result { panic!("{}", plant("panic")) });
     let response = function.call(http::Request::default()).await;
-    let (parts, body) = response.into_parts();
-    let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, bytes: body.to_vec() };
+    let reply = Reply::of(response);
     assert_eq!((reply.status, leaks::in_reply(&reply)), (500, Vec::new()));
     assert_eq!(leaks::in_log(), [""; 0]);
     assert_eq!(leaks::lines_with(&format!("\"panic.at\":\"{}", file!())).len(), 1);

@@ -54,7 +54,7 @@ async fn creating_writes_the_case_its_event_and_the_statistics() {
         "CASE#0000000001".to_owned(),
         format!("CHANGE#{shard}#000000000001"),
         "COUNTER".to_owned(),
-        format!("DAY#{today}#{shard}"),
+        format!("DAYS#{}#{shard}", &today[..7]),
         "EVENT#0000000001#000001".to_owned(),
         format!("STATS#{shard}"),
     ];

@@ -72,11 +72,16 @@ async fn large_lab() -> Service {
             item[status] = json!({"N": count.to_string()});
         }
         items.push(item);
-        items.extend((0..90).map(|days| {
-            let day = today - days.days();
-            json!({"lab_id": {"S": "123"}, "sk": {"S": format!("DAY#{day}#{shard:02}")}, "expires_at": {"N": "4102444800"},
-                "cases": {"N": "13"}, "remakes": {"N": "1"}})
-        }));
+        let mut months = BTreeMap::<String, Value>::new();
+        for day in (0..90).map(|days| today - days.days()) {
+            let sk = format!("DAYS#{:04}-{:02}#{shard:02}", day.year(), day.month());
+            let month = months.entry(sk.clone()).or_insert_with(
+                || json!({"lab_id": {"S": "123"}, "sk": {"S": sk}, "expires_at": {"N": "4102444800"}}),
+            );
+            month[format!("c{:02}", day.day())] = json!({"N": "13"});
+            month[format!("r{:02}", day.day())] = json!({"N": "1"});
+        }
+        items.extend(months.into_values());
     }
     items.push(json!({
         "lab_id": {"S": "123"}, "sk": {"S": "COUNTER"}, "last_id": {"N": CASES.to_string()}, "registry": {"S": "labs"},

@@ -2,7 +2,6 @@
 
 use crate::{
     base::{
-        canonical,
         error::Error,
         seal::{Broken, Seal, SealKeys, Sealed},
     },
@@ -14,7 +13,7 @@ const ATTRIBUTES: [&str; 2] = ["key_id", "mac"];
 
 /// Adds the seal to the complete item of a record.
 pub(super) fn seal(keys: &SealKeys, item: &mut Item) -> Result<(), Error> {
-    let hash = hash(item)?;
+    let hash = hash(item);
     let seal = keys.seal(Sealed::AuditRecord, &[&hash]).ok_or_else(|| Error::internal("no key for seals"))?;
     item.extend(table::to_item(&seal)?);
     Ok(())
@@ -25,11 +24,9 @@ pub(super) fn seal(keys: &SealKeys, item: &mut Item) -> Result<(), Error> {
 pub(crate) fn check(keys: &SealKeys, item: &Item) -> Result<Option<Broken>, Error> {
     let attribute = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
     let [Some(key_id), Some(mac)] = ATTRIBUTES.map(attribute) else { return Ok(Some(Broken::Missing)) };
-    Ok(keys.verify(Sealed::AuditRecord, &[&hash(item)?], &Seal { key_id, mac }).err())
+    Ok(keys.verify(Sealed::AuditRecord, &[&hash(item)], &Seal { key_id, mac }).err())
 }
 
-fn hash(item: &Item) -> Result<String, Error> {
-    let mut content = item.clone();
-    content.retain(|name, _| !ATTRIBUTES.contains(&name.as_str()));
-    Ok(canonical::hash(&table::from_item(content)?))
+fn hash(item: &Item) -> String {
+    table::hash_without(item, |name| ATTRIBUTES.contains(&name))
 }

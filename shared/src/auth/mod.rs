@@ -39,4 +39,9 @@ impl Authenticator {
             sources: SourceLimit::new(config.common.rate_limit_per_source),
         }
     }
+
+    /// Opens connections and fetches keys before the first request.
+    pub(crate) async fn warm_up(&self) {
+        tokio::join!(self.ums.warm_up(), self.verifier.warm_up());
+    }
 }

@@ -94,7 +94,7 @@ impl<'a> ChangeSet<'a> {
             reason: reason.cloned(),
             changes: event::changes(before.map(|stored| &stored.case), Some(after))?,
             previous_hash: before.and_then(|stored| stored.last_event_hash.clone()),
-            state_hash: Some(item::state_hash(&item)?),
+            state_hash: Some(item::state_hash(&item)),
             log_entry: Some(log_entry),
             hash: String::new(),
             key_id: None,
@@ -199,27 +199,44 @@ impl<'a> ChangeSet<'a> {
         self.transaction.update(&keys::shard(self.position.shard), update)
     }
 
+    /// Adds the counts of created cases to their months. Each day has attributes of its own in the item of its month, because
+    /// the statistics read all days of a quarter, and the keys of an item for each day would be most of what they read.
     fn update_days(&mut self) -> Result<(), Error> {
         let today = Timestamp::now().date();
+        let mut months = BTreeMap::<Date, Update>::new();
         for (date, created) in std::mem::take(&mut self.days) {
-            let end = date.saturating_add((DAYS_COUNTED + 2).days());
-            if (created.cases, created.remakes) == (0, 0) || end < today {
+            if date.saturating_add((DAYS_COUNTED + 2).days()) < today {
                 continue;
             }
+            let update = months.entry(date.last_of_month()).or_default();
+            for (name, count) in [(created_on(date), created.cases), (remade_on(date), created.remakes)] {
+                if count != 0 {
+                    let value = format!(":{name}");
+                    update.expression += if update.expression.is_empty() { "ADD " } else { ", " };
+                    update.expression += &format!("{name} {value}");
+                    update.values.push((value, number(count)));
+                }
+            }
+        }
+        for (last_day, mut update) in months.into_iter().filter(|(_, update)| !update.values.is_empty()) {
+            let end = last_day.saturating_add((DAYS_COUNTED + 2).days());
             let end = TimeZone::UTC.to_timestamp(end.into()).map_or(i64::MAX, |end| end.as_second());
-            let update = Update {
-                expression: "SET expires_at = :end ADD cases :cases, remakes :remakes".to_owned(),
-                values: vec![
-                    (":end".to_owned(), number(end)),
-                    (":cases".to_owned(), number(created.cases)),
-                    (":remakes".to_owned(), number(created.remakes)),
-                ],
-                ..Update::default()
-            };
-            self.transaction.update(&keys::day(date, self.position.shard), update)?;
+            update.expression += " SET expires_at = :end";
+            update.values.push((":end".to_owned(), number(end)));
+            self.transaction.update(&keys::month(last_day, self.position.shard), update)?;
         }
         Ok(())
     }
+}
+
+/// The attribute with the number of cases created on a day, in the item of its month: `c24`.
+pub(super) fn created_on(date: Date) -> String {
+    format!("c{:02}", date.day())
+}
+
+/// The attribute with the number of remakes among them: `r24`.
+pub(super) fn remade_on(date: Date) -> String {
+    format!("r{:02}", date.day())
 }
 
 impl Cases<'_> {

@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 use super::{
     Case, CaseFields,
     due_info::{DueInfo, DueList, NOBODY},
+    members,
 };
 use crate::{
     base::{canonical, error::Error, search_text, time::Timestamp, wire_enum::WireEnum},
-    table::{Item, key, keys, number, text},
+    table::{Item, hash_without, key, keys, number, text},
 };
 
 /// The attribute with the hash of the newest event, for the next event.
@@ -49,7 +50,7 @@ impl StoredCase {
     pub(super) fn from_item(item: Item) -> Result<Self, Error> {
         let last_event_hash = item.get(LAST_EVENT_HASH).and_then(|hash| hash.as_s().ok()).cloned();
         let is_expired = is_expired(&item);
-        Ok(Self { case: from_item(item)?, last_event_hash, is_expired })
+        Ok(Self { case: members::from_item(item)?, last_event_hash, is_expired })
     }
 }
 
@@ -109,17 +110,17 @@ pub(super) fn has_its_keys(item: &Item, case: &Case) -> bool {
 /// The SHA-256, in hexadecimal, of the whole state of a case: all attributes of its item, known or not, except the keys, the
 /// attributes of the indexes, the text for searches, and the hash of the last event. An attribute without a value is not stored, so a new field of a later
 /// release does not change the hash of cases that do not have it.
-pub(super) fn state_hash(item: &Item) -> Result<String, Error> {
-    Ok(hash_of_state(from_item(item.clone())?))
+pub(super) fn state_hash(item: &Item) -> String {
+    hash_without(item, is_outside_state)
 }
 
 /// The same hash of an item as JSON.
-pub(super) fn hash_of_state(mut item: Map<String, Value>) -> String {
-    item.retain(|name, _| {
-        !["lab_id", "sk", LAST_EVENT_HASH, SEARCH].contains(&name.as_str())
-            && !INDEX_KEYS.contains(&name.as_str())
-    });
-    canonical::hash(&Value::Object(item))
+pub(super) fn hash_of_state(item: &Map<String, Value>) -> String {
+    canonical::hash_of_members(item.iter().filter(|(name, _)| !is_outside_state(name)))
+}
+
+fn is_outside_state(name: &str) -> bool {
+    ["lab_id", "sk", LAST_EVENT_HASH, SEARCH].contains(&name) || INDEX_KEYS.contains(&name)
 }
 
 /// Adds the hash of the newest event to the item of a case.

@@ -19,6 +19,7 @@ mod index_reader;
 mod input;
 mod item;
 mod list;
+mod members;
 mod model;
 mod plan;
 mod references;

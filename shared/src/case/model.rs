@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     catalog::{CaseType, CatalogEntry, ProcedureType},
@@ -44,7 +44,7 @@ wire_enum! {
 
 /// The fields of a case that clients set. Unset fields are `null` in JSON and missing in the table. This type and the
 /// details have no `Debug`, because several fields together may identify a patient.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct CaseFields {
     /// The patient's name.
     pub patient_name: Option<Private<String>>,
@@ -63,7 +63,6 @@ pub struct CaseFields {
     /// How urgent it is.
     pub priority: Priority,
     /// Whether it is a rush order, with half the lead time.
-    #[serde(default)]
     pub rush_order: bool,
     /// The due date.
     pub due_date: Option<Date>,
@@ -94,7 +93,7 @@ impl CaseFields {
 }
 
 /// A case as it is stored. `Debug` shows only its identity, no content.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Case {
     /// Its number within the lab.
     pub id: CaseId,
@@ -107,7 +106,6 @@ pub struct Case {
     /// Its name for people: lab code, year and month, id.
     pub case_number: String,
     /// The fields that clients set.
-    #[serde(flatten)]
     pub fields: CaseFields,
     /// The first day that the lead time allows.
     pub earliest_due_date: Date,
@@ -116,7 +114,6 @@ pub struct Case {
     /// The reason of this remake.
     pub remake_reason_code: Option<RemakeReason>,
     /// The remakes of this case, oldest first.
-    #[serde(default)]
     pub remakes: Vec<CaseId>,
     /// The user who created it.
     pub created_by: String,
@@ -141,7 +138,10 @@ pub struct Case {
 impl Case {
     /// The case for a response, with its computed fields.
     pub fn view(&self) -> CaseView<'_> {
-        CaseView { case: self, allowed_transitions: self.status.next(), warnings: self.warnings() }
+        CaseView {
+            case: self,
+            computed: Computed { allowed_transitions: self.status.next(), warnings: self.warnings() },
+        }
     }
 
     /// Whether it is not deleted.
@@ -194,12 +194,15 @@ impl fmt::Debug for Case {
 }
 
 /// A case with its computed fields, for responses.
-#[derive(Serialize)]
 pub struct CaseView<'a> {
-    #[serde(flatten)]
-    case: &'a Case,
-    allowed_transitions: &'static [Status],
-    warnings: Vec<FieldError>,
+    pub(super) case: &'a Case,
+    pub(super) computed: Computed,
+}
+
+/// What a response says of a case beside its stored members.
+pub(super) struct Computed {
+    pub allowed_transitions: &'static [Status],
+    pub warnings: Vec<FieldError>,
 }
 
 impl Resource for Case {

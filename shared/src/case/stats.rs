@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cases,
-    change_set::DAYS_COUNTED,
+    change_set::{DAYS_COUNTED, created_on, remade_on},
     due_info::{DueInfo, DueList, NOBODY},
     item::from_item,
     workflow::Status,
@@ -65,13 +65,6 @@ struct Remakes {
 struct OpenCase {
     due_key: String,
     due_info: String,
-}
-
-/// The counts of one day in one shard.
-#[derive(Deserialize)]
-struct Day {
-    cases: i64,
-    remakes: i64,
 }
 
 impl Cases<'_> {
@@ -133,14 +126,36 @@ impl Cases<'_> {
 
     async fn remakes(&self, today: Date) -> Result<Remakes, Error> {
         let first = today.saturating_sub((DAYS_COUNTED - 1).days());
-        let range = Query::of_table(keys::day_prefix(first), keys::day_prefix(today) + keys::PAST_ALL);
-        let days = self.table().query_all(self.lab.lab_id(), range.consistent()).await?;
-        let days: Vec<Day> = days.into_iter().map(from_item).collect::<Result<_, _>>()?;
-        let cases = sum(days.iter().map(|day| day.cases));
-        let remakes = sum(days.iter().map(|day| day.remakes));
+        // The days of earlier releases come before the months, so one query reads both.
+        let range = Query::of_table(keys::day_prefix(first), keys::month_prefix(today) + keys::PAST_ALL);
+        let items = self.table().query_all(self.lab.lab_id(), range).await?;
+        let (cases, remakes) = created_between(&items, first, today);
         let rate = if cases == 0 { 0.0 } else { remakes as f64 / cases as f64 };
         Ok(Remakes { days: DAYS_COUNTED, cases, remakes, rate })
     }
+}
+
+/// Adds the counts of cases created from one day to another, and of the remakes among them.
+fn created_between(items: &[Item], first: Date, last: Date) -> (u64, u64) {
+    let mut counts = Vec::new();
+    for item in items {
+        let count =
+            |name: &str| item.get(name).and_then(|count| count.as_n().ok()?.parse().ok()).unwrap_or(0i64);
+        let sk = item.get("sk").and_then(|sk| sk.as_s().ok());
+        let month = sk.and_then(|sk| sk.strip_prefix(keys::MONTH_PREFIX)?.get(..7));
+        match month.and_then(|month| format!("{month}-01").parse::<Date>().ok()) {
+            Some(start) => counts.extend(
+                start
+                    .series(1.day())
+                    .take_while(|date| *date <= start.last_of_month())
+                    .filter(|date| (first..=last).contains(date))
+                    .map(|date| (count(&created_on(date)), count(&remade_on(date)))),
+            ),
+            // A day's item of an earlier release. The query has no older ones.
+            None => counts.push((count("cases"), count("remakes"))),
+        }
+    }
+    (sum(counts.iter().map(|(cases, _)| *cases)), sum(counts.iter().map(|(_, remakes)| *remakes)))
 }
 
 /// Reads the number of live cases in each status.
@@ -158,4 +173,29 @@ pub(super) async fn by_status(lab: &LabScope) -> Result<Vec<(Status, u64)>, Erro
 /// negative, but the sum is not.
 fn sum(counts: impl Iterator<Item = i64>) -> u64 {
     u64::try_from(counts.sum::<i64>()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::number;
+
+    fn item(sk: &str, counts: &[(&str, i64)]) -> Item {
+        let counts = counts.iter().map(|(name, count)| ((*name).to_owned(), number(*count)));
+        counts.chain([("sk".to_owned(), text(sk))]).collect()
+    }
+
+    #[test]
+    fn created_cases_are_counted_by_day_also_those_of_earlier_releases() {
+        let items = [
+            item("DAY#2026-09-30#07", &[("cases", 5), ("remakes", 1)]),
+            item("DAYS#2026-09#00", &[("c01", 100), ("c27", 1), ("c30", 2), ("r30", 1)]),
+            item("DAYS#2026-11#00", &[("c25", 4), ("c26", 100), ("r25", 2)]),
+            item("DAYS#2026-11#15", &[("c25", -1)]),
+        ];
+        let date = |text: &str| text.parse().unwrap();
+        assert_eq!(created_between(&items, date("2026-09-27"), date("2026-11-25")), (11, 4));
+        assert_eq!(created_between(&items[2..], date("2026-11-25"), date("2026-11-25")), (3, 2));
+        assert_eq!(created_between(&[], date("2026-11-25"), date("2026-11-25")), (0, 0));
+    }
 }

@@ -1,6 +1,7 @@
 //! Requests and responses: typed bodies, path and query parameters, problem details, and the headers of every response.
 
 mod body;
+mod compress;
 mod conditional;
 mod cors;
 mod event;
@@ -14,6 +15,7 @@ mod rate_limit;
 mod respond;
 
 pub use body::{MAX_BODY_BYTES, json_body, merge_patch_body};
+pub(crate) use compress::{accepts_gzip, compress};
 pub use conditional::{EntityTags, if_match, ok_or_not_modified};
 pub(crate) use cors::allow_origin;
 pub use cors::{is_preflight, preflight};

@@ -17,6 +17,9 @@ use crate::{
     upstream,
 };
 
+/// The longest warm-up. A request may be waiting for it, so it must not be much longer than the request's own first calls.
+const WARM_UP_BUDGET: Duration = Duration::from_millis(500);
+
 /// The clients and keys of one deployment. Only [`LabScope`](super::LabScope) has access to the table in it.
 pub struct Services {
     pub(super) auth: Authenticator,
@@ -66,6 +69,14 @@ impl Services {
             retry_budget: config.retry_budget,
             unindexed_age: config.unindexed_age,
         })
+    }
+
+    /// Opens the connections to DynamoDB and UMS, and fetches the keys of tokens, all at the same time. Lambda gives a starting
+    /// function more of the processor than a request gets, and nobody waits for an instance that starts ahead of demand.
+    /// What fails or takes too long is left to the first request.
+    pub(crate) async fn warm_up(&self) {
+        let all = async { tokio::join!(self.tables.warm_up(), self.auth.warm_up()) };
+        let _ = tokio::time::timeout(WARM_UP_BUDGET, all).await;
     }
 
     /// The archive. Its client is made on the first call, because only one function needs it.

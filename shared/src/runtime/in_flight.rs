@@ -12,7 +12,9 @@ use lambda_http::{
 use crate::{
     base::error::Error,
     config::Common,
-    http::{self, Request, Response, add_standard_headers, allow_origin, problem_response},
+    http::{
+        self, Request, Response, accepts_gzip, add_standard_headers, allow_origin, compress, problem_response,
+    },
     telemetry::{self, Details, Failure, LogContext, SecurityEvent},
 };
 
@@ -22,6 +24,7 @@ pub(super) struct InFlightRequest<'a> {
     log: LogContext,
     origin: Option<HeaderValue>,
     method: Method,
+    accepts_gzip: bool,
     started: Instant,
 }
 
@@ -29,7 +32,14 @@ impl<'a> InFlightRequest<'a> {
     pub(super) fn start(common: &'a Common, request: &Request) -> Self {
         let log = LogContext::new(request_id(request), common.function.clone(), method(request).to_owned());
         let origin = request.headers().get(header::ORIGIN).cloned();
-        Self { common, log, origin, method: request.method().clone(), started: Instant::now() }
+        Self {
+            common,
+            log,
+            origin,
+            method: request.method().clone(),
+            accepts_gzip: accepts_gzip(request),
+            started: Instant::now(),
+        }
     }
 
     /// The context to which the handling adds values for the log line and the headers.
@@ -53,6 +63,7 @@ impl<'a> InFlightRequest<'a> {
         }
         add_standard_headers(&mut response, request_id);
         allow_origin(self.common, self.origin, &mut response);
+        compress(&mut response, self.accepts_gzip);
         if self.method == Method::HEAD {
             *response.body_mut() = Body::Empty;
         }

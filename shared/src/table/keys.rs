@@ -109,12 +109,20 @@ pub(crate) fn change_at(place: &str) -> String {
     format!("CHANGE#{place}")
 }
 
-/// The sort key of a shard's counts of the cases created on a day.
-pub(crate) fn day(date: Date, shard: u8) -> String {
-    format!("{}{shard:02}", day_prefix(date))
+/// The sort key of a shard's counts of the cases created on each day of a date's month.
+pub(crate) fn month(date: Date, shard: u8) -> String {
+    format!("{}{shard:02}", month_prefix(date))
 }
 
-/// The prefix of the sort keys of a day's counts.
+/// The prefix of the sort keys of a month's counts.
+pub(crate) fn month_prefix(date: Date) -> String {
+    format!("{MONTH_PREFIX}{:04}-{:02}#", date.year(), date.month())
+}
+
+/// The prefix of the sort keys of all months' counts.
+pub(crate) const MONTH_PREFIX: &str = "DAYS#";
+
+/// The prefix of the sort keys of a day's counts, which earlier releases wrote. They come before those of months.
 pub(crate) fn day_prefix(date: Date) -> String {
     format!("DAY#{date}#")
 }
@@ -162,7 +170,9 @@ mod tests {
         assert_eq!(token("o'neil", CaseId::new(7).unwrap()), "TOKEN#o'neil#0000000007");
         assert_eq!(case_id("TOKEN#a#b#0000000007"), CaseId::new(7));
         assert_eq!((shard(3), change(3, 42)), ("STATS#03".to_owned(), "CHANGE#03#000000000042".to_owned()));
-        assert_eq!(day("2026-11-24".parse().unwrap(), 3), "DAY#2026-11-24#03");
+        let date: Date = "2026-11-24".parse().unwrap();
+        assert_eq!(month(date, 3), "DAYS#2026-11#03");
+        assert!(day_prefix(Date::MAX) < month(Date::MIN, 0));
     }
     #[test]
     fn the_range_of_a_beginning_has_the_words_that_begin_so_and_no_others() {

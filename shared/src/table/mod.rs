@@ -1,6 +1,7 @@
 //! The only module that calls DynamoDB: reads and writes by key, transactions with retries, and errors without internal
 //! details.
 
+mod canonical;
 pub(crate) mod client;
 mod key_items;
 pub(crate) mod keys;
@@ -21,6 +22,7 @@ use aws_sdk_dynamodb::{
 use futures_util::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use canonical::hash_without;
 pub(crate) use key_items::KeyWrite;
 pub(crate) use lab_role::{LabTable, LabTables};
 pub(crate) use query::{Filter, Index, Order, Query};

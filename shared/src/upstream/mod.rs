@@ -138,6 +138,11 @@ pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, Send
     Ok(Answer { status, body })
 }
 
+/// Opens a connection that the next call uses. No answer and no failure matters.
+pub(crate) async fn connect(client: &Client, base_url: &str) {
+    let _ = client.head(base_url).send().await;
+}
+
 /// Makes a header value that the HTTP client's `Debug` does not show. The client does the same for bearer tokens.
 fn sensitive(secret: &Secret) -> Result<HeaderValue, &'static str> {
     let mut value =

@@ -39,6 +39,19 @@ impl Keys {
         }
     }
 
+    /// Fetches published keys, so that the first token does not wait for them. A failure changes nothing: the first token
+    /// fetches them.
+    pub(super) async fn warm_up(&self) {
+        if let Self::Published(keys) = self
+            && let Ok(fetched) = keys.fetch().await
+        {
+            keys.change(|cached| {
+                cached.keys = Some(Arc::new(fetched));
+                cached.fetched = Some(SystemTime::now());
+            });
+        }
+    }
+
     /// Returns the keys of which one must have signed a token with this header.
     ///
     /// # Errors
@@ -56,8 +69,8 @@ impl Keys {
 
 /// Keys published at a URL.
 ///
-/// The first token causes the first fetch. An earlier fetch would save nothing, because a request starts the function. A
-/// function that starts while the URL fails works as soon as the URL works.
+/// The warm-up fetches them, or else the first token. A function that starts while the URL fails works as soon as the URL
+/// works.
 pub(super) struct Published {
     client: Client,
     config: JwksConfig,

@@ -170,6 +170,11 @@ impl Verifier {
         }
     }
 
+    /// Fetches the keys before the first token, if they are behind a URL.
+    pub(crate) async fn warm_up(&self) {
+        self.keys.warm_up().await;
+    }
+
     /// Verifies the request's bearer token.
     ///
     /// # Errors

@@ -85,6 +85,12 @@ impl Ums {
         }
     }
 
+    /// Opens the connections for the two calls that the first look-up makes at the same time.
+    pub(crate) async fn warm_up(&self) {
+        let connect = || upstream::connect(&self.client, &self.config.base_url);
+        tokio::join!(connect(), connect());
+    }
+
     /// Returns the token's user and their memberships.
     ///
     /// # Errors

@@ -1,0 +1,151 @@
+//! The members of a case in JSON and in the table: its own and the fields that clients set, side by side in one object. Serde's
+//! `flatten` would do the same, but it keeps every member in a buffer first, for each case that is read or written.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor},
+    ser::SerializeStruct,
+};
+
+use super::{
+    Case, CaseFields,
+    model::{CaseView, Computed},
+};
+use crate::{base::error::Error, table::Item};
+
+/// Implements reading and writing from the lists of all members, in their order. A member that is missing in the lists, or that
+/// does not exist, does not compile.
+macro_rules! members {
+    (
+        required: $($identity:ident)*;
+        fields: $($field:ident)*;
+        required: $($due:ident)*;
+        optional: $($remake:ident)*;
+        required: $($state:ident)*;
+        optional: $($stamp:ident)*;
+    ) => {
+        const NAMES: &[&str] = &[
+            $(stringify!($identity),)* $(stringify!($field),)* $(stringify!($due),)* $(stringify!($remake),)*
+            $(stringify!($state),)* $(stringify!($stamp),)*
+        ];
+
+        fn write<S: SerializeStruct>(case: &Case, members: &mut S) -> Result<(), S::Error> {
+            let Case { $($identity,)* fields, $($due,)* $($remake,)* $($state,)* $($stamp),* } = case;
+            let CaseFields { $($field),* } = fields;
+            $(members.serialize_field(stringify!($identity), $identity)?;)*
+            $(members.serialize_field(stringify!($field), $field)?;)*
+            $(members.serialize_field(stringify!($due), $due)?;)*
+            $(members.serialize_field(stringify!($remake), $remake)?;)*
+            $(members.serialize_field(stringify!($state), $state)?;)*
+            $(members.serialize_field(stringify!($stamp), $stamp)?;)*
+            Ok(())
+        }
+
+        fn read<'de, A: MapAccess<'de>>(mut members: A) -> Result<Case, A::Error> {
+            let mut fields = CaseFields::default();
+            $(let mut $identity = None;)*
+            $(let mut $due = None;)*
+            $(let mut $remake = Default::default();)*
+            $(let mut $state = None;)*
+            $(let mut $stamp = Default::default();)*
+            while let Some(name) = members.next_key::<Cow<'_, str>>()? {
+                match &*name {
+                    $(stringify!($identity) => $identity = Some(members.next_value()?),)*
+                    $(stringify!($field) => fields.$field = members.next_value()?,)*
+                    $(stringify!($due) => $due = Some(members.next_value()?),)*
+                    $(stringify!($remake) => $remake = members.next_value()?,)*
+                    $(stringify!($state) => $state = Some(members.next_value()?),)*
+                    $(stringify!($stamp) => $stamp = members.next_value()?,)*
+                    _ => {
+                        members.next_value::<IgnoredAny>()?;
+                    }
+                }
+            }
+            Ok(Case {
+                $($identity: $identity.ok_or_else(|| A::Error::missing_field(stringify!($identity)))?,)*
+                fields,
+                $($due: $due.ok_or_else(|| A::Error::missing_field(stringify!($due)))?,)*
+                $($remake,)*
+                $($state: $state.ok_or_else(|| A::Error::missing_field(stringify!($state)))?,)*
+                $($stamp),*
+            })
+        }
+
+        fn take_all(item: &mut Item) -> Result<Case, Error> {
+            let missing = || Error::internal("a case lacks an attribute");
+            Ok(Case {
+                $($identity: take(item, stringify!($identity))?.ok_or_else(missing)?,)*
+                fields: CaseFields {
+                    $($field: take(item, stringify!($field))?.unwrap_or_default()),*
+                },
+                $($due: take(item, stringify!($due))?.ok_or_else(missing)?,)*
+                $($remake: take(item, stringify!($remake))?.unwrap_or_default(),)*
+                $($state: take(item, stringify!($state))?.ok_or_else(missing)?,)*
+                $($stamp: take(item, stringify!($stamp))?.unwrap_or_default()),*
+            })
+        }
+    };
+}
+
+members! {
+    required: id lab_id version status case_number;
+    fields: patient_name procedure_type case_type case_name description notes special_instructions priority rush_order due_date
+        doctor_id product_id assigned_to patient_info fixed_prosthetic denture night_guard implant;
+    required: earliest_due_date;
+    optional: remake_of remake_reason_code remakes;
+    required: created_by created_at updated_at status_changed_at;
+    optional: completed_at shipped_at delivered_at deleted_at deleted_by;
+}
+
+/// Reads a case from its item. It takes each attribute by its name, because a list reads many cases, and the general
+/// deserializer would copy each item into another map first.
+///
+/// # Errors
+/// Internal, when an attribute is missing or has another type.
+pub(super) fn from_item(mut item: Item) -> Result<Case, Error> {
+    take_all(&mut item)
+}
+
+fn take<T: DeserializeOwned>(item: &mut Item, name: &str) -> Result<Option<T>, Error> {
+    let value = item.remove(name).map(serde_dynamo::from_attribute_value).transpose();
+    value.map_err(|_| Error::internal("an attribute of a case has another type"))
+}
+
+impl Serialize for Case {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("Case", NAMES.len())?;
+        write(self, &mut members)?;
+        members.end()
+    }
+}
+
+impl Serialize for CaseView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Computed { allowed_transitions, warnings } = &self.computed;
+        let mut members = serializer.serialize_struct("Case", NAMES.len() + 2)?;
+        write(self.case, &mut members)?;
+        members.serialize_field("allowed_transitions", allowed_transitions)?;
+        members.serialize_field("warnings", warnings)?;
+        members.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Case {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Case;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a case")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Case, A::Error> {
+                read(members)
+            }
+        }
+        deserializer.deserialize_struct("Case", NAMES, Members)
+    }
+}
