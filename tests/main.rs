@@ -38,6 +38,7 @@ mod integration {
     mod lab_role;
     mod layers;
     mod lists;
+    mod migration;
     mod outages;
     mod patch;
     mod permissions;

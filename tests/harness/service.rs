@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use shared::{
     auth::Operation,
     case::{ScheduledVerification, VerificationReport},
-    config::{Common, Config, Env, StreamsConfig, VerificationConfig},
+    config::{Common, Config, Env, StreamsConfig, TableConfig, VerificationConfig},
     http::{self, Request, Response},
     lab::{Scope, Services},
     runtime::{
@@ -303,6 +303,11 @@ impl Service {
     /// Creates a case as a user and returns it.
     pub(crate) async fn create(&self, username: &str, body: Value) -> Value {
         self.as_user(username, "POST", "/api/v1/cases").json(body).send().await.expect(201)
+    }
+
+    /// The table of cases, behind the proxy.
+    pub(crate) fn table_config(&self) -> TableConfig {
+        TableConfig::alone(Env::new(&|name: &str| self.settings.get(name).cloned())).unwrap()
     }
 
     /// Every item of a lab, by sort key, directly from the table of cases.

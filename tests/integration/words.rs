@@ -299,7 +299,11 @@ fn has_words(case: &Value, words: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_search_finds_the_same_cases_as_a_linear_search() {
     const CASES: u64 = 700;
-    let service = indexed_only().await;
+    let service = Service::start_with_streams_tuned(|config| {
+        config.unindexed_age = Duration::ZERO;
+        config.retry_budget = Duration::from_secs(8);
+    })
+    .await;
     let mut rng = Rng::with_seed(5);
     let bodies: Vec<Value> = (0..CASES)
         .map(|_| {
@@ -319,7 +323,7 @@ async fn every_search_finds_the_same_cases_as_a_linear_search() {
         .collect();
     stream::iter(bodies)
         .map(|body| service.create("admin", body))
-        .buffer_unordered(16)
+        .buffer_unordered(4)
         .for_each(async |_| {})
         .await;
     for id in (1..=CASES).filter(|id| id % 5 == 0) {
@@ -358,7 +362,7 @@ async fn every_search_finds_the_same_cases_as_a_linear_search() {
         "zoë öst",
         "太",
         "郎",
-        "o'",
+        "o'n",
         "neil",
         "jones",
         "jones smith",

@@ -61,16 +61,31 @@ pub(crate) async fn update(table: &Table, changes: &[NameChange]) -> Result<(), 
         words.extend(before.union(after).cloned());
     }
     table.write_keys(&Vec::from_iter(added)).await?;
-    let mut corrections = Vec::new();
+    let mut removed = Vec::new();
     for (lab, cases) in touched {
-        let mut now = current(table, lab, cases.keys().copied()).await?;
-        for (case, words) in cases {
-            let now = now.remove(&case).unwrap_or_default();
-            let lost = words.difference(&now);
-            corrections.extend(lost.map(|word| KeyWrite::Delete(lab, keys::token(word, case))));
+        for (case, words) in stale(table, lab, &cases).await? {
+            removed.extend(words.iter().map(|word| KeyWrite::Delete(lab, keys::token(word, case))));
         }
     }
-    table.write_keys(&corrections).await
+    table.write_keys(&removed).await
+}
+
+/// Those of the words that the cases do not have now, live or deleted.
+///
+/// # Errors
+/// Unavailable, when the database fails.
+pub(crate) async fn stale(
+    table: &Table,
+    lab: LabId,
+    words: &BTreeMap<CaseId, Words>,
+) -> Result<BTreeMap<CaseId, Words>, Error> {
+    let now = current(table, lab, words.keys().copied()).await?;
+    let mut stale = words.clone();
+    for (case, words) in &mut stale {
+        words.retain(|word| !now.get(case).is_some_and(|now| now.contains(word)));
+    }
+    stale.retain(|_, words| !words.is_empty());
+    Ok(stale)
 }
 
 /// Removes the tokens of a case that is gone.

@@ -34,7 +34,7 @@ pub(crate) fn credentials(config: &TableConfig) -> Credentials {
 }
 
 /// The configuration of the client with the function's own identity.
-pub(super) fn config(config: &TableConfig) -> Result<Config, String> {
+pub(crate) fn config(config: &TableConfig) -> Result<Config, String> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(500))
         .operation_attempt_timeout(Duration::from_secs(1))

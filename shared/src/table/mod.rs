@@ -7,6 +7,7 @@ mod key_items;
 pub(crate) mod keys;
 mod lab_role;
 mod query;
+mod repair;
 mod retry;
 mod transaction;
 mod write;
