@@ -3,6 +3,7 @@
 
 mod canonical;
 pub(crate) mod client;
+mod connector;
 pub(crate) mod keys;
 mod lab_role;
 mod query;
