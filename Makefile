@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate audit audit-search redrive migrate build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-functions audit audit-search redrive migrate build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -144,6 +144,23 @@ $(NODE_TOOLS)/.installed: tools/clients/package.json tools/clients/package-lock.
 	cp $^ $(NODE_TOOLS)
 	npm ci --prefix $(NODE_TOOLS) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# bench
+
+# The functions that the benchmark measures. Only these are built in release mode: each takes more than a minute.
+MEASURED := get-case create-case list-cases update-case update-case-status case-stats search-cases
+BENCH    := $(TARGET_DIR)/debug/lhcms-bench
+
+bench: bench-functions ## measure the release binaries: times, instructions, calls, sizes, cost (docs/performance.md)
+	$(BENCH) run $(TARGET_DIR)/release
+
+bench-count: bench-functions ## the part of `make bench` that counts: instructions, calls, units, sizes
+	$(BENCH) count $(TARGET_DIR)/release
+
+bench-functions:
+	@command -v valgrind >/dev/null || { echo 'make: valgrind is needed (Debian and Ubuntu: apt-get install valgrind)' >&2; exit 1; }
+	cargo build --locked --bin lhcms-bench
+	cargo build --locked --release $(addprefix --package ,$(MEASURED) floor)
 
 # archive
 

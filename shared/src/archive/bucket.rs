@@ -44,7 +44,7 @@ impl Archive {
             .credentials_provider(client::credentials(identity))
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(4))
-            .http_client(client::http_client(config.endpoint.as_deref())?)
+            .http_client(client::http_client(config.endpoint.as_deref(), identity.ca_bundle.as_deref())?)
             // An emulator has no DNS names for buckets.
             .force_path_style(config.endpoint.is_some());
         sdk.set_endpoint_url(config.endpoint.clone());

@@ -40,7 +40,7 @@ impl CaseLists<'_> {
             writer.write_names()?;
         }
         let mut shown = Vec::new();
-        while let Some(cases) = selection.next(BATCH, usize::MAX).await? {
+        while let Some(cases) = selection.next(BATCH, |_| Ok(true)).await? {
             cases.iter().try_for_each(|case| writer.write(case))?;
             shown.extend(cases);
             if writer.length >= MAX_RESPONSE_BYTES || !self.has_time_left() {

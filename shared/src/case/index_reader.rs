@@ -6,11 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 
 use super::{
-    Case, Priority, Sort,
-    due_info::DueInfo,
-    filter::CaseFilter,
-    item::{from_item, is_expired},
-    plan::Plan,
+    Case, Priority, Sort, due_info::DueInfo, filter::CaseFilter, item::is_expired, members, plan::Plan,
     search,
 };
 use crate::{
@@ -123,7 +119,7 @@ impl<'a> IndexReader<'a> {
     async fn one(&self, id: CaseId, position: Option<&str>) -> Result<Batch, Error> {
         let sk = if self.filter.deleted { keys::deleted(id) } else { keys::case(id) };
         let item = self.lab.table().get(self.lab.lab_id(), &sk).await?.filter(|item| !is_expired(item));
-        let case = item.map(from_item::<Case>).transpose()?.filter(|case| self.filter.matches(case));
+        let case = item.map(members::from_item).transpose()?.filter(|case| self.filter.matches(case));
         let entry = case.map(|case| {
             let key = key_of(self.filter.sort, &case);
             Entry { at: at(self.filter.sort, &key, &case.created_at.to_string()), key, id, case: read(case) }
@@ -304,7 +300,7 @@ impl<'a> IndexReader<'a> {
             }
         }
         self.sort(&mut entries);
-        let total = (has_order && !is_checked || !has_order).then_some(entries.len());
+        let total = (!has_order || !is_checked).then_some(entries.len());
         entries.retain(|entry| self.is_after(&entry.key, position));
         if !has_order || !needs_read {
             return Ok(Batch { entries: entries.into(), complete_to: None, total });
@@ -373,7 +369,7 @@ impl<'a> IndexReader<'a> {
             limit: None,
             consistency: Consistency::Eventual,
             attributes: match (index, self.filter.sort) {
-                (Index::Table, _) => &[],
+                (Index::Table, _) => members::ATTRIBUTES,
                 (Index::ByPatient(_), _) => &["sk"],
                 (Index::ByDue(_), Sort::Priority) => &["sk", "due_key", "due_info"],
                 (Index::ByDue(_), _) => &["sk", "due_key"],
@@ -421,7 +417,7 @@ impl<'a> IndexReader<'a> {
         };
         let created_at = item.get("created_at").and_then(|at| at.as_s().ok()).map_or("", String::as_str);
         let at = at(self.filter.sort, &key, created_at);
-        let case = if index == Index::Table { read(from_item(item)?) } else { EntryCase::Unread };
+        let case = if index == Index::Table { read(members::from_item(item)?) } else { EntryCase::Unread };
         Ok(Entry { key, at, id, case })
     }
 }
@@ -454,7 +450,7 @@ pub(super) async fn read_cases(
     for (entry, sk) in entries.iter_mut().zip(sks) {
         entry.case = match items.remove(&sk) {
             Some(item) if is_expired(&item) => EntryCase::Gone,
-            Some(item) => read(from_item(item)?),
+            Some(item) => read(members::from_item(item)?),
             None if unread.contains(&sk) => EntryCase::Unread,
             None => EntryCase::Gone,
         };

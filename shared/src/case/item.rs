@@ -20,7 +20,7 @@ use crate::{
 /// The attribute with the hash of the newest event, for the next event.
 const LAST_EVENT_HASH: &str = "last_event_hash";
 /// The attribute with the time at which DynamoDB removes an item.
-const EXPIRES_AT: &str = "expires_at";
+pub(super) const EXPIRES_AT: &str = "expires_at";
 /// The attributes of the indexes. Only live cases have them.
 const INDEX_KEYS: [&str; 9] = [
     "live_id",

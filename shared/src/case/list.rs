@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures_util::future::try_join_all;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     Case,
@@ -19,7 +20,7 @@ use crate::{
         error::Error,
         field_error::{FieldCode, Invalid},
     },
-    http::{MAX_RESPONSE_BYTES, PageRequest, Pagination, Query, size_in_response},
+    http::{MAX_RESPONSE_BYTES, PageRequest, Pagination, Query, length_in_json},
     lab::{LabScope, Labs},
     table::{Order, throttled},
 };
@@ -32,13 +33,9 @@ pub struct CaseLists<'a> {
 /// A page of the list of cases.
 #[derive(Serialize)]
 pub struct CasePage {
-    #[serde(serialize_with = "as_views")]
-    cases: Vec<Case>,
+    /// Each case as JSON already, because the size of a response decides how many fit.
+    cases: Vec<Box<RawValue>>,
     pagination: Pagination,
-}
-
-fn as_views<S: Serializer>(cases: &[Case], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(cases.iter().map(Case::view))
 }
 
 /// A position in a list: for each lab the key of the last returned case.
@@ -65,7 +62,18 @@ impl<'a> CaseLists<'a> {
         let (mut selection, total) = tokio::try_join!(select, async {
             if has_total { self.count(&filter).await.map(Some) } else { Ok(None) }
         })?;
-        let cases = selection.next(usize::MAX, MAX_RESPONSE_BYTES).await?.unwrap_or_default();
+        let (mut shown, mut size) = (Vec::new(), 0);
+        let cases = selection.next(usize::MAX, |case| {
+            let view =
+                to_raw_value(&case.view()).map_err(|_| Error::internal("a case does not serialize"))?;
+            size += length_in_json(view.get().as_bytes());
+            let fits = size <= MAX_RESPONSE_BYTES || shown.is_empty();
+            if fits {
+                shown.push(view);
+            }
+            Ok(fits)
+        });
+        let cases = cases.await?.unwrap_or_default();
         if page.is_by_number() && selection.is_out_of_time {
             return Err(throttled());
         }
@@ -76,7 +84,7 @@ impl<'a> CaseLists<'a> {
         self.record(&filter, &cases).await?;
         let total = total.or(selection.total.filter(|_| page.cursor.is_none()));
         let pagination = Pagination::new(&page, self.cursor(&filter, &selection), total);
-        Ok(CasePage { cases, pagination })
+        Ok(CasePage { cases: shown, pagination })
     }
 
     /// Selects `size` cases after a cursor, after skipping `offset` cases.
@@ -234,19 +242,22 @@ pub(super) struct Selection<'a> {
 }
 
 impl Selection<'_> {
-    /// Reads the next cases: at most `count`, and at most `max_bytes` of a response, but at least one. Leaves out cases that
-    /// were deleted meanwhile. Returns `None` at the end. When the time of the request is over, it returns the cases that it
-    /// has read.
+    /// Reads the next cases: at most `count`, up to the first that does not fit. Leaves out cases that were deleted meanwhile.
+    /// Returns `None` at the end. When the time of the request is over, it returns the cases that it has read.
     ///
     /// # Errors
-    /// Unavailable, also when the time is over before it has read a case.
-    pub(super) async fn next(&mut self, count: usize, max_bytes: usize) -> Result<Option<Vec<Case>>, Error> {
+    /// Unavailable, also when the time is over before it has read a case; the errors of `fits`.
+    pub(super) async fn next(
+        &mut self,
+        count: usize,
+        mut fits: impl FnMut(&Case) -> Result<bool, Error>,
+    ) -> Result<Option<Vec<Case>>, Error> {
         if self.entries.is_empty() || self.is_out_of_time {
             return Ok(None);
         }
         let mut taken: VecDeque<_> = self.entries.drain(..count.min(self.entries.len())).collect();
         read(&mut taken).await?;
-        let (mut cases, mut size) = (Vec::with_capacity(taken.len()), 0);
+        let mut cases = Vec::with_capacity(taken.len());
         while let Some((lab, entry)) = taken.pop_front() {
             let case = match entry.case {
                 EntryCase::Read(case) => Some(case),
@@ -258,12 +269,13 @@ impl Selection<'_> {
                     break;
                 }
             };
-            size += case.as_ref().map_or(0, |case| size_in_response(&case.view()));
-            if size > max_bytes && !cases.is_empty() {
-                let case = case.map_or(EntryCase::Gone, EntryCase::Read);
-                taken.push_front((lab, Entry { case, ..entry }));
-                break;
-            }
+            let case = match case {
+                Some(case) if !fits(&case)? => {
+                    taken.push_front((lab, Entry { case: EntryCase::Read(case), ..entry }));
+                    break;
+                }
+                other => other,
+            };
             self.positions.insert(lab.lab_id().get(), entry.key);
             self.is_new = false;
             cases.extend(case.map(|case| *case));

@@ -11,6 +11,7 @@ use serde::{
 
 use super::{
     Case, CaseFields,
+    item::EXPIRES_AT,
     model::{CaseView, Computed},
 };
 use crate::{base::error::Error, table::Item};
@@ -29,6 +30,13 @@ macro_rules! members {
         const NAMES: &[&str] = &[
             $(stringify!($identity),)* $(stringify!($field),)* $(stringify!($due),)* $(stringify!($remake),)*
             $(stringify!($state),)* $(stringify!($stamp),)*
+        ];
+
+        /// The attributes that a list reads of the items of cases: their keys, the end of deleted ones, and all members. The
+        /// attributes of the indexes and of searches would be a quarter of what is read.
+        pub(super) const ATTRIBUTES: &[&str] = &[
+            "sk", EXPIRES_AT, $(stringify!($identity),)* $(stringify!($field),)* $(stringify!($due),)*
+            $(stringify!($remake),)* $(stringify!($state),)* $(stringify!($stamp),)*
         ];
 
         fn write<S: SerializeStruct>(case: &Case, members: &mut S) -> Result<(), S::Error> {

@@ -14,6 +14,8 @@ pub struct TableConfig {
     pub region: String,
     /// `AWS_ENDPOINT_URL_DYNAMODB`: the URL of an emulator; unset on AWS.
     pub endpoint: Option<String>,
+    /// `AWS_CA_BUNDLE`: the file (PEM) with the certificate authorities that an emulator at `endpoint` needs.
+    pub ca_bundle: Option<String>,
     /// `AWS_ACCESS_KEY_ID`, set by Lambda.
     pub access_key_id: String,
     /// `AWS_SECRET_ACCESS_KEY`, set by Lambda.
@@ -39,10 +41,21 @@ impl TableConfig {
             name: env.required("TABLE_NAME"),
             region: env.required("AWS_REGION"),
             endpoint: env.endpoint("AWS_ENDPOINT_URL_DYNAMODB", stage),
+            ca_bundle: Self::read_ca_bundle(env, stage),
             access_key_id: env.required("AWS_ACCESS_KEY_ID"),
             secret_access_key: Secret::new(env.required("AWS_SECRET_ACCESS_KEY")),
             session_token: env.optional("AWS_SESSION_TOKEN").map(Secret::new),
         }
+    }
+
+    /// Real deployments trust Amazon's authorities only.
+    fn read_ca_bundle(env: &mut Env, stage: Stage) -> Option<String> {
+        const NAME: &str = "AWS_CA_BUNDLE";
+        let bundle = env.optional(NAME)?;
+        if stage != Stage::Dev || env.optional("AWS_ENDPOINT_URL_DYNAMODB").is_none() {
+            env.reject(NAME, "is only for an emulator: the dev stage with AWS_ENDPOINT_URL_DYNAMODB");
+        }
+        Some(bundle)
     }
 }
 

@@ -48,6 +48,7 @@ fn all_configuration_errors_are_reported_at_once() {
         ("JWT_TRUST_LABS_CLAIM", "true"),
         ("CORS_ORIGINS", "*"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000"),
+        ("AWS_CA_BUNDLE", "/ca.pem"),
         ("LAB_ROLE_ARN", "lhcms-lab"),
         ("SESSION_POLICY", "[]"),
         ("AWS_ENDPOINT_URL_STS", "http://localhost:8001"),
@@ -60,11 +61,12 @@ fn all_configuration_errors_are_reported_at_once() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the configuration has 16 error(s):\
+        "the configuration has 17 error(s):\
          \n  LOG_LEVEL: must be error, warn, info or debug\
          \n  CORS_ORIGINS: must list exact origins outside the dev stage, not *\
          \n  TABLE_NAME: is required\
          \n  AWS_ENDPOINT_URL_DYNAMODB: must be an https:// URL outside the dev stage\
+         \n  AWS_CA_BUNDLE: is only for an emulator: the dev stage with AWS_ENDPOINT_URL_DYNAMODB\
          \n  LAB_ROLE_ARN: must be the ARN of a role, such as arn:aws:iam::111122223333:role/lhcms-lab\
          \n  SESSION_POLICY: must be an IAM policy in JSON with at most 2048 characters\
          \n  AWS_ENDPOINT_URL_STS: must be an https:// URL outside the dev stage\
@@ -97,6 +99,22 @@ fn the_dev_stage_has_a_local_ums_and_allows_any_origin() {
     let config = read(&[("STAGE", "dev"), ("UMS_BASE_URL", ""), ("CORS_ORIGINS", "*")]).unwrap();
     assert_eq!(config.ums.base_url, "http://localhost:5000");
     assert_eq!(config.common.cors_origins, ["*"]);
+}
+
+#[test]
+fn other_certificate_authorities_are_accepted_only_for_an_emulator_in_the_dev_stage() {
+    let (bundle, dev) = (("AWS_CA_BUNDLE", "/ca.pem"), ("STAGE", "dev"));
+    let emulator = ("AWS_ENDPOINT_URL_DYNAMODB", "https://localhost:8000");
+    assert_eq!(read(&[dev, emulator, bundle]).unwrap().table.ca_bundle.as_deref(), Some("/ca.pem"));
+    for changes in [&[dev, bundle][..], &[emulator, bundle], &[("STAGE", "qa"), emulator, bundle]] {
+        let error = read(changes).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "AWS_CA_BUNDLE: is only for an emulator: the dev stage with AWS_ENDPOINT_URL_DYNAMODB"
+            ),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -165,7 +165,8 @@ where
 
     async fn call(&self, request: Request) -> Response {
         let in_flight = InFlightRequest::start(&self.common, &request);
-        let outcome = catch_panics(async {
+        // On the heap, because the layers below move what they run, and this holds the state of every call.
+        let outcome = catch_panics(Box::pin(async {
             let scope =
                 S::open(self.services.clone(), self.operation, &request, in_flight.log_context()).await?;
             let recorders = scope.recorders();
@@ -176,7 +177,7 @@ where
                 }
             }
             outcome
-        })
+        }))
         .await;
         in_flight.finish(outcome)
     }

@@ -3,6 +3,7 @@
 
 mod canonical;
 pub(crate) mod client;
+mod connector;
 mod key_items;
 pub(crate) mod keys;
 mod lab_role;

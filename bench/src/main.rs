@@ -1,0 +1,74 @@
+//! The benchmark: measures the real release binaries. It is the Lambda service for them (the Runtime API), and gives them
+//! an embedded DynamoDB, UMS and LinksHub in another process. docs/performance.md says what is measured and how.
+
+mod callgrind;
+mod calls;
+mod cold;
+mod functions;
+mod harness;
+mod labs;
+mod lambda;
+mod machine;
+mod operation;
+mod report;
+mod run;
+mod sizes;
+mod stack;
+mod usage;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use local::{Error, Result};
+use run::Extent;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    // Dropping the work ends every process that it has started.
+    let outcome = tokio::select! {
+        outcome = start(&arguments) => outcome,
+        () = interrupted() => Err(Error::new("interrupted")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lhcms-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(arguments: &[String]) -> Result<()> {
+    let root = root()?;
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["run", binaries] => run::run(&root, Path::new(binaries), Extent::All).await,
+        ["count", binaries] => run::run(&root, Path::new(binaries), Extent::Counts).await,
+        [stack::PARTS] => stack::run_parts(root).await,
+        _ => Err(Error::new("usage: lhcms-bench run|count FOLDER_OF_BINARIES (see `make bench`)")),
+    }
+}
+
+/// The project's folder.
+fn root() -> Result<PathBuf> {
+    let here = env::current_dir().map_err(|error| Error::new(format!("the working folder: {error}")))?;
+    let root = here.ancestors().find(|folder| folder.join("template.yaml").is_file());
+    root.map(Path::to_owned).ok_or_else(|| Error::new("run it in the project's folder (`make bench`)"))
+}
+
+async fn interrupted() {
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)] = signals else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+}
