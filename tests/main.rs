@@ -54,8 +54,10 @@ mod integration {
     mod tampering;
     mod tenancy;
     mod text;
+    mod throttling;
     mod trail;
     mod validation;
+    mod walks;
     mod words;
     mod workflow;
 }

@@ -4,7 +4,7 @@
 
 use std::{fs, path::PathBuf};
 
-use dynoxide::Database;
+use dynoxide::{Database, ImportOptions};
 use tokio::net::TcpListener;
 
 use crate::{Error, Result, server::Server};
@@ -18,7 +18,8 @@ pub enum Storage {
     File(PathBuf),
 }
 
-/// Removes items whose time has come, as DynamoDB does by itself: the streams show its removals as those of a service.
+/// Works on the tables beside the API. It removes items whose time has come, as DynamoDB does by itself: the streams show its
+/// removals as those of a service. And it loads many items quickly.
 #[derive(Clone)]
 pub struct Expiry(Database);
 
@@ -29,6 +30,18 @@ impl Expiry {
     /// The database fails.
     pub fn run(&self) -> Result<usize> {
         self.0.sweep_ttl().map_err(|error| Error::new(format!("the expiry of items failed: {error}")))
+    }
+
+    /// Writes items, as the API has them in JSON, into a table and its indexes. The streams do not show them.
+    ///
+    /// # Errors
+    /// The database fails, or an item has not the form of the API.
+    pub fn load(&self, table: &str, items: Vec<serde_json::Value>) -> Result<()> {
+        let failed = |error: &dyn std::fmt::Display| Error::new(format!("the load of items failed: {error}"));
+        let items = items.into_iter().map(serde_json::from_value).collect::<std::result::Result<_, _>>();
+        let items: Vec<dynoxide::Item> = items.map_err(|error| failed(&error))?;
+        self.0.import_items(table, items, ImportOptions::default()).map_err(|error| failed(&error))?;
+        Ok(())
     }
 }
 

@@ -404,6 +404,11 @@ impl Service {
         }
     }
 
+    /// Fills the table in the same way with so many items that calls of the API would take too long.
+    pub(crate) fn load_typed_items(&self, items: Vec<Value>) {
+        self.expiry.load(TABLE, items).unwrap();
+    }
+
     /// Deletes an event behind the service's back.
     pub(crate) async fn delete_event(&self, lab: i64, case: u64, version: u32) {
         self.delete_item(lab, &event_key(case, version)).await;

@@ -137,7 +137,7 @@ fn encoded(text: &str) -> String {
 #[test]
 fn random_query_strings_and_cursors_get_documented_responses() {
     let parameter = prop_oneof![
-        4 => one_of("status doctor_id case_type procedure_type priority rush_order assigned_to due_from due_to created_from created_to overdue q sort order deleted page limit per_page cursor since lab_id format"),
+        4 => one_of("status case_number patient_id unassigned doctor_id case_type procedure_type priority rush_order assigned_to due_from due_to created_from created_to overdue q sort order deleted page limit per_page cursor since lab_id format"),
         1 => word().prop_map(|word| encoded(&word)),
     ];
     let cursor = prop_oneof![

@@ -239,6 +239,7 @@ async fn tamper(service: &Service, name: &str, id: u64, other: u64) {
             old["version"] = json!({"N": "3"});
             old["status"] = json!({"S": "pending"});
             old["status_key"] = json!({"S": "123#pending"});
+            old["info"] = json!({"S": "#pending#medium##=#"});
             old["updated_at"] = event["at"].clone();
             old["last_event_hash"] = event["hash"].clone();
             service.put_typed_items(&[old]).await;

@@ -20,7 +20,7 @@ const MAX_CALLS: usize = 40;
 /// How many megabytes of complete cases one page may read. A response cannot hold more.
 const MAX_TABLE_CALLS: usize = 4;
 /// How many entries for each missing one the first call of a list with conditions reads.
-const FIRST_GUESS: usize = 5;
+const FIRST_GUESS: usize = 7;
 /// The fewest entries that a call of a list with conditions reads: a kilobyte costs as much as eight.
 const MIN_READ: usize = 30;
 /// The most entries of a call whose cases are read to check them.
@@ -249,9 +249,11 @@ impl<'a> IndexReader<'a> {
         Ok(parts.await?.into_iter().flatten().collect())
     }
 
-    /// Reads all matching entries of indexes, each with one call. Returns `None` if an index has more than `most` entries.
+    /// Reads all matching entries of indexes, each with one call. Returns `None` if an index has more than `most` entries, or
+    /// more than its share if there are many indexes.
     async fn up_to(&self, most: u32, indexes: &[Index<'a>]) -> Result<Option<Vec<(Index<'a>, Item)>>, Error> {
-        let limit = u32::try_from(indexes.len()).map_or(most, |count| most.div_ceil(count));
+        // Two may have the full number. More share it, because all entries are in memory at the same time.
+        let limit = u32::try_from(indexes.len()).map_or(most, |count| most.min(most * 2 / count.max(1)));
         let parts = try_join_all(indexes.iter().map(|index| async move {
             let conditions = self.filter.attribute_conditions(*index);
             let query = Query { limit: Some(limit + 1), ..self.range(*index, None, &conditions) };
@@ -371,7 +373,7 @@ impl<'a> IndexReader<'a> {
             attributes: match (index, self.filter.sort) {
                 (Index::Table, _) => members::ATTRIBUTES,
                 (Index::ByPatient(_), _) => &["sk"],
-                (Index::ByDue(_), Sort::Priority) => &["sk", "due_key", "due_info"],
+                (Index::ByDue(_), Sort::Priority) => &["sk", "due_key", "info"],
                 (Index::ByDue(_), _) => &["sk", "due_key"],
                 (Index::ByUpdate, _) => &["sk", "update_key"],
                 (_, Sort::CreatedAt) => &["sk", "created_at"],
@@ -405,7 +407,7 @@ impl<'a> IndexReader<'a> {
             (Sort::DueDate | Sort::UpdatedAt, Index::ByDue(_) | Index::ByUpdate) => sort_key(index, &item)?,
             (Sort::DueDate, _) => due_key(&item, id),
             (Sort::Priority, Index::ByDue(_)) => {
-                let info = DueInfo::parse(string(&item, "due_info")?);
+                let info = DueInfo::parse(string(&item, "info")?);
                 let info = info.ok_or_else(|| Error::internal("an entry by due date is malformed"))?;
                 urgency_key(info.priority, string(&item, "due_key")?)
             }

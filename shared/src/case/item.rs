@@ -30,8 +30,8 @@ const INDEX_KEYS: [&str; 9] = [
     "doctor_key",
     "assignee_key",
     "patient_key",
-    "due_list",
-    "due_info",
+    "due",
+    "info",
 ];
 /// How many of them items of the release before have: the first ones.
 const EARLIER_INDEX_KEYS: usize = 4;

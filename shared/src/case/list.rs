@@ -22,7 +22,7 @@ use crate::{
     },
     http::{MAX_RESPONSE_BYTES, PageRequest, Pagination, Query, length_in_json},
     lab::{LabScope, Labs},
-    table::{Order, throttled},
+    table::{Consistency, Order, throttled},
 };
 
 /// The lists of the cases of one lab or several.
@@ -197,7 +197,9 @@ impl<'a> CaseLists<'a> {
 
     /// Counts the cases with the statuses of the filter.
     async fn count(&self, filter: &CaseFilter) -> Result<u64, Error> {
-        let counts = try_join_all(self.labs.scopes().iter().map(stats::by_status)).await?;
+        // The list itself is not consistent either.
+        let counts = self.labs.scopes().iter().map(|lab| stats::by_status(lab, Consistency::Eventual));
+        let counts = try_join_all(counts).await?;
         let is_selected = |status| filter.statuses.as_ref().is_none_or(|statuses| statuses.contains(status));
         Ok(counts.iter().flatten().filter(|(status, _)| is_selected(status)).map(|(_, count)| count).sum())
     }

@@ -147,3 +147,81 @@ fn due_lists(filter: &CaseFilter) -> Vec<Index<'_>> {
     };
     DueList::ALL.iter().filter(|list| selects(list)).map(|list| Index::ByDue(list.as_str())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use lambda_http::{RequestExt, http};
+
+    use super::*;
+    use crate::{base::Subject, http::Query};
+
+    fn plan(query: &str) -> String {
+        let mut parameters = HashMap::<String, Vec<String>>::new();
+        for (name, value) in query.split('&').filter_map(|parameter| parameter.split_once('=')) {
+            parameters.entry(name.to_owned()).or_default().push(value.to_owned());
+        }
+        let request = http::Request::new(().into()).with_query_string_parameters(parameters);
+        let mut query = Query::of(&request);
+        let filter =
+            CaseFilter::read(&mut query, &serde_json::from_value::<Subject>(serde_json::json!(1)).unwrap());
+        assert!(query.finish().is_ok());
+        format!("{:?}", Plan::of(&filter, 0)).replace('"', "")
+    }
+
+    #[test]
+    fn a_list_reads_the_source_with_the_fewest_entries() {
+        for (query, expected) in [
+            ("", "Walk([Table])"),
+            ("deleted=true&patient_id=p", "Walk([Table])"),
+            ("priority=high", "Walk([ById])"),
+            ("case_number=RIVERSIDE-202611-42&status=pending", "Case(42)"),
+            ("status=pending", "Walk([ByStatus(pending)])"),
+            ("status=pending,delivered", "Walk([ByStatus(pending), ByStatus(delivered)])"),
+            ("status=pending&doctor_id=d&assigned_to=7", "Walk([ByStatus(pending)])"),
+            ("status=delivered&doctor_id=d&assigned_to=7", "Walk([ByDoctor(d)])"),
+            ("status=pending,on_hold&doctor_id=d,e", "Walk([ByDoctor(d), ByDoctor(e)])"),
+            ("status=pending,on_hold&assigned_to=7", "Sort([ByDue(open)])"),
+            ("status=pending,on_hold&product_id=p", "Walk([ByStatus(pending), ByStatus(on_hold)])"),
+            ("assigned_to=me", "Walk([ByAssignee(1)])"),
+            ("unassigned=true", "Walk([ByAssignee()])"),
+            ("patient_id=p&status=pending&doctor_id=d", "Walk([ByPatient(p)])"),
+            ("overdue=true", "Sort([ByDue(open)])"),
+            ("due_to=2030-01-01", "Walk([ById])"),
+        ] {
+            assert_eq!(plan(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_list_in_another_order_sorts_few_entries_or_walks_through_the_index_with_the_order() {
+        let few = |most, of: &str, otherwise: &str| {
+            format!("SortUpTo {{ most: {most}, of: [{of}], otherwise: {otherwise} }}")
+        };
+        let all_due = "Walk([ByDue(open), ByDue(closed)])";
+        for (query, expected) in [
+            ("sort=due_date", all_due.to_owned()),
+            ("sort=due_date&priority=low&due_from=2030-01-01", all_due.to_owned()),
+            ("sort=due_date&overdue=true&assigned_to=7", "Walk([ByDue(open)])".to_owned()),
+            ("sort=due_date&status=delivered", "Walk([ByDue(closed)])".to_owned()),
+            ("sort=due_date&assigned_to=7", few(MAX_SORTED, "ByAssignee(7)", all_due)),
+            ("sort=due_date&doctor_id=d", few(MAX_SORTED, "ByDoctor(d)", all_due)),
+            ("sort=due_date&patient_id=p&doctor_id=d", few(MAX_READ, "ByPatient(p)", all_due)),
+            (
+                "sort=due_date&status=pending&product_id=x",
+                few(MAX_SORTED, "ByStatus(pending)", "Walk([ByDue(open)])"),
+            ),
+            ("sort=updated_at&status=pending", "Walk([ByUpdate])".to_owned()),
+            ("sort=updated_at&doctor_id=d", few(MAX_READ, "ByDoctor(d)", "Walk([ByUpdate])")),
+            ("sort=priority", "Sort([ByDue(open)])".to_owned()),
+            ("sort=priority&status=on_hold&product_id=x", "Sort([ByStatus(on_hold)])".to_owned()),
+            (
+                "sort=priority&status=on_hold&patient_id=p",
+                few(MAX_READ, "ByPatient(p)", "Sort([ByStatus(on_hold)])"),
+            ),
+        ] {
+            assert_eq!(plan(query), expected, "{query}");
+        }
+    }
+}

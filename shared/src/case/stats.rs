@@ -64,7 +64,7 @@ struct Remakes {
 #[derive(Deserialize)]
 struct OpenCase {
     due_key: String,
-    due_info: String,
+    info: String,
 }
 
 impl Cases<'_> {
@@ -74,8 +74,11 @@ impl Cases<'_> {
     /// Unavailable, when the database does not answer.
     pub async fn stats(&self) -> Result<CaseStats, Error> {
         let today = Timestamp::now().date();
-        let (counts, open, remakes) =
-            tokio::try_join!(by_status(self.lab), self.open_cases(), self.remakes(today),)?;
+        let (counts, open, remakes) = tokio::try_join!(
+            by_status(self.lab, Consistency::Strong),
+            self.open_cases(),
+            self.remakes(today),
+        )?;
         let in_7_days = today.saturating_add(7.days());
         let mut stats = CaseStats {
             date: today,
@@ -89,9 +92,9 @@ impl Cases<'_> {
             by_assignee: Vec::new(),
             remakes,
         };
-        let mut by_assignee = BTreeMap::<Option<String>, u64>::new();
+        let mut by_assignee = BTreeMap::<Option<&str>, u64>::new();
         for case in &open {
-            let info = DueInfo::parse(&case.due_info);
+            let info = DueInfo::parse(&case.info);
             let info =
                 info.ok_or_else(|| Error::internal("an entry of the index by due date is malformed"))?;
             let due: Option<Date> = case.due_key.get(..10).and_then(|date| date.parse().ok());
@@ -101,10 +104,12 @@ impl Cases<'_> {
             stats.due_in_7_days += u64::from(due.is_some_and(|due| (today..=in_7_days).contains(&due)));
             stats.rush += u64::from(info.rush_order);
             let assignee = Some(info.assigned_to).filter(|assignee| *assignee != NOBODY);
-            *by_assignee.entry(assignee.map(str::to_owned)).or_default() += 1;
+            *by_assignee.entry(assignee).or_default() += 1;
         }
-        stats.by_assignee =
-            by_assignee.into_iter().map(|(assigned_to, open)| Assigned { assigned_to, open }).collect();
+        let by_assignee = by_assignee.into_iter();
+        stats.by_assignee = by_assignee
+            .map(|(assigned_to, open)| Assigned { assigned_to: assigned_to.map(str::to_owned), open })
+            .collect();
         Ok(stats)
     }
 
@@ -117,7 +122,7 @@ impl Cases<'_> {
             filter: None,
             limit: None,
             consistency: Consistency::Eventual,
-            attributes: &["due_key", "due_info"],
+            attributes: &["due_key", "info"],
             start: None,
         };
         let items = self.table().query_all(self.lab.lab_id(), query).await?;
@@ -159,9 +164,9 @@ fn created_between(items: &[Item], first: Date, last: Date) -> (u64, u64) {
 }
 
 /// Reads the number of live cases in each status.
-pub(super) async fn by_status(lab: &LabScope) -> Result<Vec<(Status, u64)>, Error> {
+pub(super) async fn by_status(lab: &LabScope, consistency: Consistency) -> Result<Vec<(Status, u64)>, Error> {
     let range = Query::of_table(keys::SHARD_PREFIX, format!("{}{}", keys::SHARD_PREFIX, keys::PAST_ALL));
-    let shards = lab.table().query_all(lab.lab_id(), range.consistent()).await?;
+    let shards = lab.table().query_all(lab.lab_id(), Query { consistency, ..range }).await?;
     let count = |shard: &Item, status: Status| -> Option<i64> {
         shard.get(status.as_str())?.as_n().ok()?.parse().ok()
     };

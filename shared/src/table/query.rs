@@ -51,7 +51,7 @@ impl Index<'_> {
             Index::ByDoctor(_) => ("doctor_key", "live_id"),
             Index::ByAssignee(_) => ("assignee_key", "live_id"),
             Index::ByPatient(_) => ("patient_key", "live_id"),
-            Index::ByDue(_) => ("due_list", "due_key"),
+            Index::ByDue(_) => ("due", "due_key"),
             Index::ByUpdate => ("lab_id", "update_key"),
         }
     }

@@ -119,6 +119,6 @@ impl CaseFilter {
             }
             _ => return,
         };
-        filter.text_contains_one_of("due_info", parts.iter().map(String::as_str));
+        filter.text_contains_one_of("info", parts.iter().map(String::as_str));
     }
 }
