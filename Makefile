@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-functions audit audit-search redrive build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-functions audit audit-search redrive migrate build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -173,6 +173,16 @@ audit-search: $(TOOLS)/venv-archive/.installed ## search the archive: make audit
 
 redrive: $(TOOLS)/venv-archive/.installed ## process the changes in the dead-letter queue again: make redrive STAGE=prod
 	@$(ARCHIVE_PY) tools/archive/redrive.py --stage $(STAGE)
+
+# migrate
+
+# Without STAGE it migrates the table of `make dev`. With STAGE it needs credentials in the environment; the AWS CLI exports those of a profile.
+MIGRATE_ENV := $(if $(STAGE),STAGE=$(STAGE) TABLE_NAME=lhcms-$(STAGE) AWS_REGION=$(or $(AWS_REGION),$(AWS_DEFAULT_REGION)),STAGE=dev TABLE_NAME=lhcms-dev \
+  AWS_ENDPOINT_URL_DYNAMODB=http://localhost:$(or $(DYNAMODB_PORT),8000) AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1)
+
+migrate: ## bring a table of an earlier release up to date: make migrate STAGE=dev [DRY_RUN=1] [UNITS=500]
+	cargo build --quiet --locked --package migrate
+	@$(MIGRATE_ENV) $(TARGET_DIR)/debug/migrate $(if $(DRY_RUN),--dry-run) $(if $(UNITS),--units $(UNITS))
 
 # build and deploy
 

@@ -38,6 +38,7 @@ mod integration {
     mod lab_role;
     mod layers;
     mod lists;
+    mod migration;
     mod outages;
     mod patch;
     mod permissions;
@@ -57,6 +58,7 @@ mod integration {
     mod trail;
     mod validation;
     mod walks;
+    mod words;
     mod workflow;
 }
 

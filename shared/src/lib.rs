@@ -15,7 +15,8 @@
 //! 12. [`case`]: the catalogue, the workflow, the case and one file per operation
 //! 13. [`trail`]: the verification of the audit trail against the archive
 //! 14. [`streams`]: what happens after a change: archive and disposal, on the tables' streams
-//! 15. [`runtime`]: starts a function and wraps every request; health
+//! 15. [`migration`]: items of earlier releases
+//! 16. [`runtime`]: starts a function and wraps every request; health
 
 pub mod archive;
 pub mod audit;
@@ -26,6 +27,7 @@ pub mod case;
 pub mod config;
 pub mod http;
 pub mod lab;
+pub mod migration;
 pub mod runtime;
 pub mod streams;
 mod table;

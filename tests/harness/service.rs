@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use shared::{
     auth::Operation,
     case::{ScheduledVerification, VerificationReport},
-    config::{Common, Config, Env, StreamsConfig, VerificationConfig},
+    config::{Common, Config, Env, StreamsConfig, TableConfig, VerificationConfig},
     http::{self, Request, Response},
     lab::{Scope, Services},
     runtime::{
@@ -203,12 +203,32 @@ impl Service {
         count
     }
 
+    /// Calls the function once more with every change since the start, in batches of `size`.
+    pub(crate) async fn deliver_again(&self, size: usize) {
+        let processor = self.stream_processor();
+        for table in [TABLE, AUDIT_TABLE] {
+            let mut stream = StreamReader::open(self.database.url(), table, Positions::new()).await.unwrap();
+            while let Some(batch) = stream.next_event().await.unwrap() {
+                for records in batch.event["Records"].as_array().unwrap().chunks(size) {
+                    let event = serde_json::from_value(json!({"Records": records})).unwrap();
+                    let report = process_streams::handler(processor.clone(), event).await;
+                    assert_eq!(report.batch_item_failures, []);
+                }
+                stream.advance(&batch, &Value::Null);
+            }
+        }
+    }
+
+    fn stream_processor(&self) -> Arc<StreamProcessor> {
+        let lookup = |name: &str| self.settings.get(name).cloned();
+        let config = StreamsConfig::read(Env::new(&lookup)).unwrap();
+        Arc::new(StreamProcessor::new(&config).unwrap())
+    }
+
     /// Calls the function on the streams with the next batch, as an event source mapping does. Returns the number of changes
     /// and the report; `None` if there is nothing new.
     pub(crate) async fn process_next_batch(&self) -> Option<(usize, StreamReport)> {
-        let lookup = |name: &str| self.settings.get(name).cloned();
-        let config = StreamsConfig::read(Env::new(&lookup)).unwrap();
-        let processor = Arc::new(StreamProcessor::new(&config).unwrap());
+        let processor = self.stream_processor();
         let mut streams = self.streams.lock().await;
         assert!(!streams.is_empty(), "the test must start the service with streams");
         for stream in streams.iter_mut() {
@@ -283,6 +303,11 @@ impl Service {
     /// Creates a case as a user and returns it.
     pub(crate) async fn create(&self, username: &str, body: Value) -> Value {
         self.as_user(username, "POST", "/api/v1/cases").json(body).send().await.expect(201)
+    }
+
+    /// The table of cases, behind the proxy.
+    pub(crate) fn table_config(&self) -> TableConfig {
+        TableConfig::alone(Env::new(&|name: &str| self.settings.get(name).cloned())).unwrap()
     }
 
     /// Every item of a lab, by sort key, directly from the table of cases.

@@ -145,6 +145,7 @@ async fn a_case_that_somebody_removed_keeps_its_history() {
 #[tokio::test]
 async fn a_case_that_came_back_from_a_backup_keeps_its_history() {
     let service = with_deleted_case(1).await;
+    service.process_streams().await;
     let backup = service.typed_item(123, "DELETED#0000000001").await;
     let before = service.items(123).await;
     assert_eq!(service.expire_items().await, 1);

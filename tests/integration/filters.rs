@@ -111,8 +111,11 @@ fn passes(case: &Value, filters: &[(&str, &str)], me: &str) -> bool {
         "overdue" => *value == "false" || (open && due.is_some_and(|due| *due < *today())),
         "q" => {
             let plain = |text: String| text.to_lowercase().replace('ö', "o").replace('ë', "e");
-            let texts = plain(["patient_name", "case_name", "case_number"].map(text).join("\n"));
-            plain(decoded(value)).split(' ').all(|word| texts.contains(word))
+            let names = plain(["patient_name", "case_name"].map(text).join(" "));
+            let (number, id) = (plain(text("case_number")), case["id"].to_string());
+            plain(decoded(value)).split(' ').map(|word| word.trim_matches('-')).all(|word| {
+                names.split(' ').any(|name| name.starts_with(word)) || word == number || word == id
+            })
         }
         other => text(other) == *value,
     })
@@ -209,7 +212,7 @@ const FILTERS: [(&str, &[&str]); 19] = [
     ("created_from", &["2026-06-15"]),
     ("created_to", &["2026-03-31", "2026-06-14"]),
     ("overdue", &["true", "false"]),
-    ("q", &["lima", "LIMA%20ana", "%C3%96st", "ost", "zoe", "teeth", "RIVERSIDE-", "-42"]),
+    ("q", &["lima", "LIMA%20ana", "%C3%96st", "ost", "zoe", "teeth", "ri", "RIVERSIDE-", "-42"]),
     ("sort", &["created_at", "due_date", "updated_at", "priority"]),
     ("order", &["asc", "desc"]),
 ];

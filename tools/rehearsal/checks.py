@@ -76,7 +76,7 @@ def rights_on_the_archive(stack):
 
 
 def rights_of_the_function_on_the_streams(stack):
-    """It reads both streams, but neither reads nor writes audit records, and deletes nothing."""
+    """It reads both streams, but neither reads nor writes audit records, and deletes only in batches, for the index of words."""
     iam = stack.emulator.client("iam")
     role = iam.get_role(RoleName=stack.resources["ProcessStreamsFunctionRole"])["Role"]["Arn"]
     for table, refused in (("Table", ["DeleteItem", "Scan"]), ("AuditTable", ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"])):

@@ -1,7 +1,7 @@
 """The end-to-end sequence: it calls every operation of gateway.yaml, as users of a lab do, and checks the answers."""
 
 import checks
-from report import Failure, say
+from report import Failure, say, wait_for
 
 CASE = {"patient_name": "John Doe", "procedure_type": "Crown", "status": "in_progress", "notes": "Upper left molar",
         "doctor_id": "doctor_123", "product_id": "crown_zirconia_001"}
@@ -170,5 +170,18 @@ def delete_and_restore(client, case):
     client.call("deleteCase", expect=204, id=case)
     client.call("getCase", expect=404, id=case)
     checks.ttl(client.stack, 123, case)
+    indexed(client, case)
     check(client, "restoreCase", client.call("restoreCase", id=case), id=case)
     check(client, "getCase", client.call("getCase", id=case), id=case)
+
+
+def indexed(client, case):
+    """A search finds the deleted case by the index of words, which the function on the stream of the table keeps. (A search for
+    cases that are not deleted would also find it by its last change.)"""
+    query = {"q": "doe", "deleted": "true"}
+    try:
+        wait_for(f"case {case} is not in the index of words", 60, lambda: case in [
+            found["id"] for found in client.call("listCases", query=query).json["cases"]], client.stack.emulator.check)
+    except Failure as failure:
+        log = "\n".join(f"  its log: {line}" for line in client.stack.log_of("ProcessStreamsFunction"))
+        raise Failure(f"ProcessStreamsFunction: {failure}\n{log}") from None

@@ -442,6 +442,18 @@ class Safe(unittest.TestCase):
                 for pattern in mapping.get("FilterCriteria", {}).get("Filters", []):
                     json.loads(pattern["Pattern"])
 
+    def test_the_stream_of_cases_delivers_events_changes_of_cases_and_the_ends_of_lives(self):
+        [patterns] = [[json.loads(pattern["Pattern"]) for pattern in mapping["FilterCriteria"]["Filters"]]
+                      for name, mapping in of_type(SOURCE, "AWS::Lambda::EventSourceMapping").items() if name == "CasesStream"]
+        found = {pattern["dynamodb"]["Keys"]["sk"]["S"][0]["prefix"]: pattern.get("eventName") for pattern in patterns}
+        self.assertEqual(found, {"EVENT#": None, "CASE#": ["INSERT", "MODIFY"], "DELETED#": ["REMOVE"]})
+
+    def test_searches_find_new_cases_before_the_alarm_on_the_streams(self):
+        """Searches read the changes of the last hour themselves (UNINDEXED_AGE in shared/src/config)."""
+        alarm = of_type(SOURCE, "AWS::CloudWatch::Alarm")["StreamsLateAlarm"]
+        self.assertEqual((alarm["MetricName"], alarm["Statistic"]), ("IteratorAge", "Maximum"))
+        self.assertLess(alarm["Threshold"], 3600 * 1000 / 2)
+
     def test_the_scheduled_verification_only_reads_and_runs_every_hour(self):
         function = TRIGGERED["VerifyHistoriesFunction"]
         self.assertEqual(set(function["Environment"]["Variables"]), {"SEAL_KEYS"})
@@ -464,7 +476,7 @@ class Safe(unittest.TestCase):
         for statement in function["Policies"][0]["Statement"]:
             statement = statement["Fn::If"][1] if "Fn::If" in statement else statement
             allowed |= {(action, name) for action in actions(statement) for name in references(statement["Resource"])}
-        writing = {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:PutItem"}
+        writing = {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:BatchWriteItem"}
         self.assertEqual({action for action, name in allowed if name == "Table"} - {
             "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}, writing)
         self.assertEqual({action for action, name in allowed if name == "AuditTable"}, {

@@ -14,6 +14,7 @@ wire_enum! {
         Duplicate = "duplicate", Range = "range", OneOf = "one_of", Format = "format", NotNull = "not_null",
         ReadOnly = "read_only", Inconsistent = "inconsistent", NotFound = "not_found", NotRelated = "not_related",
         GivenMoreThanOnce = "given_more_than_once", PageTooFar = "page_too_far", PageTooLarge = "page_too_large",
+        SearchTooBroad = "search_too_broad",
         BeforeEarliestDueDate = "before_earliest_due_date",
     }
 }

@@ -13,5 +13,6 @@ pub(crate) mod search_text;
 pub mod time;
 pub mod validate;
 pub mod wire_enum;
+pub(crate) mod words;
 
 pub use ids::{CaseId, LabId, Subject};

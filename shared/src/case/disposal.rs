@@ -1,5 +1,6 @@
 //! The end of life of a case. When DynamoDB has removed a deleted case at the end of its retention, the patient data in its
-//! history is erased, and a tombstone stays: its ids, times, number of versions and last hash.
+//! history is erased, its words leave the index of words, and a tombstone stays: its ids, times, number of versions and last
+//! hash.
 //!
 //! Each step can be repeated. The tombstone is written last, so a case with a tombstone has no patient data left.
 
@@ -13,6 +14,7 @@ use super::{
     Cases,
     event::{Action, Event},
     item::{self, is_expired},
+    tokens,
     verification::CaseItems,
     verify::HistoryReader,
 };
@@ -31,7 +33,7 @@ const CONCURRENCY: usize = 16;
 /// How far a disposal got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disposal {
-    /// All events are erased, and the tombstone is written.
+    /// All events are erased, the tokens are removed, and the tombstone is written.
     Done,
     /// The deadline has come first. A repetition continues.
     Unfinished,
@@ -42,7 +44,7 @@ pub(crate) enum Disposal {
     Tampered,
 }
 
-/// Erases the patient data in a case's history, and writes its tombstone. `deleted` is the removed item, and `removed_at` the
+/// Erases the patient data in a case's history, removes its tokens, and writes its tombstone. `deleted` is the removed item, and `removed_at` the
 /// time of its removal.
 ///
 /// # Errors
@@ -88,6 +90,7 @@ pub(crate) async fn dispose(
             start => query.start = start,
         }
     }
+    tokens::remove(table, lab, case, deleted).await?;
     table.add(tombstone(lab, case, deleted, removed_at)).await?;
     Ok(Disposal::Done)
 }

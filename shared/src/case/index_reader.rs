@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::{
     Case, Priority, Sort, due_info::DueInfo, filter::CaseFilter, item::is_expired, members, plan::Plan,
+    search,
 };
 use crate::{
     base::{CaseId, error::Error, wire_enum::WireEnum},
@@ -24,6 +25,16 @@ const FIRST_GUESS: usize = 7;
 const MIN_READ: usize = 30;
 /// The most entries of a call whose cases are read to check them.
 const MAX_CHECKED: usize = 300;
+
+/// What is left to do for entries from an index or a search.
+struct Checks {
+    /// Their keys have the order of the list. Otherwise their cases must be read to sort them.
+    has_order: bool,
+    /// Their cases must be compared with the filter.
+    is_checked: bool,
+    /// Their cases must be read.
+    needs_read: bool,
+}
 
 /// A case in the order of a list.
 pub(super) struct Entry {
@@ -63,11 +74,30 @@ pub(super) struct IndexReader<'a> {
     pub offset: usize,
     /// Whether the list merges several labs, so that their entries need [`Entry::at`].
     pub is_merged: bool,
+    /// The only cases that can match, when a search has found too many to read all of them.
+    pub candidates: Option<BTreeSet<CaseId>>,
 }
 
 impl<'a> IndexReader<'a> {
     /// Reads the entries after `position`: at least `count`, unless there are fewer or a limit of calls or time is reached.
-    pub(super) async fn next(&self, position: Option<&str>, count: usize) -> Result<Batch, Error> {
+    pub(super) async fn next(mut self, position: Option<&str>, count: usize) -> Result<Batch, Error> {
+        if let Some(words) = self.filter.words_to_look_up() {
+            let found = words.candidates(self.lab, self.filter.deleted).await?;
+            let found = found.ok_or_else(|| self.filter.too_broad())?;
+            if found.len() <= search::FEW || self.filter.has_order_of_candidates() {
+                let entries = found.into_iter().map(|id| unread(id_key(id), id)).collect();
+                let has_order = self.filter.sort == Sort::CreatedAt;
+                return self
+                    .select(
+                        entries,
+                        Checks { has_order, is_checked: true, needs_read: true },
+                        position,
+                        count,
+                    )
+                    .await;
+            }
+            self.candidates = Some(found);
+        }
         let mut plan = Plan::of(self.filter, self.offset);
         loop {
             plan = match plan {
@@ -141,10 +171,8 @@ impl<'a> IndexReader<'a> {
             };
             let page = self.lab.table().query(self.lab.lab_id(), query.clone()).await?;
             scanned += page.scanned;
-            let mut found = Vec::with_capacity(page.items.len());
-            for item in page.items.into_iter().filter(|item| !is_expired(item)) {
-                found.push(self.entry(index, item)?);
-            }
+            let items = page.items.into_iter().filter(|item| !is_expired(item));
+            let mut found = self.entries(items.map(|item| (index, item)))?;
             if is_checked || reads_cases {
                 let stopped_at = self.check(&mut found, is_checked).await?;
                 entries.extend(found);
@@ -181,7 +209,7 @@ impl<'a> IndexReader<'a> {
     /// Reads the cases of entries, in their order, and leaves out those that the filter does not select if `is_checked`.
     /// Returns the key at which it stopped, if there was no time for all.
     async fn check(&self, entries: &mut Vec<Entry>, is_checked: bool) -> Result<Option<String>, Error> {
-        read_cases(self.lab, entries.iter_mut()).await?;
+        read_cases(self.lab, self.filter.deleted, entries.iter_mut()).await?;
         let unread = entries.iter().position(|entry| matches!(entry.case, EntryCase::Unread));
         let stopped_at = match unread {
             Some(0) => return Err(throttled()),
@@ -245,12 +273,23 @@ impl<'a> IndexReader<'a> {
         position: Option<&str>,
         count: usize,
     ) -> Result<Batch, Error> {
-        let mut entries = Vec::with_capacity(items.len());
-        for (index, item) in items {
-            entries.push(self.entry(index, item)?);
-        }
-        let has_order = indexes.iter().all(|index| has_order(*index, self.filter.sort));
-        let is_checked = indexes.iter().any(|index| self.filter.needs_case(*index));
+        let entries = self.entries(items.into_iter())?;
+        let checks = Checks {
+            has_order: indexes.iter().all(|index| has_order(*index, self.filter.sort)),
+            is_checked: indexes.iter().any(|index| self.filter.needs_case(*index)),
+            needs_read: indexes.iter().any(|index| self.needs_read(*index)),
+        };
+        self.select(entries, checks, position, count).await
+    }
+
+    /// Sorts entries, and selects those after `position`.
+    async fn select(
+        &self,
+        mut entries: Vec<Entry>,
+        Checks { has_order, is_checked, needs_read }: Checks,
+        position: Option<&str>,
+        count: usize,
+    ) -> Result<Batch, Error> {
         if !has_order {
             if self.check(&mut entries, is_checked).await?.is_some() {
                 return Err(throttled());
@@ -263,10 +302,9 @@ impl<'a> IndexReader<'a> {
             }
         }
         self.sort(&mut entries);
-        // Entries that lack the order have been checked, to get it.
-        let total = (!is_checked || !has_order).then_some(entries.len());
+        let total = (!has_order || !is_checked).then_some(entries.len());
         entries.retain(|entry| self.is_after(&entry.key, position));
-        if !has_order || !indexes.iter().any(|index| self.needs_read(*index)) {
+        if !has_order || !needs_read {
             return Ok(Batch { entries: entries.into(), complete_to: None, total });
         }
         let (mut left, mut found) = (VecDeque::from(entries), Vec::new());
@@ -347,6 +385,18 @@ impl<'a> IndexReader<'a> {
         }
     }
 
+    /// Makes the entries of items, except of those that a search cannot find.
+    fn entries(&self, items: impl Iterator<Item = (Index<'a>, Item)>) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::with_capacity(items.size_hint().0);
+        for (index, item) in items {
+            entries.push(self.entry(index, item)?);
+        }
+        if let Some(candidates) = &self.candidates {
+            entries.retain(|entry| candidates.contains(&entry.id));
+        }
+        Ok(entries)
+    }
+
     /// Makes an entry of an item. Its key is preliminary if the index does not have the order of the list.
     fn entry(&self, index: Index<'_>, item: Item) -> Result<Entry, Error> {
         let sk = string(&item, "sk")?;
@@ -377,17 +427,20 @@ impl<'a> IndexReader<'a> {
 /// Reads the cases of entries that have none yet. Those for which there is no time stay unread.
 pub(super) async fn read_cases(
     lab: &LabScope,
+    deleted: bool,
     entries: impl Iterator<Item = &mut Entry>,
 ) -> Result<(), Error> {
+    let sk = if deleted { keys::deleted } else { keys::case };
     let mut entries: Vec<&mut Entry> =
         entries.filter(|entry| matches!(entry.case, EntryCase::Unread)).collect();
-    let sks: Vec<String> = entries.iter().map(|entry| keys::case(entry.id)).collect();
+    let sks: Vec<String> = entries.iter().map(|entry| sk(entry.id)).collect();
     let get = async |sks: &[String], consistency| {
         lab.table().get_some(lab.lab_id(), sks, consistency, lab.retry()).await
     };
     let Found { mut items, mut unread } = get(&sks, Consistency::Eventual).await?;
-    // An index may have a case that an eventually consistent read does not see yet.
-    let mut missing = sks.clone();
+    // An index may have a case that an eventually consistent read does not see yet. Deleted cases are in no index; a search
+    // for them looks up live ones as well.
+    let mut missing = if deleted { Vec::new() } else { sks.clone() };
     missing.retain(|sk| !items.contains_key(sk) && !unread.contains(sk));
     if lab.has_time_left() || missing.is_empty() {
         let found = get(&missing, Consistency::Strong).await?;
@@ -398,12 +451,17 @@ pub(super) async fn read_cases(
     }
     for (entry, sk) in entries.iter_mut().zip(sks) {
         entry.case = match items.remove(&sk) {
+            Some(item) if is_expired(&item) => EntryCase::Gone,
             Some(item) => read(members::from_item(item)?),
             None if unread.contains(&sk) => EntryCase::Unread,
             None => EntryCase::Gone,
         };
     }
     Ok(())
+}
+
+fn unread(key: String, id: CaseId) -> Entry {
+    Entry { key, at: String::new(), id, case: EntryCase::Unread }
 }
 
 fn read(case: Case) -> EntryCase {

@@ -92,6 +92,20 @@ pub(super) fn index_keys(case: &Case) -> impl Iterator<Item = (&'static str, Att
     INDEX_KEYS.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?)))
 }
 
+impl Case {
+    /// The attributes of the indexes that the item of this live case lacks or has with another value, and those that it should
+    /// not have.
+    pub(crate) fn index_key_changes(
+        &self,
+        item: &Item,
+    ) -> (Vec<(&'static str, AttributeValue)>, Vec<&'static str>) {
+        let expected: HashMap<&str, AttributeValue> = index_keys(self).collect();
+        let removed =
+            INDEX_KEYS.into_iter().filter(|name| item.contains_key(*name) && !expected.contains_key(name));
+        (index_keys(self).filter(|(name, value)| item.get(*name) != Some(value)).collect(), removed.collect())
+    }
+}
+
 /// Whether the item of a case has the keys that its content requires: the sort key and the index keys of a live case, or the
 /// sort key of a deleted case and no index keys. The item of a live case may be of the release before, which had fewer indexes.
 pub(super) fn has_its_keys(item: &Item, case: &Case) -> bool {

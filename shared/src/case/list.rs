@@ -101,14 +101,15 @@ impl<'a> CaseLists<'a> {
             return Ok(Selection { total: Some(0), ..Selection::default() });
         }
         let (count, is_merged) = (offset + size + 1, scopes.len() > 1);
-        let batches =
-            try_join_all(scopes.iter().map(|lab| {
-                let position = positions.get(&lab.lab_id().get()).cloned();
-                async move {
-                    IndexReader { lab, filter, offset, is_merged }.next(position.as_deref(), count).await
-                }
-            }))
-            .await?;
+        let batches = try_join_all(scopes.iter().map(|lab| {
+            let position = positions.get(&lab.lab_id().get()).cloned();
+            async move {
+                IndexReader { lab, filter, offset, is_merged, candidates: None }
+                    .next(position.as_deref(), count)
+                    .await
+            }
+        }))
+        .await?;
         let total = batches.iter().map(|batch| batch.total.map(|total| total as u64)).sum();
         let mut heads: Vec<(&LabScope, Batch)> = scopes.into_iter().zip(batches).collect();
         let (mut entries, mut selected) = (VecDeque::new(), BTreeSet::new());
@@ -311,7 +312,7 @@ async fn read(entries: &mut VecDeque<(&LabScope, Entry)>) -> Result<(), Error> {
     for (lab, entry) in entries {
         by_lab.entry(lab.lab_id()).or_insert((*lab, Vec::new())).1.push(entry);
     }
-    try_join_all(by_lab.into_values().map(|(lab, entries)| read_cases(lab, entries.into_iter())))
+    try_join_all(by_lab.into_values().map(|(lab, entries)| read_cases(lab, false, entries.into_iter())))
         .await
         .map(|_| ())
 }

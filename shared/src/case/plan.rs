@@ -57,8 +57,6 @@ fn by_creation(filter: &CaseFilter, offset: usize) -> Plan<'_> {
     let is_of_due_list = filter.is_of_open_cases() && filter.has_only(&OF_DUE_LISTS);
     if let Some(patient) = patient(filter) {
         Plan::Walk(vec![patient])
-    } else if filter.conditions().any(|condition| condition == Condition::Words) {
-        Plan::Walk(vec![Index::Table])
     } else if is_of_due_list
         && (filter.due.is_some() || !is_one_status && !filter.has_only(&[Condition::Status]))
     {

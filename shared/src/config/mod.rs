@@ -37,6 +37,10 @@ pub(crate) const OUTAGE_PAUSE: Duration = Duration::from_secs(RETRY_AFTER_SECOND
 /// time-out of 10 s.
 pub(crate) const RETRY_BUDGET: Duration = Duration::from_millis(3500);
 
+/// How old a change may be whose words are not in the index of words yet. Searches read the changes of this time themselves.
+/// The alarm `streams-late` comes after a quarter of it.
+const UNINDEXED_AGE: Duration = Duration::from_secs(60 * 60);
+
 wire_enum! {
     /// Where the service runs (`STAGE`): a developer's machine or sandbox account, acceptance, production. Some rules that
     /// protect real data do not apply in `dev`.
@@ -193,6 +197,8 @@ pub struct Config {
     pub outage_pause: Duration,
     /// [`RETRY_BUDGET`]. It has no variable either.
     pub retry_budget: Duration,
+    /// [`UNINDEXED_AGE`]. It has no variable either.
+    pub unindexed_age: Duration,
 }
 
 /// Seven years, including two leap days.
@@ -241,6 +247,7 @@ impl Config {
             retention_days: retention_days(&mut env),
             outage_pause: OUTAGE_PAUSE,
             retry_budget: RETRY_BUDGET,
+            unindexed_age: UNINDEXED_AGE,
         };
         if config.audit_table_days == 0 {
             env.reject("AUDIT_TABLE_DAYS", "must be at least 1");

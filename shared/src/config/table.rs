@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Env, Stage};
+use super::{ConfigError, Env, Stage};
 use crate::base::private::Secret;
 
 /// The address of the table and the function's own identity.
@@ -25,6 +25,16 @@ pub struct TableConfig {
 }
 
 impl TableConfig {
+    /// Reads it for a program that needs nothing else.
+    ///
+    /// # Errors
+    /// The error lists all errors.
+    pub fn alone(mut env: Env) -> Result<Self, ConfigError> {
+        let stage = env.stage();
+        let config = Self::read(&mut env, stage);
+        env.finish().map(|()| config)
+    }
+
     /// Reads and checks.
     pub fn read(env: &mut Env, stage: Stage) -> Self {
         Self {

@@ -37,6 +37,8 @@ pub struct Services {
     identity: TableConfig,
     pub(crate) calendar: Calendar,
     pub(super) retry_budget: Duration,
+    /// How old a change may be whose words are not in the index of words yet.
+    pub(crate) unindexed_age: Duration,
 }
 
 impl Services {
@@ -65,6 +67,7 @@ impl Services {
             identity: config.table.clone(),
             calendar: Calendar::new(config.holidays.clone()),
             retry_budget: config.retry_budget,
+            unindexed_age: config.unindexed_age,
         })
     }
 

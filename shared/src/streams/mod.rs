@@ -1,10 +1,12 @@
-//! What happens after a change, on the streams of the tables: audit records and events of histories are archived, and the
-//! patient data in the history of a case is erased when DynamoDB has removed the case at the end of its retention.
+//! What happens after a change, on the streams of the tables: audit records and events of histories are archived, the index of
+//! words gets the names of cases, and the patient data in the history of a case is erased when DynamoDB has removed the case
+//! at the end of its retention.
 //!
 //! A stream delivers each change at least once, and the changes of one item in their order. So every step can be repeated.
 
 mod change;
 mod entries;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +20,10 @@ use aws_lambda_events::event::{
 use crate::{
     archive::{Archive, ArchiveEntry, ChangeKind},
     base::{CaseId, error::Error},
-    case::disposal::{self, Disposal},
+    case::{
+        disposal::{self, Disposal},
+        tokens::{self, NameChange},
+    },
     config::{Stage, StreamsConfig},
     table::{Table, keys},
     telemetry::{self, Details, SecurityEvent},
@@ -55,11 +60,12 @@ impl StreamProcessor {
         })
     }
 
-    /// Archives the changes, and then erases the histories of cases that have expired. Reports the changes that must be
+    /// Archives the changes, updates the index of words, and then erases the histories of cases that have expired. Reports the changes that must be
     /// delivered again. Lambda delivers again from the first of them.
     pub async fn process(&self, event: StreamEvent) -> StreamReport {
         let changes: Vec<Change> = event.records.into_iter().map(Change::of_record).collect();
         let mut failed = self.archive(&changes).await;
+        failed.extend(self.update_tokens(&changes).await);
         let started = Instant::now();
         for change in changes.iter().filter(|change| is_end_of_life(change)) {
             match self.dispose(change, started).await {
@@ -98,6 +104,20 @@ impl StreamProcessor {
             },
             |()| Vec::new(),
         )
+    }
+
+    /// Returns the ids of the changes whose words could not be written.
+    async fn update_tokens(&self, changes: &[Change]) -> Vec<String> {
+        let of_names = changes.iter().filter(|change| change.table != self.audit_table);
+        let (ids, of_names): (Vec<String>, Vec<NameChange>) =
+            of_names.filter_map(|change| Some((change.stream_id.clone(), names::of_change(change)?))).unzip();
+        match tokens::update(&self.table, &of_names).await {
+            Ok(()) => Vec::new(),
+            Err(error) => {
+                telemetry::stream_failure("tokens", &error);
+                ids
+            }
+        }
     }
 
     /// Reports that somebody else than this service changed or removed an item.

@@ -5,19 +5,23 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Config,
-    config::{
-        BehaviorVersion, Credentials, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
-    },
+    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
 };
-use aws_smithy_http_client::tls;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 
-use crate::config::TableConfig;
+use super::connector::Connector;
+use crate::{config::TableConfig, upstream};
 
 /// The certificate authorities of AWS (Amazon Trust Services). To parse these five instead of the system's bundle saves
 /// more time at a cold start than anything else.
 const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
 /// The time for all attempts of one operation together. It allows a 503 in time when DynamoDB does not answer.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// The most attempts after throttling, broken connections and 500s, with random pauses that double from 25 ms.
 /// [`OPERATION_TIMEOUT`] usually ends them sooner.
 const ATTEMPTS: u32 = 8;
@@ -34,9 +38,8 @@ pub(crate) fn credentials(config: &TableConfig) -> Credentials {
 }
 
 /// The configuration of the client with the function's own identity.
-pub(super) fn config(config: &TableConfig) -> Result<Config, String> {
+pub(crate) fn config(config: &TableConfig) -> Result<Config, String> {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_millis(500))
         .operation_attempt_timeout(Duration::from_secs(1))
         .operation_timeout(OPERATION_TIMEOUT)
         .build();
@@ -55,25 +58,22 @@ pub(super) fn config(config: &TableConfig) -> Result<Config, String> {
 }
 
 /// The HTTP client for an endpoint; `None` for AWS itself. An emulator with TLS needs a file with its certificate authorities.
-pub(crate) fn http_client(
-    endpoint: Option<&str>,
-    ca_bundle: Option<&str>,
-) -> Result<SharedHttpClient, String> {
-    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
-        // A local emulator with plain HTTP needs no TLS.
-        return Ok(aws_smithy_http_client::Builder::new().build_http());
-    }
-    let roots = match ca_bundle {
-        Some(file) => {
-            std::fs::read(file).map_err(|error| format!("AWS_CA_BUNDLE cannot be read: {error}"))?
+pub(crate) fn http_client(endpoint: Option<&str>, ca_bundle: Option<&str>) -> Result<Connector, String> {
+    let mut roots = RootCertStore::empty();
+    // A local emulator with plain HTTP needs no TLS.
+    if !endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        let pem = match ca_bundle {
+            Some(file) => {
+                std::fs::read(file).map_err(|error| format!("AWS_CA_BUNDLE cannot be read: {error}"))?
+            }
+            None => AMAZON_ROOTS.into(),
+        };
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let added = certificate.map(|certificate| roots.add(certificate));
+            added
+                .map_err(|error| format!("no TLS for AWS: {error}"))?
+                .map_err(|error| format!("no TLS for AWS: {error}"))?;
         }
-        None => AMAZON_ROOTS.into(),
-    };
-    let roots = tls::TrustStore::empty().with_pem_certificate(roots);
-    let context = tls::TlsContext::builder().with_trust_store(roots).build();
-    let context = context.map_err(|error| format!("no TLS for AWS: {error}"))?;
-    Ok(aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-        .tls_context(context)
-        .build_https())
+    }
+    upstream::client_with(roots, CONNECT_TIMEOUT).map(Connector)
 }

@@ -46,6 +46,26 @@ pub(crate) fn tombstone(id: CaseId) -> String {
     format!("TOMBSTONE#{:010}", id.get())
 }
 
+/// The sort key of a word of a case's names.
+pub(crate) fn token(word: &str, id: CaseId) -> String {
+    format!("{TOKEN_PREFIX}{word}#{:010}", id.get())
+}
+
+/// The sort keys of the words with this beginning: the first possible one, and the last.
+pub(crate) fn tokens(beginning: &str) -> (String, String) {
+    let from = format!("{TOKEN_PREFIX}{beginning}");
+    let to = format!("{from}{}", char::MAX);
+    (from, to)
+}
+
+/// The prefix of the sort keys of words.
+pub(crate) const TOKEN_PREFIX: &str = "TOKEN#";
+
+/// The case that a sort key ends with.
+pub(crate) fn case_id(sk: &str) -> Option<CaseId> {
+    sk.rsplit('#').next()?.parse().ok().and_then(CaseId::new)
+}
+
 /// The sort key of the stored response to a user's request with an idempotency key.
 pub(crate) fn idempotency(user_id: &str, key: &str) -> String {
     format!("IDEMPOTENCY#{user_id}#{key}")
@@ -147,9 +167,22 @@ mod tests {
         assert!(key(9) < key(10) && key(10) < key(CaseId::MAX));
         assert_eq!(key(7), "CASE#0000000007");
         assert_eq!(event(CaseId::new(7).unwrap(), 12), "EVENT#0000000007#000012");
+        assert_eq!(token("o'neil", CaseId::new(7).unwrap()), "TOKEN#o'neil#0000000007");
+        assert_eq!(case_id("TOKEN#a#b#0000000007"), CaseId::new(7));
         assert_eq!((shard(3), change(3, 42)), ("STATS#03".to_owned(), "CHANGE#03#000000000042".to_owned()));
         let date: Date = "2026-11-24".parse().unwrap();
         assert_eq!(month(date, 3), "DAYS#2026-11#03");
         assert!(day_prefix(Date::MAX) < month(Date::MIN, 0));
+    }
+    #[test]
+    fn the_range_of_a_beginning_has_the_words_that_begin_so_and_no_others() {
+        let (from, to) = tokens("mu");
+        let key = |word| token(word, CaseId::new(7).unwrap());
+        for inside in ["mu", "muller", "mu's", "mu#", "mu太", "mu\u{10fffd}"] {
+            assert!(from <= key(inside) && key(inside) <= to, "{inside}");
+        }
+        for outside in ["m", "mt", "mv", "nu"] {
+            assert!(key(outside) < from || to < key(outside), "{outside}");
+        }
     }
 }

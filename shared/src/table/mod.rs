@@ -3,9 +3,12 @@
 
 mod canonical;
 pub(crate) mod client;
+mod connector;
+mod key_items;
 pub(crate) mod keys;
 mod lab_role;
 mod query;
+mod repair;
 mod retry;
 mod transaction;
 mod write;
@@ -22,6 +25,7 @@ use futures_util::future::try_join_all;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use canonical::hash_without;
+pub(crate) use key_items::KeyWrite;
 pub(crate) use lab_role::{LabTable, LabTables};
 pub(crate) use query::{Filter, Index, Order, Query};
 pub(crate) use retry::Retry;

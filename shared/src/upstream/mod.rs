@@ -27,6 +27,11 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024;
 /// else.
 pub(crate) fn client() -> Result<Client, String> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    client_with(roots, Duration::from_secs(1))
+}
+
+/// Makes a client that trusts these authorities, follows no redirects, and gives up a connection after `connect_timeout`.
+pub(crate) fn client_with(roots: RootCertStore, connect_timeout: Duration) -> Result<Client, String> {
     let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("no TLS: {error}"))?
@@ -35,7 +40,7 @@ pub(crate) fn client() -> Result<Client, String> {
     Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(1))
+        .connect_timeout(connect_timeout)
         // Shorter than the usual idle time-out of load balancers (60 s).
         .pool_idle_timeout(Duration::from_secs(50))
         .user_agent(concat!("lhcms/", env!("CARGO_PKG_VERSION")))

@@ -3,10 +3,9 @@
 
 use super::{CaseFilter, Condition};
 use crate::{
-    base::{CaseId, private::Private, wire_enum::WireEnum},
+    base::{CaseId, wire_enum::WireEnum},
     case::{
         due_info::{DueInfo, DueList, NOBODY},
-        item::SEARCH,
         workflow::Status,
     },
     table::{Filter, Index, boolean, keys, text},
@@ -32,9 +31,9 @@ const fn check(index: Index<'_>, condition: Condition) -> Check {
         | (Index::ByAssignee(_), C::Assignee)
         | (Index::ByPatient(_), C::Patient)
         | (Index::ByDue(_), C::Due) => Check::Key,
-        (_, C::Patient) => Check::Case,
+        (_, C::Patient | C::Words) => Check::Case,
         (Index::Table | Index::ByUpdate, _) => Check::Attribute,
-        (_, C::Words) | (Index::ByPatient(_), _) => Check::Case,
+        (Index::ByPatient(_), _) => Check::Case,
         (Index::ByDue(_), C::Status | C::Assignee | C::Priority | C::RushOrder) => Check::Attribute,
         (Index::ByDue(_), _) | (Index::ById, C::Status | C::Doctor | C::Assignee) => Check::Case,
         _ => Check::Attribute,
@@ -71,7 +70,7 @@ impl CaseFilter {
 
     fn add_attribute(&self, filter: &mut Filter, condition: Condition) {
         match condition {
-            Condition::Patient => {}
+            Condition::Patient | Condition::Words => {}
             Condition::Status => filter.one_of("status", self.statuses.as_deref().unwrap_or_default()),
             Condition::Doctor => {
                 filter.text_is_one_of("doctor_id", self.doctors.as_deref().unwrap_or_default());
@@ -96,11 +95,6 @@ impl CaseFilter {
                 if let Some((from, to)) = self.created {
                     // `~` follows every character of a timestamp.
                     filter.between("created_at", text(from.to_string()), text(format!("{to}T~")));
-                }
-            }
-            Condition::Words => {
-                for word in self.words.iter().map(Private::expose) {
-                    filter.text_contains_one_of(SEARCH, word.spellings());
                 }
             }
         }

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use super::{CaseFilter, Condition};
 use crate::{
     base::private::Private,
-    case::{Case, due_info::NOBODY, item},
+    case::{Case, due_info::NOBODY},
 };
 
 impl CaseFilter {
@@ -46,10 +46,7 @@ impl CaseFilter {
             Condition::RushOrder => Some(fields.rush_order) == self.rush_order,
             Condition::Due => fields.due_date.is_some_and(|date| is_in(date, self.due)),
             Condition::Created => is_in(case.created_at.date(), self.created),
-            Condition::Words => {
-                let text = item::search_text(case);
-                self.words.iter().all(|word| text.contains(&word.expose().folded))
-            }
+            Condition::Words => self.words.as_ref().is_some_and(|words| words.find(case)),
         }
     }
 }

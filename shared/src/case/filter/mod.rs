@@ -7,13 +7,13 @@ mod matches;
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::{CaseType, Priority, ProcedureType, due_info::NOBODY, workflow::Status};
+use super::{CaseType, Priority, ProcedureType, due_info::NOBODY, search::SearchWords, workflow::Status};
 use crate::{
     base::{
         CaseId, Subject,
-        field_error::Invalid,
+        error::Error,
+        field_error::{FieldCode, Invalid},
         private::Private,
-        search_text,
         time::Timestamp,
         validate::{self, Checked, date, one_of, reference},
         wire_enum::WireEnum,
@@ -90,7 +90,7 @@ pub(super) struct CaseFilter {
     /// The days of creation to select, both ends included.
     created: Option<(Date, Date)>,
     /// The words of the search.
-    words: Vec<Private<Word>>,
+    words: Option<SearchWords>,
     /// Where the request has its parameters, for the errors of a page.
     pub source: Source,
     /// The whole filter as text. A cursor is valid for the same filter only. It is private because it has the search text.
@@ -141,7 +141,7 @@ impl CaseFilter {
             rush_order: query.boolean("rush_order"),
             due,
             created: span(query, "created_from", "created_to"),
-            words: query.checked("q", words).unwrap_or_default(),
+            words: query.checked("q", words),
             source: query.source(),
             canonical,
         }
@@ -162,7 +162,7 @@ impl CaseFilter {
             (C::RushOrder, self.rush_order.is_some()),
             (C::Due, self.due.is_some()),
             (C::Created, self.created.is_some()),
-            (C::Words, !self.words.is_empty()),
+            (C::Words, self.words.is_some()),
         ]
         .into_iter()
         .filter_map(|(condition, is_given)| is_given.then_some(condition))
@@ -179,6 +179,22 @@ impl CaseFilter {
         self.statuses.as_ref().is_some_and(Vec::is_empty)
             || ends_before_it_begins(self.due)
             || ends_before_it_begins(self.created)
+    }
+
+    /// The words to look up in the index of words. Without them, the cases are found by another condition, which selects fewer.
+    pub(super) fn words_to_look_up(&self) -> Option<&SearchWords> {
+        self.words.as_ref().filter(|_| self.case_number.is_none() && self.patient_id.is_none())
+    }
+
+    /// Whether the cases that a search finds by id are the list, without a further condition.
+    pub(super) fn has_order_of_candidates(&self) -> bool {
+        self.sort == Sort::CreatedAt && !self.deleted && self.has_only(&[Condition::Words])
+    }
+
+    /// The error of a search whose words begin too many words of the lab.
+    pub(super) fn too_broad(&self) -> Error {
+        let detail = "finds too much: give more letters of a word, or another word";
+        self.source.error("q", Invalid::new(FieldCode::SearchTooBroad, detail))
     }
 
     /// Whether it selects open cases only.
@@ -235,27 +251,8 @@ impl CaseNumber {
     }
 }
 
-/// A word of a search.
-struct Word {
-    folded: String,
-    /// In lower case, as the items of earlier releases have it.
-    lower: String,
-}
-
-impl Word {
-    fn spellings(&self) -> impl Iterator<Item = &str> {
-        let lower = Some(&self.lower).filter(|lower| **lower != self.folded);
-        [&self.folded].into_iter().chain(lower).map(String::as_str)
-    }
-}
-
-/// The words of a search text: its parts between white space, except those of which folding leaves nothing.
-fn words(value: &Value) -> Checked<Vec<Private<Word>>> {
+/// The words of a search.
+fn words(value: &Value) -> Checked<SearchWords> {
     let text = validate::any_text(1..=MAX_SEARCH)(value)?;
-    let words = text
-        .expose()
-        .split_whitespace()
-        .map(|word| Word { folded: search_text::fold(word).trim().to_owned(), lower: word.to_lowercase() });
-    let words: Vec<_> = words.filter(|word| !word.folded.is_empty()).map(Private::new).collect();
-    if words.is_empty() { Err(validate::blank()) } else { Ok(words) }
+    SearchWords::of(text.expose()).ok_or_else(validate::blank)
 }
