@@ -12,10 +12,13 @@ struct Bounded {
     pointer: String,
     limit: usize,
     is_list: bool,
-    /// The names that the list accepts; a list without names accepts numbers.
+    /// The names that the list accepts; a list without names accepts ids: texts or numbers.
     names: Vec<&'static Value>,
+    has_texts: bool,
     /// Whether it accepts certain characters only.
     has_pattern: bool,
+    /// What each text ends with.
+    end: &'static str,
 }
 
 impl Bounded {
@@ -24,11 +27,15 @@ impl Bounded {
         if self.is_list && !self.names.is_empty() {
             return self.names.iter().copied().cycle().take(size).cloned().collect();
         }
+        if self.is_list && self.has_texts {
+            return (1..=size).map(|number| json!(format!("id{number}"))).collect();
+        }
         if self.is_list {
             return (1..=size).collect();
         }
         // Bounds of text count characters; this character has two bytes.
-        json!(if self.has_pattern { "x" } else { "é" }.repeat(size))
+        let text = if self.has_pattern { "x" } else { "é" }.repeat(size - self.end.len());
+        json!(text + self.end)
     }
 
     /// A body that contains only this value.
@@ -69,7 +76,9 @@ fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
         limit,
         is_list,
         names: resolved(&schema["items"])["enum"].as_array().into_iter().flatten().collect(),
+        has_texts: resolved(&schema["items"])["type"] == "string",
         has_pattern: schema.get("pattern").is_some(),
+        end: if pointer == "/case_number" { "-1" } else { "" },
     });
 }
 

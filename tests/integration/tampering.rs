@@ -469,3 +469,24 @@ async fn walk_one(service: &Service, id: u64, seed: u64) {
         assert_ne!(reply.status, 500, "{method} {path}");
     }
 }
+
+#[tokio::test]
+async fn each_tampering_with_the_keys_of_newer_indexes_is_found_unless_all_are_removed() {
+    let service = Service::start().await;
+    let body =
+        json!({"procedure_type": "Crown", "doctor_id": "DOC001", "patient_info": {"patient_id": "4711"}});
+    let id = service.create("admin", body).await["id"].as_u64().unwrap();
+    let original = service.typed_item(LAB, &live_key(id)).await;
+    let keys = ["doctor_key", "assignee_key", "patient_key", "due", "info"];
+    for name in keys {
+        change(&service, LAB, &live_key(id), |item| remove(item, name)).await;
+        assert_eq!(verification(&service, id).await["fault_code"], "case_keys_changed", "{name} removed");
+        service.put_typed_items(std::slice::from_ref(&original)).await;
+        service.change_item(LAB, &live_key(id), json!({name: "123#other"})).await;
+        assert_eq!(verification(&service, id).await["fault_code"], "case_keys_changed", "{name} changed");
+        service.put_typed_items(std::slice::from_ref(&original)).await;
+    }
+    // So is a case of the release before.
+    change(&service, LAB, &live_key(id), |item| keys.iter().for_each(|name| remove(item, name))).await;
+    assert_eq!(verification(&service, id).await["valid"], true);
+}
