@@ -170,6 +170,13 @@ bench-check: bench-valgrind ## compare instructions, calls, units and sizes with
 	cargo build --locked --release $(addprefix --package ,$(CHECKED))
 	$(LHCMS_BENCH) check $(BINARIES)
 
+MINUTES ?= 20
+
+# Without it CI would have to build more functions: what a soak finds is the same in debug binaries.
+soak: ## mixed load with 8 environments for MINUTES=20: memory flat, no errors, statistics and lists exact
+	cargo build --locked --bin lhcms-bench $(addprefix --bin ,$(MEASURED))
+	$(LHCMS_BENCH) soak $(BINARIES) $(MINUTES)
+
 bench-functions:
 	cargo build --locked --bin lhcms-bench
 	cargo build --locked --release $(addprefix --package ,$(MEASURED))

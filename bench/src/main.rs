@@ -19,6 +19,7 @@ mod run;
 mod scale;
 mod sizes;
 mod slow_network;
+mod soak;
 mod stack;
 mod usage;
 
@@ -26,6 +27,7 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use local::{Error, Result};
@@ -57,9 +59,15 @@ async fn start(arguments: &[String]) -> Result<()> {
         ["run", release, debug] => run::run(&bench(release, debug).await?, Extent::All).await.map(drop),
         ["count", release, debug] => run::run(&bench(release, debug).await?, Extent::Counts).await.map(drop),
         ["check", release, debug] => run::check(&bench(release, debug).await?).await,
+        ["soak", release, debug, minutes] => {
+            let minutes: f64 = minutes.parse().map_err(|_| Error::new("MINUTES must be a number"))?;
+            soak::run(&bench(release, debug).await?, Duration::from_secs_f64(minutes * 60.0)).await
+        }
         ["record"] => run::record(&root),
         [stack::PARTS] => stack::run_parts(root).await,
-        _ => Err(Error::new("usage: lhcms-bench run|count|check RELEASE_FOLDER DEBUG_FOLDER, or record")),
+        _ => Err(Error::new(
+            "usage: lhcms-bench run|count|check RELEASE_FOLDER DEBUG_FOLDER, soak RELEASE_FOLDER DEBUG_FOLDER MINUTES, or record",
+        )),
     }
 }
 
