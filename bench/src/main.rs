@@ -34,6 +34,13 @@ use local::{Error, Result};
 use run::{Bench, Extent};
 use tokio::signal::unix::{SignalKind, signal};
 
+const USAGE: &str = "\
+usage (the Makefile has the usual calls):
+  lhcms-bench run|count|check RELEASE_FOLDER DEBUG_FOLDER
+  lhcms-bench soak RELEASE_FOLDER DEBUG_FOLDER MINUTES
+  lhcms-bench profile RELEASE_FOLDER DEBUG_FOLDER OPERATION
+  lhcms-bench record";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -59,15 +66,16 @@ async fn start(arguments: &[String]) -> Result<()> {
         ["run", release, debug] => run::run(&bench(release, debug).await?, Extent::All).await.map(drop),
         ["count", release, debug] => run::run(&bench(release, debug).await?, Extent::Counts).await.map(drop),
         ["check", release, debug] => run::check(&bench(release, debug).await?).await,
+        ["profile", release, debug, operation] => {
+            run::profile(&bench(release, debug).await?, operation).await
+        }
         ["soak", release, debug, minutes] => {
             let minutes: f64 = minutes.parse().map_err(|_| Error::new("MINUTES must be a number"))?;
             soak::run(&bench(release, debug).await?, Duration::from_secs_f64(minutes * 60.0)).await
         }
         ["record"] => run::record(&root),
         [stack::PARTS] => stack::run_parts(root).await,
-        _ => Err(Error::new(
-            "usage: lhcms-bench run|count|check RELEASE_FOLDER DEBUG_FOLDER, soak RELEASE_FOLDER DEBUG_FOLDER MINUTES, or record",
-        )),
+        _ => Err(Error::new(USAGE)),
     }
 }
 

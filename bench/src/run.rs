@@ -106,6 +106,18 @@ pub(crate) async fn check(bench: &Bench) -> Result<()> {
     }
 }
 
+/// Writes a profile of the warm requests of one operation, for callgrind_annotate. The binary needs its symbols.
+pub(crate) async fn profile(bench: &Bench, name: &str) -> Result<()> {
+    callgrind::require_valgrind()?;
+    let operation = Operation::ALL.into_iter().find(|operation| operation.name() == name);
+    let operation = operation.ok_or_else(|| Error::new(format!("there is no operation {name:?}")))?;
+    let mut requests = Labs::start(bench).await?.add(Size::SMALL).await?.requests(bench)?;
+    let instructions =
+        callgrind::count(&bench.launch(operation), &bench.folder, || requests.next(operation)).await?;
+    println!("{instructions:?}\ncallgrind_annotate --inclusive=yes {}/callgrind.out", bench.folder.display());
+    Ok(())
+}
+
 /// Makes the last report in target/bench the reference, and puts its tables and its chart into the docs.
 pub(crate) fn record(root: &Path) -> Result<()> {
     const BEGIN: &str = "<!-- figures: begin (make bench-record) -->\n";
