@@ -176,7 +176,7 @@ mod tests {
             ("", "Walk([Table])"),
             ("deleted=true&patient_id=p", "Walk([Table])"),
             ("priority=high", "Walk([ById])"),
-            ("case_number=RIVERSIDE-202611-42&status=pending", "Case(42)"),
+            ("case_number=RIVERSIDE-202611-42&status=pending", "Case(CaseId(42))"),
             ("status=pending", "Walk([ByStatus(pending)])"),
             ("status=pending,delivered", "Walk([ByStatus(pending), ByStatus(delivered)])"),
             ("status=pending&doctor_id=d&assigned_to=7", "Walk([ByStatus(pending)])"),
