@@ -31,12 +31,14 @@ use std::{
 };
 
 use local::{Error, Result};
+use operation::Operation;
 use run::{Bench, Extent};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
 usage (the Makefile has the usual calls):
-  lhcms-bench run|count|check RELEASE_FOLDER DEBUG_FOLDER
+  lhcms-bench run|count RELEASE_FOLDER DEBUG_FOLDER [OPERATION ...]
+  lhcms-bench check RELEASE_FOLDER DEBUG_FOLDER
   lhcms-bench soak RELEASE_FOLDER DEBUG_FOLDER MINUTES
   lhcms-bench profile RELEASE_FOLDER DEBUG_FOLDER OPERATION
   lhcms-bench record";
@@ -63,11 +65,15 @@ async fn start(arguments: &[String]) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let bench = async |release, debug| Bench::start(&root, Path::new(release), Path::new(debug)).await;
     match arguments[..] {
-        ["run", release, debug] => run::run(&bench(release, debug).await?, Extent::All).await.map(drop),
-        ["count", release, debug] => run::run(&bench(release, debug).await?, Extent::Counts).await.map(drop),
+        [extent @ ("run" | "count"), release, debug, ref operations @ ..] => {
+            let extent = if extent == "run" { Extent::All } else { Extent::Counts };
+            let operations =
+                operations.iter().map(|name| Operation::named(name)).collect::<Result<Vec<_>>>()?;
+            run::run(&bench(release, debug).await?, extent, &operations).await.map(drop)
+        }
         ["check", release, debug] => run::check(&bench(release, debug).await?).await,
         ["profile", release, debug, operation] => {
-            run::profile(&bench(release, debug).await?, operation).await
+            run::profile(&bench(release, debug).await?, Operation::named(operation)?).await
         }
         ["soak", release, debug, minutes] => {
             let minutes: f64 = minutes.parse().map_err(|_| Error::new("MINUTES must be a number"))?;

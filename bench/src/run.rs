@@ -73,11 +73,12 @@ fn folder(root: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Measures the binaries, prints the report, and writes it to target/bench.
-pub(crate) async fn run(bench: &Bench, extent: Extent) -> Result<Report> {
+/// Measures the binaries, prints the report, and writes it to target/bench. With operations, only these are measured, and
+/// nothing else.
+pub(crate) async fn run(bench: &Bench, extent: Extent, operations: &[Operation]) -> Result<Report> {
     callgrind::require_valgrind()?;
     let budgets = Budgets::read(&bench.root)?;
-    let report = measure(bench, extent).await?;
+    let report = measure(bench, extent, operations).await?;
     let tables = format!("{}### Budgets\n\n{}", report.tables(), budgets.table(&report));
     println!("{tables}");
     let json = serde_json::to_string_pretty(&report).map_err(|error| Error::new(error.to_string()))?;
@@ -95,7 +96,7 @@ pub(crate) async fn run(bench: &Bench, extent: Extent) -> Result<Report> {
 
 /// Measures what can be counted, and compares it with the references.
 pub(crate) async fn check(bench: &Bench) -> Result<()> {
-    let report = run(bench, Extent::Counts).await?;
+    let report = run(bench, Extent::Counts, &[]).await?;
     let budgets = Budgets::read(&bench.root)?;
     for improvement in budgets.improvements(&report) {
         println!("{improvement}: record it (`make bench-record`)");
@@ -107,10 +108,8 @@ pub(crate) async fn check(bench: &Bench) -> Result<()> {
 }
 
 /// Writes a profile of the warm requests of one operation, for callgrind_annotate. The binary needs its symbols.
-pub(crate) async fn profile(bench: &Bench, name: &str) -> Result<()> {
+pub(crate) async fn profile(bench: &Bench, operation: Operation) -> Result<()> {
     callgrind::require_valgrind()?;
-    let operation = Operation::ALL.into_iter().find(|operation| operation.name() == name);
-    let operation = operation.ok_or_else(|| Error::new(format!("there is no operation {name:?}")))?;
     let mut requests = Labs::start(bench).await?.add(Size::SMALL).await?.requests(bench)?;
     let instructions =
         callgrind::count(&bench.launch(operation), &bench.folder, || requests.next(operation)).await?;
@@ -142,7 +141,7 @@ pub(crate) fn record(root: &Path) -> Result<()> {
     write(root.join("docs/performance.svg"), read(folder.join("chart.svg"))?)
 }
 
-async fn measure(bench: &Bench, extent: Extent) -> Result<Report> {
+async fn measure(bench: &Bench, extent: Extent, operations: &[Operation]) -> Result<Report> {
     let machine = Machine::describe();
     progress("filling labs");
     let mut labs = Labs::start(bench).await?;
@@ -150,11 +149,12 @@ async fn measure(bench: &Bench, extent: Extent) -> Result<Report> {
     let (read, changed) = (labs.add(Size::SMALL).await?, labs.add(Size::SMALL).await?);
     let lab_of = |operation: Operation| if operation.is_change() { changed } else { read };
     let mut report = Report { machine, ..Report::default() };
-    for operation in Operation::ALL {
+    let chosen = if operations.is_empty() { &Operation::ALL } else { operations };
+    for operation in chosen {
         progress(operation.name());
-        report.operations.push(measure_operation(bench, operation, lab_of(operation), extent).await?);
+        report.operations.push(measure_operation(bench, *operation, lab_of(*operation), extent).await?);
     }
-    if extent == Extent::Counts {
+    if extent == Extent::Counts || !operations.is_empty() {
         return Ok(report);
     }
     let event = read.requests(bench)?.next(Operation::Get);
