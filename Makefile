@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-functions audit audit-search redrive migrate build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-record bench-check bench-functions bench-valgrind soak audit audit-search redrive migrate build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -148,19 +148,41 @@ $(NODE_TOOLS)/.installed: tools/clients/package.json tools/clients/package-lock.
 # bench
 
 # The functions that the benchmark measures. Only these are built in release mode: each takes more than a minute.
-MEASURED := get-case create-case list-cases update-case update-case-status case-stats search-cases
-BENCH    := $(TARGET_DIR)/debug/lhcms-bench
+MEASURED  := get-case create-case list-cases update-case update-case-status case-stats search-cases
+# Those that CI builds. Of the others it counts the calls to DynamoDB, with the debug binaries of `make test`.
+CHECKED   := get-case create-case list-cases
+LHCMS_BENCH := $(TARGET_DIR)/debug/lhcms-bench
+BINARIES  := $(TARGET_DIR)/release $(TARGET_DIR)/debug
 
-bench: bench-functions ## measure the release binaries: times, instructions, calls, sizes, cost (docs/performance.md)
-	$(BENCH) run $(TARGET_DIR)/release
+bench: bench-valgrind bench-functions ## measure the release binaries: docs/performance.md says what and how
+	cargo build --locked --release --package floor
+	cargo build --locked --release --manifest-path bench/stock-sdk/Cargo.toml --target-dir $(TARGET_DIR)
+	$(LHCMS_BENCH) run $(BINARIES)
 
-bench-count: bench-functions ## the part of `make bench` that counts: instructions, calls, units, sizes
-	$(BENCH) count $(TARGET_DIR)/release
+bench-count: bench-valgrind bench-functions ## only the part of `make bench` that counts: instructions, calls, units, sizes
+	$(LHCMS_BENCH) count $(BINARIES)
+
+bench-record: ## put the figures of the last `make bench` into the docs, and make its counts the reference
+	$(LHCMS_BENCH) record
+
+bench-check: bench-valgrind ## compare instructions, calls, units and sizes with bench/budgets.json
+	cargo build --locked --bin lhcms-bench $(addprefix --bin ,$(MEASURED))
+	cargo build --locked --release $(addprefix --package ,$(CHECKED))
+	$(LHCMS_BENCH) check $(BINARIES)
+
+MINUTES ?= 20
+
+# Without it CI would have to build more functions: what a soak finds is the same in debug binaries.
+soak: ## mixed load with 8 environments for MINUTES=20: memory flat, no errors, statistics and lists exact
+	cargo build --locked --bin lhcms-bench $(addprefix --bin ,$(MEASURED))
+	$(LHCMS_BENCH) soak $(BINARIES) $(MINUTES)
 
 bench-functions:
-	@command -v valgrind >/dev/null || { echo 'make: valgrind is needed (Debian and Ubuntu: apt-get install valgrind)' >&2; exit 1; }
 	cargo build --locked --bin lhcms-bench
-	cargo build --locked --release $(addprefix --package ,$(MEASURED) floor)
+	cargo build --locked --release $(addprefix --package ,$(MEASURED))
+
+bench-valgrind:
+	@command -v valgrind >/dev/null || { echo 'make: valgrind is needed (Debian and Ubuntu: apt-get install valgrind)' >&2; exit 1; }
 
 # archive
 

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    cold::succeed,
     harness::proxy::{Proxy, RecordedCall},
     lambda::{Answer, Environment, Launch},
 };
@@ -59,13 +58,11 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the function with a proxy in front of the DynamoDB at `dynamodb`, and sends it one request, so that later ones
-    /// find full caches.
-    pub(crate) async fn start(launch: &Launch, dynamodb: &str, first: &Value) -> Result<Self> {
+    /// Starts the function with a proxy in front of the DynamoDB at `dynamodb`.
+    pub(crate) async fn start(launch: &Launch, dynamodb: &str) -> Result<Self> {
         let proxy = Proxy::start(dynamodb).await;
         let launch = launch.with("AWS_ENDPOINT_URL_DYNAMODB", proxy.url());
-        let mut environment = Environment::start(&launch).await?;
-        succeed(environment.invoke(first).await?)?;
+        let environment = Environment::start(&launch).await?;
         Ok(Self { proxy, environment })
     }
 

@@ -1,6 +1,6 @@
 //! Times, processor time and memory: cold in fresh processes, warm in one that has been warmed up.
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use local::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -37,8 +37,51 @@ pub(crate) struct Times {
     pub(crate) later_peak_kib: u64,
 }
 
+/// The times of an operation with a slow network to DynamoDB, in milliseconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SlowNetworkTimes {
+    pub(crate) init_ms: f64,
+    pub(crate) first_ms: f64,
+    pub(crate) warm_p50_ms: f64,
+}
+
 /// Measures an operation.
 pub(crate) async fn measure(launch: &Launch, mut event: impl FnMut() -> Value) -> Result<Times> {
+    let (init_ms, first_ms) = measure_cold(launch, &mut event).await?;
+    let mut environment = Environment::start(launch).await?;
+    let id = environment.id()?;
+    send(&mut environment, WARM_UP, &mut event).await?;
+    let before = Usage::of(id)?;
+    let mut warm = send(&mut environment, TIMED, &mut event).await?;
+    let after = Usage::of(id)?;
+    send(&mut environment, MORE, &mut event).await?;
+    let end = Usage::of(id)?;
+    Ok(Times {
+        init_ms,
+        first_ms,
+        warm_p50_ms: percentile(&mut warm, 50),
+        warm_p99_ms: percentile(&mut warm, 99),
+        // All requests after the warm-up, because the kernel counts in steps of 10 ms.
+        cpu_ms: milliseconds((end.cpu - before.cpu) / u32::try_from(TIMED + MORE).unwrap_or(1)),
+        peak_kib: after.peak_kib,
+        later_peak_kib: end.peak_kib,
+    })
+}
+
+/// Measures an operation of a function that reaches DynamoDB through a slow network.
+pub(crate) async fn measure_slow_network(
+    launch: &Launch,
+    mut event: impl FnMut() -> Value,
+) -> Result<SlowNetworkTimes> {
+    let (init_ms, first_ms) = measure_cold(launch, &mut event).await?;
+    let mut environment = Environment::start(launch).await?;
+    send(&mut environment, WARM_UP / 10, &mut event).await?;
+    let mut warm = send(&mut environment, WARM_UP, &mut event).await?;
+    Ok(SlowNetworkTimes { init_ms, first_ms, warm_p50_ms: percentile(&mut warm, 50) })
+}
+
+/// The medians of init and of the first request, of fresh processes.
+async fn measure_cold(launch: &Launch, event: &mut impl FnMut() -> Value) -> Result<(f64, f64)> {
     let (mut inits, mut firsts) = (Vec::new(), Vec::new());
     for process in 0..COLD {
         let mut environment = Environment::start(launch).await?;
@@ -48,31 +91,36 @@ pub(crate) async fn measure(launch: &Launch, mut event: impl FnMut() -> Value) -
             firsts.push(answer.latency);
         }
     }
-    let mut environment = Environment::start(launch).await?;
-    let id = environment.id()?;
-    for _ in 0..WARM_UP {
-        succeed(environment.invoke(&event()).await?)?;
+    Ok((percentile(&mut inits, 50), percentile(&mut firsts, 50)))
+}
+
+async fn send(
+    environment: &mut Environment,
+    count: usize,
+    event: &mut impl FnMut() -> Value,
+) -> Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    for _ in 0..count {
+        times.push(succeed(environment.invoke(&event()).await?)?.latency);
     }
-    let before = Usage::of(id)?;
-    let mut warm = Vec::new();
-    for _ in 0..TIMED {
-        warm.push(succeed(environment.invoke(&event()).await?)?.latency);
-    }
-    let after = Usage::of(id)?;
-    for _ in 0..MORE {
-        succeed(environment.invoke(&event()).await?)?;
-    }
-    let end = Usage::of(id)?;
-    Ok(Times {
-        init_ms: percentile(&mut inits, 50),
-        first_ms: percentile(&mut firsts, 50),
-        warm_p50_ms: percentile(&mut warm, 50),
-        warm_p99_ms: percentile(&mut warm, 99),
-        // All requests after the warm-up, because the kernel counts in steps of 10 ms.
-        cpu_ms: milliseconds((end.cpu - before.cpu) / u32::try_from(TIMED + MORE).unwrap_or(1)),
-        peak_kib: after.peak_kib,
-        later_peak_kib: end.peak_kib,
-    })
+    Ok(times)
+}
+
+/// The bytes that a request adds to the log.
+pub(crate) async fn log_bytes(
+    launch: &Launch,
+    folder: &Path,
+    mut event: impl FnMut() -> Value,
+) -> Result<u64> {
+    const REQUESTS: usize = 10;
+    let log = folder.join("function.log");
+    // It may be left over.
+    let _ = fs::remove_file(&log);
+    let mut environment = Environment::start(&Launch { log: Some(log.clone()), ..launch.clone() }).await?;
+    let length = || fs::metadata(&log).map_or(0, |file| file.len());
+    let before = length();
+    send(&mut environment, REQUESTS, &mut event).await?;
+    Ok((length() - before) / REQUESTS as u64)
 }
 
 /// The answer, if it is a success.
@@ -93,11 +141,6 @@ pub(crate) fn percentile(times: &mut [Duration], percent: usize) -> f64 {
 
 pub(crate) fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
-}
-
-/// Reads the log lines that a process has written, for their size.
-pub(crate) fn log_bytes(log: &Path) -> u64 {
-    std::fs::metadata(log).map_or(0, |file| file.len())
 }
 
 #[cfg(test)]

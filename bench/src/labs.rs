@@ -140,8 +140,8 @@ impl<'a> Labs<'a> {
         let mut create = Environment::start(&create).await?;
         let requests = Requests::new(&self.bench.root, self.bench.stack.authorization(lab), 0, 0)?;
         let mut changed_case = 0;
-        for number in 0..RARE {
-            let body = new_case(&format!("{RARE_NAME} {}", NAMES[number]));
+        for name in &NAMES[..RARE] {
+            let body = new_case(&format!("{RARE_NAME} {name}"));
             let event = requests.event(Operation::Create.function(), None, "", Some(body));
             changed_case = expect(201, create.invoke(&event).await?)?["id"].as_u64().unwrap_or_default();
         }

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use serde::{Deserialize, Serialize};
 
 /// The machine and the tools.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) date: String,
     pub(crate) commit: String,

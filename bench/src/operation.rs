@@ -31,6 +31,13 @@ impl Operation {
         Self::List100,
     ];
 
+    /// The operation with this name.
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        let names = Self::ALL.map(Self::name).join(", ");
+        let unknown = || Error::new(format!("there is no operation {name:?}; there are {names}"));
+        Self::ALL.into_iter().find(|operation| operation.name() == name).ok_or_else(unknown)
+    }
+
     /// The name in the report.
     pub(crate) fn name(self) -> &'static str {
         match self {

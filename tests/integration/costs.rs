@@ -26,7 +26,9 @@ const SECTION: &str = "## What a request costs in a large lab";
 const HEAD: &str = "| request | calls | read units | write units | KiB |";
 
 /// The most read and write units of requests, by their beginnings. Further filters are not part of a budget.
-const BUDGETS: [(&str, f64, f64); 13] = [
+const BUDGETS: [(&str, f64, f64); 15] = [
+    ("GET /api/v1/cases?q=", 12.0, 1.0),
+    ("POST /api/v1/cases/search {", 12.0, 1.0),
     ("GET /api/v1/cases?status=", 12.0, 1.0),
     ("GET /api/v1/cases?doctor_id=", 12.0, 1.0),
     ("GET /api/v1/cases?assigned_to=", 12.0, 1.0),
@@ -75,6 +77,8 @@ async fn lab_of(cases: u64) -> Service {
         let (doctor, patient) = (format!("doctor_{}", id % 40), format!("patient_{}", id / 25));
         let assignee = if id.is_multiple_of(10) { String::new() } else { format!("tech_{}", id % 10) };
         let text = |text: String| json!({"S": text});
+        // Eight cases have the same last name, and a twentieth of the lab the same first name.
+        let (first, last) = (format!("jane{:02}", id % 20), format!("roe{:05}", id / 8));
         let mut case = template.clone();
         for (name, value) in [
             ("sk", text(format!("CASE#{id:010}"))),
@@ -88,7 +92,8 @@ async fn lab_of(cases: u64) -> Service {
             ("doctor_id", text(doctor.clone())),
             ("assigned_to", text(assignee.clone())),
             ("patient_info", json!({"M": {"patient_id": {"S": patient}, "age": {"N": "42"}}})),
-            ("search", text(format!("patient {id}\nzirconia crown, tooth 14\nriverside-202611-{id}"))),
+            ("patient_name", text(format!("{first} {last}"))),
+            ("search", text(format!("{first} {last}\nzirconia crown, tooth 14\nriverside-202611-{id}"))),
             ("live_id", json!({"N": id.to_string()})),
             ("status_key", text(format!("123#{status}"))),
             ("doctor_key", text(format!("123#{doctor}"))),
@@ -105,6 +110,9 @@ async fn lab_of(cases: u64) -> Service {
             case.as_object_mut().unwrap().remove("assigned_to");
         }
         items.push(case);
+        for word in [&*first, &last, "crown"] {
+            items.push(json!({"lab_id": {"S": "123"}, "sk": {"S": format!("TOKEN#{word}#{id:010}")}}));
+        }
         let (shard, number) = (id % SHARDS, (id - 1) / SHARDS + 1);
         // No request reads the other entries.
         if number <= 20 {

@@ -14,7 +14,7 @@ use shared::migration::{Counts, Mode};
 use crate::harness::{Fault, Service};
 
 /// The attributes of live cases that an earlier release did not write.
-const NEW: [&str; 5] = ["doctor_key", "assignee_key", "patient_key", "due_list", "due_info"];
+const NEW: [&str; 5] = ["doctor_key", "assignee_key", "patient_key", "due", "info"];
 
 /// A lab with items as an earlier release wrote them: without the newer keys, without tokens, and not in the index of labs.
 async fn old_table(cases: u64) -> Service {

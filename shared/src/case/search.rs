@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join;
 
 use super::{Case, item::SEARCH, tokens::cut};
 use crate::{
@@ -12,9 +12,11 @@ use crate::{
     table::{Consistency, Filter, Index, Item, Order, Query, keys, text},
 };
 
-/// The most tokens that the first read of a word reads: about four read units. Often another word leaves few cases.
+/// The most tokens that the first read of a word reads: about four read units.
 const FIRST_READ: u32 = 1000;
-/// So few cases are read and compared, without reading more tokens first.
+/// So few cases are compared without reading the tokens of another word: a page.
+const PAGE: usize = 20;
+/// So few cases are compared without reading more than the first tokens of each word.
 pub(super) const FEW: usize = 300;
 /// How many words of a search have reads of their own. The cases that are found must match all words.
 const MAX_READS: usize = 5;
@@ -68,13 +70,14 @@ impl SearchWords {
         words.sort_by_key(|word| std::cmp::Reverse(word.len()));
         words.truncate(MAX_READS);
         let mut reads: Vec<TokenRead> = words.into_iter().map(TokenRead::new).collect();
-        try_join_all(reads.iter_mut().map(|read| read.next(lab, Some(FIRST_READ)))).await?;
-        // Reads on, because each token costs less than a case.
-        for next in 0..reads.len() {
-            if candidates(&reads).is_some_and(|found| found.len() <= FEW) {
-                break;
+        // The next word is read only if those before it leave many cases, because each token costs less than a case.
+        for (limit, enough) in [(Some(FIRST_READ), PAGE), (None, FEW)] {
+            for next in 0..reads.len() {
+                if candidates(&reads).is_some_and(|found| found.len() <= enough) {
+                    break;
+                }
+                reads[next].next(lab, limit).await?;
             }
-            reads[next].next(lab, None).await?;
         }
         Ok(candidates(&reads))
     }
