@@ -30,6 +30,9 @@ struct Limits {
     /// The figure of the last recorded run.
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<f64>,
+    /// Its own headroom, for a figure that varies more: the warm-up does what it can in a fixed time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headroom_percent: Option<f64>,
 }
 
 impl Budgets {
@@ -58,11 +61,11 @@ impl Budgets {
     /// Each count of a report that is further above its reference than allowed, with by how much; and each one without a
     /// reference.
     pub(crate) fn violations(&self, report: &Report) -> Vec<String> {
-        let allowed = self.headroom_percent;
         let compare = |(name, value): (String, f64)| {
             let Some(reference) = self.figures.get(&name).and_then(|limits| limits.reference) else {
                 return Some(format!("{name}: {} has no reference in {FILE}", number(value)));
             };
+            let allowed = self.headroom_of(&name);
             // A figure that was 0 has no percentage.
             let above = if reference == 0.0 { value * 100.0 } else { (value / reference - 1.0) * 100.0 };
             let (value, reference) = (number(value), number(reference));
@@ -73,12 +76,16 @@ impl Budgets {
         counts(report).into_iter().filter_map(compare).collect()
     }
 
+    fn headroom_of(&self, figure: &str) -> f64 {
+        self.figures.get(figure).and_then(|limits| limits.headroom_percent).unwrap_or(self.headroom_percent)
+    }
+
     /// The counts that have become smaller by more than the headroom, so that their references should be recorded again.
     pub(crate) fn improvements(&self, report: &Report) -> Vec<String> {
         let compare = |(name, value): (String, f64)| {
             let reference = self.figures.get(&name)?.reference?;
             let below = (1.0 - value / reference) * 100.0;
-            (below > self.headroom_percent)
+            (below > self.headroom_of(&name))
                 .then(|| format!("{name}: {} is {below:.1} % below {}", number(value), number(reference)))
         };
         counts(report).into_iter().filter_map(compare).collect()
@@ -184,10 +191,13 @@ mod tests {
     }
 
     fn budgets(init: Option<f64>) -> Budgets {
-        let limits = |reference| Limits { budget: Some(1_200_000.0), reference };
+        let limits = |reference| Limits { budget: Some(1_200_000.0), reference, headroom_percent: None };
         let figures = [
             ("get: instructions".to_owned(), limits(Some(1_000_000.0))),
-            ("get: instructions of init".to_owned(), Limits { budget: None, reference: init }),
+            (
+                "get: instructions of init".to_owned(),
+                Limits { budget: None, reference: init, headroom_percent: None },
+            ),
         ];
         Budgets { headroom_percent: 5.0, figures: figures.into() }
     }
