@@ -51,7 +51,7 @@ const API_PORT: u16 = 5001;
 
 /// Inherited variables that the functions do not get: a proxy would stand between the parts, and the functions must
 /// never use a developer's own AWS account.
-pub const WITHHELD: [&str; 15] = [
+pub const WITHHELD: [&str; 16] = [
     "HTTP_PROXY",
     "http_proxy",
     "HTTPS_PROXY",
@@ -62,6 +62,7 @@ pub const WITHHELD: [&str; 15] = [
     "AWS_SESSION_TOKEN",
     "AWS_SECURITY_TOKEN",
     "AWS_ENDPOINT_URL",
+    "AWS_CA_BUNDLE",
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_ROLE_ARN",
