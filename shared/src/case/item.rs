@@ -122,8 +122,8 @@ pub(super) fn has_its_keys(item: &Item, case: &Case) -> bool {
 }
 
 /// The SHA-256, in hexadecimal, of the whole state of a case: all attributes of its item, known or not, except the keys, the
-/// attributes of the indexes, the text for searches, and the hash of the last event. An attribute without a value is not stored, so a new field of a later
-/// release does not change the hash of cases that do not have it.
+/// attributes of the indexes, the text for searches, and the hash of the last event. An attribute without a value is not
+/// stored, so a new field of a later release does not change the hash of cases that do not have it.
 pub(super) fn state_hash(item: &Item) -> String {
     hash_without(item, is_outside_state)
 }
