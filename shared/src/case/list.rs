@@ -8,8 +8,9 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     Case,
+    entry::{Entry, EntryCase, read_cases},
     filter::{CaseFilter, Condition},
-    index_reader::{Batch, Entry, EntryCase, IndexReader, read_cases},
+    index_reader::{Batch, IndexReader},
     stats,
 };
 use crate::{

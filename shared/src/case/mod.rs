@@ -8,6 +8,7 @@ mod delete;
 pub mod details;
 pub(crate) mod disposal;
 mod due_info;
+mod entry;
 pub mod event;
 mod export;
 mod feed;
