@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor},
@@ -81,17 +82,32 @@ macro_rules! members {
             })
         }
 
-        fn take_all(item: &mut Item) -> Result<Case, Error> {
+        fn read_item(item: Item) -> Result<Case, Error> {
+            let mut fields = CaseFields::default();
+            $(let mut $identity = None;)*
+            $(let mut $due = None;)*
+            $(let mut $remake = Default::default();)*
+            $(let mut $state = None;)*
+            $(let mut $stamp = Default::default();)*
+            for (name, value) in item {
+                match name.as_str() {
+                    $(stringify!($identity) => $identity = Some(from_value(value)?),)*
+                    $(stringify!($field) => fields.$field = from_value(value)?,)*
+                    $(stringify!($due) => $due = Some(from_value(value)?),)*
+                    $(stringify!($remake) => $remake = from_value(value)?,)*
+                    $(stringify!($state) => $state = Some(from_value(value)?),)*
+                    $(stringify!($stamp) => $stamp = from_value(value)?,)*
+                    _ => {}
+                }
+            }
             let missing = || Error::internal("a case lacks an attribute");
             Ok(Case {
-                $($identity: take(item, stringify!($identity))?.ok_or_else(missing)?,)*
-                fields: CaseFields {
-                    $($field: take(item, stringify!($field))?.unwrap_or_default()),*
-                },
-                $($due: take(item, stringify!($due))?.ok_or_else(missing)?,)*
-                $($remake: take(item, stringify!($remake))?.unwrap_or_default(),)*
-                $($state: take(item, stringify!($state))?.ok_or_else(missing)?,)*
-                $($stamp: take(item, stringify!($stamp))?.unwrap_or_default()),*
+                $($identity: $identity.ok_or_else(missing)?,)*
+                fields,
+                $($due: $due.ok_or_else(missing)?,)*
+                $($remake,)*
+                $($state: $state.ok_or_else(missing)?,)*
+                $($stamp),*
             })
         }
     };
@@ -107,18 +123,18 @@ members! {
     optional: completed_at shipped_at delivered_at deleted_at deleted_by;
 }
 
-/// Reads a case from its item. It takes each attribute by its name, because a list reads many cases, and the general
-/// deserializer would copy each item into another map first.
+/// Reads a case from its item, attribute by attribute, because a list reads many cases, and the general deserializer would
+/// copy each item into another map first.
 ///
 /// # Errors
 /// Internal, when an attribute is missing or has another type.
-pub(super) fn from_item(mut item: Item) -> Result<Case, Error> {
-    take_all(&mut item)
+pub(super) fn from_item(item: Item) -> Result<Case, Error> {
+    read_item(item)
 }
 
-fn take<T: DeserializeOwned>(item: &mut Item, name: &str) -> Result<Option<T>, Error> {
-    let value = item.remove(name).map(serde_dynamo::from_attribute_value).transpose();
-    value.map_err(|_| Error::internal("an attribute of a case has another type"))
+fn from_value<T: DeserializeOwned>(value: AttributeValue) -> Result<T, Error> {
+    serde_dynamo::from_attribute_value(value)
+        .map_err(|_| Error::internal("an attribute of a case has another type"))
 }
 
 impl Serialize for Case {

@@ -15,7 +15,10 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 3 << 20;
 
 /// The length of a text in a JSON string, in bytes, including the backslashes of escaped characters.
 pub(crate) fn length_in_json(text: &[u8]) -> usize {
-    text.len() + text.iter().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t')).count()
+    let is_escaped = |byte: &u8| u8::from(matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t'));
+    // Counts that fit into a byte let the compiler compare sixteen bytes at once.
+    let escaped = text.chunks(255).map(|part| usize::from(part.iter().map(is_escaped).sum::<u8>()));
+    text.len() + escaped.sum::<usize>()
 }
 
 /// The bytes of a value in a response: its JSON, written once more as a JSON string.
