@@ -39,6 +39,7 @@ mod integration {
     mod layers;
     mod lists;
     mod migration;
+    mod newer_release;
     mod outages;
     mod patch;
     mod permissions;

@@ -87,7 +87,7 @@ impl<'a> ChangeSet<'a> {
         let event = Event {
             case_id: after.id,
             version: after.version,
-            action,
+            action: action.into(),
             at: after.updated_at,
             user_id: self.cases.lab.user_id().to_string(),
             request_id: self.cases.lab.request_id().to_owned(),

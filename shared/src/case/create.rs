@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::{
-    Case, CaseFields, Cases, WriteOutcome, change_set::ChangeSet, event::Action, fields,
+    Case, CaseFields, Cases, WriteOutcome, change_set::ChangeSet, event::Action, fields, newer::Newer,
     references::References, workflow::Status, write::Shards,
 };
 use crate::{
@@ -114,6 +114,7 @@ impl Cases<'_> {
             delivered_at: None,
             deleted_at: None,
             deleted_by: None,
+            newer: Newer::default(),
         };
         case.update_earliest_due_date(&self.services.calendar);
         case.fields.due_date.get_or_insert(case.earliest_due_date);

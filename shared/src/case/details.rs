@@ -1,4 +1,5 @@
-//! The dental details of a case: the dentist's order, for each kind of work.
+//! The dental details of a case: the dentist's order, for each kind of work. A stored object with a member of a newer release is
+//! kept as it is, so no type here accepts unknown members.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,7 @@ const TEETH: std::ops::RangeInclusive<u8> = 1..=32;
 
 /// A crown, bridge, inlay, onlay or veneer.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FixedProsthetic {
     /// The kind of restoration.
     #[serde(rename = "type")]
@@ -60,6 +62,7 @@ impl FromObject for FixedProsthetic {
 
 /// A complete or partial denture.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Denture {
     /// The kind of denture.
     #[serde(rename = "type")]
@@ -90,6 +93,7 @@ impl FromObject for Denture {
 
 /// A night guard.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NightGuard {
     /// The kind of guard.
     #[serde(rename = "type")]
@@ -120,6 +124,7 @@ impl FromObject for NightGuard {
 
 /// An implant and its restoration.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Implant {
     /// The maker.
     pub implant_system: ImplantSystem,
@@ -169,6 +174,7 @@ wire_enum! {
 
 /// The data of the patient that the work needs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PatientInfo {
     /// The dentist's id for the patient.
     pub patient_id: Option<String>,

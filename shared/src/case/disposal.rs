@@ -161,7 +161,7 @@ impl HistoryReader<'_> {
         }
         let Ok(event) = table::from_item::<Event>(item) else { return Ok(false) };
         let end = event.at.epoch_seconds_after_days(self.retention_days);
-        Ok(event.action == Action::Deleted
+        Ok(event.action == Action::Deleted.into()
             && end <= Timestamp::now().epoch_seconds()
             && event.is_authentic(self.seals, self.lab)?)
     }

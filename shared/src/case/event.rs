@@ -26,6 +26,22 @@ wire_enum! {
     }
 }
 
+/// The kind of an event as it is stored. An older release shows the history of cases that a newer one has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StoredAction {
+    /// A kind that this release knows.
+    Known(Action),
+    /// A kind of a newer release, as it is.
+    Newer(String),
+}
+
+impl From<Action> for StoredAction {
+    fn from(action: Action) -> Self {
+        Self::Known(action)
+    }
+}
+
 /// The event of one change of one case. `Debug` shows only its identity, no content.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -34,7 +50,7 @@ pub struct Event {
     /// The case's version after the change.
     pub version: u32,
     /// The kind of change.
-    pub action: Action,
+    pub action: StoredAction,
     /// The time of the change.
     pub at: Timestamp,
     /// The user who made the change.

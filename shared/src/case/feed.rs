@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Case, Cases, change_set::last_change, item::from_item};
+use super::{Case, Cases, change_set::last_change, item::from_item, members};
 use crate::{
     base::{CaseId, cursor::CursorKey, error::Error, time::Timestamp},
     http::{MAX_RESPONSE_BYTES, PageRequest, Query as Parameters, Request, size_in_response},
@@ -212,7 +212,7 @@ impl Cases<'_> {
             let found =
                 table.get_some(self.lab.lab_id(), &sks, Consistency::Strong, self.lab.retry()).await?;
             for item in found.items.into_values() {
-                let case: Case = from_item(item)?;
+                let case = members::from_item(item)?;
                 states
                     .insert(case.id, State { version: case.version, case: Some(case).filter(Case::is_live) });
             }

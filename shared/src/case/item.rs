@@ -57,6 +57,7 @@ impl StoredCase {
 /// The item of a live case, with the keys of all indexes. The hash of its last event is added when the event is made.
 pub(super) fn live(case: &Case) -> Result<Item, Error> {
     let mut item = to_item(case)?;
+    case.newer.extend(&mut item);
     item.extend(key(case.lab_id, &keys::case(case.id)));
     item.extend(index_keys(case).map(|(name, value)| (name.to_owned(), value)));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
@@ -66,6 +67,7 @@ pub(super) fn live(case: &Case) -> Result<Item, Error> {
 /// The item of a deleted case, without keys of indexes. It expires at `expires_at`, in seconds since the Unix epoch.
 pub(super) fn deleted(case: &Case, expires_at: i64) -> Result<Item, Error> {
     let mut item = to_item(case)?;
+    case.newer.extend(&mut item);
     item.extend(key(case.lab_id, &keys::deleted(case.id)));
     item.insert(EXPIRES_AT.to_owned(), number(expires_at));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
@@ -78,6 +80,7 @@ pub(super) fn index_keys(case: &Case) -> impl Iterator<Item = (&'static str, Att
     let part = |part: &str| text(keys::part_of_lab(case.lab_id, part));
     let CaseFields { doctor_id, assigned_to, patient_info, due_date, .. } = &case.fields;
     let patient_id = patient_info.as_ref().and_then(|patient| patient.expose().patient_id.as_deref());
+    let patient_id = patient_id.or_else(|| case.newer.patient_id());
     let values = [
         Some(number(case.id)),
         Some(part(case.status.as_str())),
@@ -107,7 +110,8 @@ impl Case {
 }
 
 /// Whether the item of a case has the keys that its content requires: the sort key and the index keys of a live case, or the
-/// sort key of a deleted case and no index keys. The item of a live case may be of the release before, which had fewer indexes.
+/// sort key of a deleted case and no index keys. The item of a live case may be of the release before, which had fewer indexes, or
+/// have a status of a newer one, whose keys are not known.
 pub(super) fn has_its_keys(item: &Item, case: &Case) -> bool {
     let is_at = |sk: String| item.get("sk").and_then(|found| found.as_s().ok()) == Some(&sk);
     if !case.is_live() {
@@ -115,6 +119,9 @@ pub(super) fn has_its_keys(item: &Item, case: &Case) -> bool {
     }
     let is_earlier = !INDEX_KEYS[EARLIER_INDEX_KEYS..].iter().any(|name| item.contains_key(*name));
     let count = if is_earlier { EARLIER_INDEX_KEYS } else { INDEX_KEYS.len() };
+    if case.newer.is_deciding() {
+        return is_at(keys::case(case.id));
+    }
     let expected: HashMap<&str, AttributeValue> = index_keys(case).collect();
     is_at(keys::case(case.id))
         && !item.contains_key(EXPIRES_AT)
@@ -131,6 +138,11 @@ pub(super) fn state_hash(item: &Item) -> String {
 /// The same hash of an item as JSON.
 pub(super) fn hash_of_state(item: &Map<String, Value>) -> String {
     canonical::hash_of_members(item.iter().filter(|(name, _)| !is_outside_state(name)))
+}
+
+/// Whether this release writes the attribute itself, besides the members of the case.
+pub(super) fn is_own(name: &str) -> bool {
+    is_outside_state(name) || name == EXPIRES_AT
 }
 
 fn is_outside_state(name: &str) -> bool {

@@ -3,10 +3,9 @@
 
 use std::{borrow::Cow, fmt};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor},
+    de::{Error as _, IgnoredAny, MapAccess, Visitor},
     ser::SerializeStruct,
 };
 
@@ -14,6 +13,7 @@ use super::{
     Case, CaseFields,
     item::EXPIRES_AT,
     model::{CaseView, Computed},
+    newer::{Newer, from_value},
 };
 use crate::{base::error::Error, table::Item};
 
@@ -41,14 +41,14 @@ macro_rules! members {
         ];
 
         fn write<S: SerializeStruct>(case: &Case, members: &mut S) -> Result<(), S::Error> {
-            let Case { $($identity,)* fields, $($due,)* $($remake,)* $($state,)* $($stamp),* } = case;
+            let Case { $($identity,)* fields, $($due,)* $($remake,)* $($state,)* $($stamp,)* newer } = case;
             let CaseFields { $($field),* } = fields;
-            $(members.serialize_field(stringify!($identity), $identity)?;)*
-            $(members.serialize_field(stringify!($field), $field)?;)*
-            $(members.serialize_field(stringify!($due), $due)?;)*
-            $(members.serialize_field(stringify!($remake), $remake)?;)*
-            $(members.serialize_field(stringify!($state), $state)?;)*
-            $(members.serialize_field(stringify!($stamp), $stamp)?;)*
+            $(write_member(members, newer, stringify!($identity), $identity)?;)*
+            $(write_member(members, newer, stringify!($field), $field)?;)*
+            $(write_member(members, newer, stringify!($due), $due)?;)*
+            $(write_member(members, newer, stringify!($remake), $remake)?;)*
+            $(write_member(members, newer, stringify!($state), $state)?;)*
+            $(write_member(members, newer, stringify!($stamp), $stamp)?;)*
             Ok(())
         }
 
@@ -78,7 +78,8 @@ macro_rules! members {
                 $($due: $due.ok_or_else(|| A::Error::missing_field(stringify!($due)))?,)*
                 $($remake,)*
                 $($state: $state.ok_or_else(|| A::Error::missing_field(stringify!($state)))?,)*
-                $($stamp),*
+                $($stamp,)*
+                newer: Newer::default(),
             })
         }
 
@@ -89,15 +90,17 @@ macro_rules! members {
             $(let mut $remake = Default::default();)*
             $(let mut $state = None;)*
             $(let mut $stamp = Default::default();)*
+            let mut newer = Newer::default();
             for (name, value) in item {
+                let Some(value) = newer.known(&name, value) else { continue };
                 match name.as_str() {
                     $(stringify!($identity) => $identity = Some(from_value(value)?),)*
-                    $(stringify!($field) => fields.$field = from_value(value)?,)*
+                    $(stringify!($field) => fields.$field = newer.read(stringify!($field), value)?,)*
                     $(stringify!($due) => $due = Some(from_value(value)?),)*
                     $(stringify!($remake) => $remake = from_value(value)?,)*
                     $(stringify!($state) => $state = Some(from_value(value)?),)*
                     $(stringify!($stamp) => $stamp = from_value(value)?,)*
-                    _ => {}
+                    _ => newer.keep(name, value),
                 }
             }
             let missing = || Error::internal("a case lacks an attribute");
@@ -107,7 +110,8 @@ macro_rules! members {
                 $($due: $due.ok_or_else(missing)?,)*
                 $($remake,)*
                 $($state: $state.ok_or_else(missing)?,)*
-                $($stamp),*
+                $($stamp,)*
+                newer,
             })
         }
     };
@@ -132,9 +136,16 @@ pub(super) fn from_item(item: Item) -> Result<Case, Error> {
     read_item(item)
 }
 
-fn from_value<T: DeserializeOwned>(value: AttributeValue) -> Result<T, Error> {
-    serde_dynamo::from_attribute_value(value)
-        .map_err(|_| Error::internal("an attribute of a case has another type"))
+fn write_member<S: SerializeStruct, T: Serialize>(
+    members: &mut S,
+    newer: &Newer,
+    name: &'static str,
+    value: &T,
+) -> Result<(), S::Error> {
+    match newer.json(name) {
+        Some(newer) => members.serialize_field(name, &newer),
+        None => members.serialize_field(name, value),
+    }
 }
 
 impl Serialize for Case {

@@ -22,6 +22,7 @@ mod item;
 mod list;
 mod members;
 mod model;
+mod newer;
 mod plan;
 mod references;
 mod remake;

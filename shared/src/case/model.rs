@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     catalog::{CaseType, CatalogEntry, ProcedureType},
     details::{Denture, FixedProsthetic, Implant, NightGuard, PatientInfo},
+    newer::Newer,
     workflow::Status,
 };
 use crate::{
@@ -93,7 +94,7 @@ impl CaseFields {
 }
 
 /// A case as it is stored. `Debug` shows only its identity, no content.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct Case {
     /// Its number within the lab.
     pub id: CaseId,
@@ -133,15 +134,16 @@ pub struct Case {
     pub deleted_at: Option<Timestamp>,
     /// The user who deleted it.
     pub deleted_by: Option<String>,
+    /// What a newer release has written and this one does not understand.
+    pub(super) newer: Newer,
 }
 
 impl Case {
     /// The case for a response, with its computed fields.
     pub fn view(&self) -> CaseView<'_> {
-        CaseView {
-            case: self,
-            computed: Computed { allowed_transitions: self.status.next(), warnings: self.warnings() },
-        }
+        // Nobody here knows what follows a status of a newer release.
+        let allowed_transitions = if self.newer.has("status") { &[] } else { self.status.next() };
+        CaseView { case: self, computed: Computed { allowed_transitions, warnings: self.warnings() } }
     }
 
     /// Whether it is not deleted.

@@ -64,6 +64,7 @@ impl Cases<'_> {
             let case = Case {
                 remake_of: Some(id),
                 remake_reason_code: Some(remake.reason_code),
+                newer: original.case.newer.of_order(),
                 ..self.new_case(new_id, Status::INITIAL[0], fields, now)
             };
             let mut remade =

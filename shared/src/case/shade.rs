@@ -15,6 +15,7 @@ use crate::base::{
 
 /// The colour of a restoration.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Shade {
     /// The dentist's own id for it.
     pub shade_id: Option<Private<String>>,

@@ -1,9 +1,9 @@
 //! Stored responses of requests with an idempotency key. The transaction of a change also stores the response, so either
 //! both are written or neither.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Case, Cases, WriteOutcome, item::from_item, references::References};
+use super::{Case, Cases, WriteOutcome, item::EXPIRES_AT, members, references::References};
 use crate::{
     auth::Permission,
     base::{
@@ -18,7 +18,7 @@ use crate::{
 const DAYS: u32 = 1;
 
 /// The response to the first request with a key. A bulk request stores only that it has begun.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(super) struct StoredResponse {
     fingerprint: String,
     #[serde(rename = "answer")]
@@ -38,11 +38,19 @@ impl StoredResponse {
     ///
     /// # Errors
     /// Idempotency key reused, when the first request was a different one.
-    pub(super) fn read(key: &IdempotencyKey, item: Item) -> Result<Option<Self>, Error> {
-        let stored: Self = from_item(item)?;
-        if stored.expires_at <= Timestamp::now().epoch_seconds() {
+    pub(super) fn read(key: &IdempotencyKey, mut item: Item) -> Result<Option<Self>, Error> {
+        let expires_at = item.get(EXPIRES_AT).and_then(|end| end.as_n().ok()?.parse().ok()).unwrap_or(0);
+        if expires_at <= Timestamp::now().epoch_seconds() {
             return Ok(None);
         }
+        let fingerprint = item.remove("fingerprint").and_then(|value| value.as_s().ok().cloned());
+        let case = item.remove("answer").and_then(|value| value.as_m().ok().cloned());
+        let stored = Self {
+            fingerprint: fingerprint
+                .ok_or_else(|| Error::internal("a stored response lacks an attribute"))?,
+            case: case.map(members::from_item).transpose()?,
+            expires_at,
+        };
         if stored.fingerprint != key.fingerprint() {
             let detail = "The Idempotency-Key belongs to another request. Use a new key.";
             return Err(Error::new(ErrorCode::IdempotencyKeyReused, detail));

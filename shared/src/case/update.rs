@@ -134,15 +134,17 @@ impl Cases<'_> {
 /// # Errors
 /// Validation, with all errors, including read-only fields that differ from the case.
 fn updated(object: &Map<String, Value>, case: &Case) -> Result<Updated, Error> {
-    let mut fields = Fields::new(object);
     let mut updated = case.clone();
+    let read_only = read_only_errors(object, case)?;
+    let object = updated.newer.updated_by(object);
+    let mut fields = Fields::new(&object);
     if let Some(status) = fields.optional_but_not_null("status", one_of) {
         updated.status = status;
     }
     let reason = fields.optional("reason", text(1..=500)).value();
     updated.fields.apply(&mut fields);
     fields.skip(fields::read_only());
-    fields.extend(read_only_errors(object, case)?);
+    fields.extend(read_only);
     fields.finish()?;
     Ok(Updated { case: updated, reason })
 }

@@ -119,8 +119,12 @@ impl Snapshot<'_> {
     }
 
     /// Takes a case by its sort key.
+    ///
+    /// # Errors
+    /// Conflict, when this release cannot write it.
     pub(super) fn take(&mut self, sk: &str) -> Result<Option<StoredCase>, Error> {
-        self.items.remove(sk).map(StoredCase::from_item).transpose()
+        let stored = self.items.remove(sk).map(StoredCase::from_item).transpose()?;
+        stored.as_ref().map_or(Ok(()), |stored| stored.case.newer.check_writable()).map(|()| stored)
     }
 
     /// Takes the stored response, if the request has an idempotency key and was handled before.
