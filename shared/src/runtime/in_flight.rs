@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_public_operation_is_found_by_method_and_path() {
-        let id = |method, path| LoggedOperation::public(method, path).id;
+        let id = |method: &str, path: &str| LoggedOperation::public(method, path).id;
         for &(operation, route) in PUBLIC_OPERATIONS {
             let (method, path) = route.split_once(' ').unwrap();
             assert_eq!(id(method, &path.replace("{asset}", "index.css")), operation);
