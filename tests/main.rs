@@ -67,6 +67,7 @@ mod integration {
 mod e2e {
     mod docs_page;
     mod first_request;
+    mod function_start;
     mod invoke;
     mod life_of_the_stack;
     mod load;
