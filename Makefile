@@ -209,14 +209,16 @@ migrate: ## bring a table of an earlier release up to date: make migrate STAGE=d
 # build and deploy
 
 ARM := aarch64-unknown-linux-gnu
+# The commit of the release, for /health and the log. `sam build` needs the same value, or it would build again.
+WITH_COMMIT = LHCMS_COMMIT="$$(git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown)"
 
 # cargo-lambda builds all functions in one go, on all cores and with its progress shown; `sam build` then finds them
 # built and only collects them. (By itself it would build one after the other, in silence.) --package, because --bin would
 # take in the features that `local` and `tests` want, and `sam build` would build everything again without them.
 build: $(VENV)/.dev-installed $(CHECK_VENV)/.installed ## the functions for AWS, and their sizes
 	@rustup target list --installed | grep -qx $(ARM) || rustup target add $(ARM)
-	$(WITH_TOOLS) cargo lambda build --release --arm64 --locked $(addprefix --package ,$(FUNCTIONS))
-	$(WITH_TOOLS) sam build
+	$(WITH_COMMIT) $(WITH_TOOLS) cargo lambda build --release --arm64 --locked $(addprefix --package ,$(FUNCTIONS))
+	$(WITH_COMMIT) $(WITH_TOOLS) sam build
 	@$(MAKE) --no-print-directory sizes
 
 sizes: $(CHECK_VENV)/.installed ## the zip of each function, and how large it is

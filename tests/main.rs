@@ -47,6 +47,7 @@ mod integration {
     mod random_walk;
     mod rate_limits;
     mod remakes;
+    mod request_lines;
     mod response_sizes;
     mod restore;
     mod search;
@@ -67,6 +68,7 @@ mod integration {
 mod e2e {
     mod docs_page;
     mod first_request;
+    mod function_start;
     mod invoke;
     mod life_of_the_stack;
     mod load;

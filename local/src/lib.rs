@@ -13,6 +13,7 @@ pub mod config;
 pub mod dynamodb;
 pub mod gateway;
 pub mod linkshub;
+pub mod log;
 pub mod process;
 pub mod s3;
 pub mod seed;

@@ -21,7 +21,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    log::{self, Style},
+};
 
 /// The time that a child has to stop before it is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -77,15 +80,17 @@ pub fn start(
     Ok(Supervised { child, sweeps: supervisor.is_some(), printed })
 }
 
-/// Writes every line to standard error, and notifies `printed` of a line that contains one of the phrases.
+/// Writes every line to standard error, readable for people if that is a terminal, and notifies `printed` of a line that contains one of the phrases.
 async fn pass_on(output: impl AsyncRead + Unpin, phrases: &[&str], printed: Arc<Notify>) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
+    let style = Style::of_standard_error();
     // An error ends the output as well.
     while output.read_until(b'\n', &mut line).await.is_ok_and(|length| length > 0) {
-        // If standard error is closed, nobody could read an error message either.
-        let _ = io::stderr().write_all(&line);
         let text = String::from_utf8_lossy(&line);
+        let shown = style.and_then(|style| log::readable(&text, style)).map(|text| text + "\n");
+        // If standard error is closed, nobody could read an error message either.
+        let _ = io::stderr().write_all(shown.as_ref().map_or(&*line, |text| text.as_bytes()));
         if phrases.iter().any(|phrase| text.contains(phrase)) {
             printed.notify_one();
         }

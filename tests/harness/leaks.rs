@@ -7,9 +7,10 @@ use std::{
 };
 
 use serde_json::Value;
+use shared::config::Stage;
 
 use super::{
-    Reply,
+    Reply, emf,
     service::{CURSOR_SECRET, SECRET},
 };
 
@@ -28,6 +29,8 @@ static LOG: LazyLock<Mutex<Log>> = LazyLock::new(Mutex::default);
 struct Log {
     lines: Vec<String>,
     leaks: Vec<String>,
+    /// Faults of lines with metrics.
+    faults: Vec<String>,
 }
 
 /// The functions' standard output.
@@ -36,7 +39,9 @@ struct Output;
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = String::from_utf8_lossy(bytes).into_owned();
+        let faults = emf::faults(&line);
         let mut log = LOG.lock().unwrap();
+        log.faults.extend(faults);
         log.leaks.extend(is_leak(&line).then(|| line.clone()));
         log.lines.push(line);
         Ok(bytes.len())
@@ -51,7 +56,7 @@ impl Write for Output {
 pub(crate) fn watch() {
     static STARTED: LazyLock<()> = LazyLock::new(|| {
         let of_tests = panic::take_hook();
-        shared::telemetry::start_into(tracing::Level::TRACE, || Output);
+        shared::telemetry::start_into(tracing::Level::TRACE, Stage::Dev, || Output);
         let of_functions = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             of_functions(info);
@@ -64,6 +69,11 @@ pub(crate) fn watch() {
 /// The log lines with a leak, of all tests of this run.
 pub(crate) fn in_log() -> Vec<String> {
     LOG.lock().unwrap().leaks.clone()
+}
+
+/// The faults of lines with metrics, of all tests of this run.
+pub(crate) fn faults_of_metrics() -> Vec<String> {
+    LOG.lock().unwrap().faults.clone()
 }
 
 /// The lines of another output with a leak.

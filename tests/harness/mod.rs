@@ -1,6 +1,7 @@
 pub(crate) mod browser;
 mod call;
 mod dynamodb_rules;
+pub(crate) mod emf;
 pub(crate) mod leaks;
 pub(crate) mod provider;
 pub(crate) mod proxy;

@@ -62,6 +62,7 @@ struct Shared {
     client: Client<HttpConnector, Full<Bytes>>,
     rule: Mutex<Rule>,
     calls: Mutex<Vec<String>>,
+    headers: Mutex<Vec<HeaderMap>>,
     recorded: Mutex<Option<Vec<RecordedCall>>>,
     locks: Mutex<Option<Arc<TransactionLocks>>>,
 }
@@ -102,6 +103,7 @@ impl Proxy {
             client: Client::builder(TokioExecutor::new()).build_http(),
             rule: Mutex::new(Arc::new(|_, _| Fault::Pass)),
             calls: Mutex::default(),
+            headers: Mutex::default(),
             recorded: Mutex::default(),
             locks: Mutex::default(),
         });
@@ -139,6 +141,11 @@ impl Proxy {
         self.shared.recorded.lock().unwrap().take().unwrap_or_default()
     }
 
+    /// The headers of the calls since the last call of this function.
+    pub(crate) fn take_headers(&self) -> Vec<HeaderMap> {
+        std::mem::take(&mut self.shared.headers.lock().unwrap())
+    }
+
     /// The names of the calls since the last call of this function.
     pub(crate) fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.calls.lock().unwrap())
@@ -151,6 +158,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let name = operation.map_or_else(|| parts.uri.path().to_owned(), |(_, operation)| operation.to_owned());
     let mut body = body.collect().await.unwrap().to_bytes();
     shared.calls.lock().unwrap().push(name.clone());
+    shared.headers.lock().unwrap().push(parts.headers.clone());
     let rule = shared.rule.lock().unwrap().clone();
     let fault = match dynamodb_rules::refusal(&name, &body) {
         Some(refusal) => Fault::Answer(400, refusal),

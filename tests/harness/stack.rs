@@ -37,12 +37,18 @@ pub(crate) struct Stack {
     client: Client,
 }
 
-/// The command that `make dev` runs after its builds, with its data in `data`.
-pub(crate) fn command(data: &Path) -> Command {
+/// A program of this build.
+pub(crate) fn program(name: &str) -> PathBuf {
     // The test binary lies in <target folder>/<profile>/deps.
     let deps = std::env::current_exe().unwrap();
-    let program = deps.ancestors().nth(2).unwrap().join("lhcms-local");
+    let program = deps.ancestors().nth(2).unwrap().join(name);
     assert!(program.is_file(), "{} is missing: run `make test`, which builds it", program.display());
+    program
+}
+
+/// The command that `make dev` runs after its builds, with its data in `data`.
+pub(crate) fn command(data: &Path) -> Command {
+    let program = program("lhcms-local");
     let mut command = Command::new(program);
     command.current_dir(root()).env("LOCAL_DATA_DIR", data).kill_on_drop(true);
     for port in ["API_PORT", "UMS_PORT", "LINKSHUB_PORT", "DYNAMODB_PORT", "S3_PORT"] {

@@ -34,7 +34,10 @@ async fn liveness_calls_no_service_and_answers_as_the_predecessor_did() {
     service.linkshub_proxy.rule(|_, _| Fault::Hang);
     let alive = service.request("GET", "/health").send().await.expect(200);
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(alive, json!({"status": "healthy", "service": "case_service", "version": version}));
+    assert_eq!(
+        alive,
+        json!({"status": "healthy", "service": "case_service", "version": version, "commit": "unknown"})
+    );
     for proxy in [&service.dynamodb, &service.ums_proxy, &service.linkshub_proxy] {
         assert_eq!(proxy.take_calls(), [""; 0]);
     }
@@ -54,7 +57,7 @@ async fn health_reports_the_state_and_the_latency_of_each_service() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
         found,
-        json!({"status": "healthy", "service": "case_service", "version": version, "checks": checks})
+        json!({"status": "healthy", "service": "case_service", "version": version, "commit": "unknown", "checks": checks})
     );
 }
 

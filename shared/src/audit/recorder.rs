@@ -14,6 +14,7 @@ use crate::{
         time::Timestamp,
     },
     table::{self, Item, Table, Transaction, keys},
+    telemetry::{self, Incident},
 };
 
 /// The role of a system administrator who is not a member of the lab.
@@ -71,7 +72,7 @@ impl AuditRecorder {
     /// # Errors
     /// Unavailable, when the record cannot be written. Then the request must not go on.
     pub(crate) async fn record_attempt(&self, case_ids: Vec<CaseId>) -> Result<(), Error> {
-        self.table.add(self.item(Outcome::Attempted, None, case_ids)?).await
+        self.add(self.item(Outcome::Attempted, None, case_ids)?).await
     }
 
     /// Records that the request gets the data of these cases.
@@ -79,7 +80,7 @@ impl AuditRecorder {
     /// # Errors
     /// Unavailable, when the record cannot be written. Then the data must not be returned.
     pub(crate) async fn record_granted(&self, case_ids: Vec<CaseId>) -> Result<(), Error> {
-        self.table.add(self.item(Outcome::Granted, None, case_ids)?).await
+        self.add(self.item(Outcome::Granted, None, case_ids)?).await
     }
 
     /// Adds the same record to the transaction that changes the cases.
@@ -99,7 +100,7 @@ impl AuditRecorder {
         if case_ids.is_empty() {
             return Ok(());
         }
-        self.table.add(self.item(Outcome::Refused, Some(code), case_ids)?).await
+        self.add(self.item(Outcome::Refused, Some(code), case_ids)?).await
     }
 
     /// Records that the request was refused, if the error says so: a missing permission, a case that the lab does not have, or
@@ -118,7 +119,15 @@ impl AuditRecorder {
             return Ok(());
         }
         let case_ids = self.context.case_id.into_iter().collect();
-        self.table.add(self.item(Outcome::Refused, Some(error.code()), case_ids)?).await
+        self.add(self.item(Outcome::Refused, Some(error.code()), case_ids)?).await
+    }
+
+    async fn add(&self, item: Item) -> Result<(), Error> {
+        let added = self.table.add(item).await;
+        if added.is_err() {
+            telemetry::count(Incident::AuditFailure);
+        }
+        added
     }
 
     fn item(&self, outcome: Outcome, code: Option<ErrorCode>, case_ids: Vec<CaseId>) -> Result<Item, Error> {

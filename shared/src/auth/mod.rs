@@ -13,6 +13,7 @@ use reqwest::Client;
 pub use break_glass::BreakGlassCode;
 pub(crate) use break_glass::{BreakGlass, MAX_SIGN_IN_AGE_SECONDS};
 pub use operation::Operation;
+pub(crate) use operation::PUBLIC_OPERATIONS;
 pub use permission::{ATTRIBUTES, BREAK_GLASS, Permission, Permissions, ROLES};
 pub(crate) use rate_limit::{RateLimits, SourceLimit};
 pub(crate) use request_context::RequestContext;

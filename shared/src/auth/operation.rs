@@ -110,3 +110,22 @@ impl Operation {
         }
     }
 }
+
+/// The operations that need no access token, for the log: `operationId`, and method and path.
+pub(crate) const PUBLIC_OPERATIONS: &[(&str, &str)] = &[
+    ("listCaseTypes", "GET /api/v1/cases/types"),
+    ("listShades", "GET /api/v1/cases/shades"),
+    ("listMaterials", "GET /api/v1/cases/materials"),
+    ("getHealth", "GET /health"),
+    ("headHealth", "HEAD /health"),
+    ("getApiHealth", "GET /api/v1/health"),
+    ("headApiHealth", "HEAD /api/v1/health"),
+    ("getDocs", "GET /docs"),
+    ("headDocs", "HEAD /docs"),
+    ("getDocsAsset", "GET /docs/{asset}"),
+    ("headDocsAsset", "HEAD /docs/{asset}"),
+    ("getSpecJson", "GET /api/v1/swagger.json"),
+    ("headSpecJson", "HEAD /api/v1/swagger.json"),
+    ("getSpecYaml", "GET /api/v1/openapi.yaml"),
+    ("headSpecYaml", "HEAD /api/v1/openapi.yaml"),
+];

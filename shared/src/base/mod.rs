@@ -16,3 +16,9 @@ pub mod wire_enum;
 pub(crate) mod words;
 
 pub use ids::{CaseId, LabId, Subject};
+
+/// The commit of the release, as `make build` names it; `unknown` in any other build.
+pub const COMMIT: &str = match option_env!("LHCMS_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};

@@ -30,6 +30,11 @@ impl Timestamp {
         self.0.as_second()
     }
 
+    /// Milliseconds since the Unix epoch, the unit of CloudWatch.
+    pub(crate) fn epoch_milliseconds(self) -> i64 {
+        self.0.as_millisecond()
+    }
+
     /// The moment `days` days of 24 hours later, in seconds since the Unix epoch.
     pub fn epoch_seconds_after_days(self, days: u32) -> i64 {
         let later = self.0.checked_add(SignedDuration::from_hours(i64::from(days) * 24));

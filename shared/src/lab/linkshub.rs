@@ -14,6 +14,7 @@ use crate::{
         field_error::{FieldCode, FieldError, Invalid},
     },
     config::UPSTREAM_BUDGET,
+    telemetry::Dependency,
     upstream::{self, Cache, Call, CircuitBreaker, LIFETIME},
 };
 
@@ -213,7 +214,7 @@ impl LinksHub {
 
     async fn find<T: DeserializeOwned>(&self, token: &AccessToken, path: &str) -> Result<Option<T>, Error> {
         let url = format!("{}/api/v1{path}", self.base_url);
-        let call = Call { token: Some(token.raw()), ..Call::get(&url) };
+        let call = Call { token: Some(token.raw()), ..Call::get(Some(Dependency::LinksHub), &url) };
         let answer = upstream::send(&self.client, call).await.map_err(|error| error.into_error(NAME))?;
         match answer.status {
             StatusCode::OK => answer.json().map(Some).map_err(unavailable),

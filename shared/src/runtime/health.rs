@@ -8,10 +8,11 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use crate::{
-    base::error::RETRY_AFTER_SECONDS,
+    base::{COMMIT, error::RETRY_AFTER_SECONDS},
     config::{Common, ConfigError, Env, TableConfig, UmsConfig},
     http,
     table::Table,
+    telemetry::Dependency,
     upstream::{self, Call},
 };
 
@@ -37,6 +38,8 @@ struct Alive {
     status: &'static str,
     service: &'static str,
     version: &'static str,
+    /// The commit of the release.
+    commit: &'static str,
 }
 
 /// The result of the health check.
@@ -92,7 +95,7 @@ impl ProbeConfig {
 
 impl Alive {
     fn new(status: &'static str) -> Self {
-        Self { status, service: "case_service", version: env!("CARGO_PKG_VERSION") }
+        Self { status, service: "case_service", version: env!("CARGO_PKG_VERSION"), commit: COMMIT }
     }
 }
 
@@ -134,12 +137,15 @@ impl Probe {
     async fn ask(&self) -> Health {
         let linkshub = async {
             match &self.linkshub_base_url {
-                Some(url) => Some(check(self.answers(url)).await),
+                Some(url) => Some(check(self.answers(Dependency::LinksHub, url)).await),
                 None => None,
             }
         };
-        let (table, ums, linkshub) =
-            tokio::join!(check(self.table.is_up()), check(self.answers(&self.ums_base_url)), linkshub);
+        let (table, ums, linkshub) = tokio::join!(
+            check(self.table.is_up()),
+            check(self.answers(Dependency::Ums, &self.ums_base_url)),
+            linkshub
+        );
         let checks = Checks { table, ums, linkshub };
         let all_up = [Some(&checks.table), Some(&checks.ums), checks.linkshub.as_ref()]
             .into_iter()
@@ -150,9 +156,9 @@ impl Probe {
 
     /// Whether the service with this URL answers, without a failure of its own. The real UMS has no health route, so any
     /// status below 500 counts.
-    async fn answers(&self, base_url: &str) -> bool {
+    async fn answers(&self, dependency: Dependency, base_url: &str) -> bool {
         let url = format!("{base_url}/health");
-        let answer = upstream::send(&self.client, Call::get(&url)).await;
+        let answer = upstream::send(&self.client, Call::get(Some(dependency), &url)).await;
         answer.is_ok_and(|answer| !answer.status.is_server_error())
     }
 }

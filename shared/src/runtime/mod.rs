@@ -9,7 +9,10 @@ use std::{
     marker::PhantomData,
     panic::AssertUnwindSafe,
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -20,16 +23,16 @@ use tracing::Level;
 
 use crate::{
     auth::{Operation, SourceLimit},
-    base::error::Error,
+    base::{error::Error, wire_enum::WireEnum},
     case::{ScheduledVerification, VerificationReport},
-    config::{Common, Config, Env, StreamsConfig, VerificationConfig},
+    config::{Common, Config, Env, Stage, StreamsConfig, VerificationConfig},
     http::{self, Readable, Request, Response},
     lab::{Scope, Services},
     streams::{StreamEvent, StreamProcessor, StreamReport},
-    telemetry,
+    telemetry::{self, Incident},
 };
 use health::{Probe, ProbeConfig};
-use in_flight::InFlightRequest;
+use in_flight::{InFlightRequest, LoggedOperation};
 
 /// Items and their JSON are many small pieces: with the system's allocator, a fifth of a request's instructions were its own.
 #[global_allocator]
@@ -46,7 +49,7 @@ where
     serve(|| {
         let config = Config::read(Env::process())?;
         let services = Arc::new(Services::new(&config)?);
-        Ok((config.common.log_level, LabFunction::new(config.common, services, operation, handler)))
+        Ok((LogSettings::of(&config.common), LabFunction::new(config.common, services, operation, handler)))
     })
 }
 
@@ -60,7 +63,7 @@ where
         let mut env = Env::process();
         let common = Common::read(&mut env);
         env.finish()?;
-        Ok((common.log_level, PublicFunction::new(common, handler)))
+        Ok((LogSettings::of(&common), PublicFunction::new(common, handler)))
     })
 }
 
@@ -74,7 +77,7 @@ where
         let config = ProbeConfig::read(Env::process())?;
         let probe = Arc::new(Probe::new(&config)?);
         let handler = move |request| handler(probe.clone(), request);
-        Ok((config.common.log_level, PublicFunction::new(config.common, handler)))
+        Ok((LogSettings::of(&config.common), PublicFunction::new(config.common, handler)))
     })
 }
 
@@ -86,7 +89,7 @@ where
 {
     let start = || {
         let config = StreamsConfig::read(Env::process())?;
-        Ok((config.common.log_level, Arc::new(StreamProcessor::new(&config)?)))
+        Ok((LogSettings::of(&config.common), Arc::new(StreamProcessor::new(&config)?)))
     };
     launch(start, async |processor: Arc<StreamProcessor>| {
         let (handler, processor) = (&handler, &processor);
@@ -107,7 +110,7 @@ where
 {
     let start = || {
         let config = VerificationConfig::read(Env::process())?;
-        Ok((config.common.log_level, Arc::new(ScheduledVerification::new(&config)?)))
+        Ok((LogSettings::of(&config.common), Arc::new(ScheduledVerification::new(&config)?)))
     };
     launch(start, async |verification: Arc<ScheduledVerification>| {
         let (handler, verification) = (&handler, &verification);
@@ -144,12 +147,13 @@ pub struct LabFunction<S, H> {
     operation: Operation,
     handler: H,
     scope: PhantomData<fn() -> S>,
+    is_warm: AtomicBool,
 }
 
 impl<S, H> LabFunction<S, H> {
     /// Makes the function of `operation`, which runs `handler` with `services`.
     pub fn new(common: Common, services: Arc<Services>, operation: Operation, handler: H) -> Self {
-        Self { common, services, operation, handler, scope: PhantomData }
+        Self { common, services, operation, handler, scope: PhantomData, is_warm: AtomicBool::new(false) }
     }
 }
 
@@ -164,9 +168,12 @@ where
     }
 
     async fn call(&self, request: Request) -> Response {
-        let in_flight = InFlightRequest::start(&self.common, &request);
+        let operation = LoggedOperation { id: self.operation.as_str(), route: self.operation.route() };
+        let is_cold = !self.is_warm.swap(true, Ordering::Relaxed);
+        let in_flight = InFlightRequest::start(&self.common, operation, is_cold, &request);
+        let log = in_flight.log_context().clone();
         // On the heap, because the layers below move what they run, and this holds the state of every call.
-        let outcome = catch_panics(Box::pin(async {
+        let work = Box::pin(async {
             let scope =
                 S::open(self.services.clone(), self.operation, &request, in_flight.log_context()).await?;
             let recorders = scope.recorders();
@@ -177,8 +184,8 @@ where
                 }
             }
             outcome
-        }))
-        .await;
+        });
+        let outcome = telemetry::within(log, catch_panics(work)).await;
         in_flight.finish(outcome)
     }
 }
@@ -188,13 +195,14 @@ pub struct PublicFunction<H> {
     common: Common,
     sources: SourceLimit,
     handler: H,
+    is_warm: AtomicBool,
 }
 
 impl<H> PublicFunction<H> {
     /// Makes the function that runs `handler`.
     pub fn new(common: Common, handler: H) -> Self {
         let sources = SourceLimit::new(common.rate_limit_per_source);
-        Self { common, sources, handler }
+        Self { common, sources, handler, is_warm: AtomicBool::new(false) }
     }
 }
 
@@ -204,24 +212,47 @@ where
     F: Future<Output = http::Result> + Send,
 {
     async fn call(&self, request: Request) -> Response {
-        let in_flight = InFlightRequest::start(&self.common, &request);
+        let operation = LoggedOperation::public(request.method().as_str(), http::raw_path(&request));
+        let is_cold = !self.is_warm.swap(true, Ordering::Relaxed);
+        let in_flight = InFlightRequest::start(&self.common, operation, is_cold, &request);
         let outcome = match self.sources.count(&request) {
-            Ok(()) => catch_panics((self.handler)(request)).await,
+            Ok(()) => {
+                let log = in_flight.log_context().clone();
+                // The handler's own code may panic before its future does.
+                let work = async { (self.handler)(request).await };
+                telemetry::within(log, catch_panics(work)).await
+            }
             Err(error) => Err(error),
         };
         in_flight.finish(outcome)
     }
 }
 
-/// Turns a panic into an error. The client gets problem details, and the function continues to work.
+/// Turns a panic into an error. The client gets problem details, the request's line counts the panic, and the function
+/// continues to work.
 async fn catch_panics(work: impl Future<Output = http::Result>) -> http::Result {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(Error::internal("panic")))
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        telemetry::count(Incident::Panic);
+        Err(Error::internal("panic"))
+    })
+}
+
+/// What the log needs to start.
+struct LogSettings {
+    level: Level,
+    stage: Stage,
+}
+
+impl LogSettings {
+    fn of(common: &Common) -> Self {
+        Self { level: common.log_level, stage: common.stage }
+    }
 }
 
 fn serve<F, S>(start: S) -> ExitCode
 where
     F: Function,
-    S: FnOnce() -> Result<(Level, F), Box<dyn std::error::Error>>,
+    S: FnOnce() -> Result<(LogSettings, F), Box<dyn std::error::Error>>,
 {
     launch(start, async |function: F| {
         function.warm_up().await;
@@ -234,28 +265,28 @@ where
 
 /// Starts logging and the async runtime, and runs the function until Lambda ends it.
 fn launch<T>(
-    start: impl FnOnce() -> Result<(Level, T), Box<dyn std::error::Error>>,
+    start: impl FnOnce() -> Result<(LogSettings, T), Box<dyn std::error::Error>>,
     run: impl AsyncFnOnce(T) -> Result<(), lambda_http::Error>,
 ) -> ExitCode {
-    let (level, function) = match start() {
+    let (log, function) = match start() {
         Ok(started) => started,
         Err(error) => {
-            eprintln!("{error}");
+            telemetry::start_failure(&error.to_string());
             return ExitCode::FAILURE;
         }
     };
-    telemetry::start(level);
+    telemetry::start(log.level, log.stage);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("no async runtime: {error}");
+            telemetry::start_failure(&format!("no async runtime: {error}"));
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(run(function)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("the Lambda runtime ended: {error}");
+            telemetry::start_failure(&format!("the Lambda runtime ended: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -99,7 +99,7 @@ impl StreamProcessor {
         }
         written.map_or_else(
             |(failed, error)| {
-                telemetry::stream_failure("archive", &error);
+                telemetry::archive_failure(self.stage, &error);
                 failed
             },
             |()| Vec::new(),

@@ -12,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::connector::Connector;
+use super::{connector::Connector, metering::Metering};
 use crate::{config::TableConfig, upstream};
 
 /// The certificate authorities of AWS (Amazon Trust Services). To parse these five instead of the system's bundle saves
@@ -48,6 +48,7 @@ pub(crate) fn config(config: &TableConfig) -> Result<Config, String> {
         .region(Region::new(config.region.clone()))
         .credentials_provider(credentials(config))
         .timeout_config(timeouts)
+        .interceptor(Metering)
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(ATTEMPTS)

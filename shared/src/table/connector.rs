@@ -12,6 +12,8 @@ use aws_smithy_runtime_api::{
 };
 use reqwest::Client;
 
+use crate::telemetry::{Dependency, RunningCall};
+
 /// The HTTP client of all clients of AWS. The time-outs of an operation are the SDK's; that of a connection is the client's.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector(pub Client);
@@ -30,6 +32,11 @@ impl HttpConnector for Connector {
 }
 
 async fn send(client: &Client, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    // S3 and STS have no such header.
+    let is_dynamodb =
+        request.headers().get("x-amz-target").is_some_and(|target| target.starts_with("DynamoDB"));
+    // Counts when it is dropped, also if the SDK gives up the call.
+    let _running = is_dynamodb.then(|| RunningCall::start(Dependency::DynamoDb));
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let request = request.map(reqwest::Body::wrap);
     let request = reqwest::Request::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;

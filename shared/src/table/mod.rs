@@ -7,6 +7,7 @@ mod connector;
 mod key_items;
 pub(crate) mod keys;
 mod lab_role;
+mod metering;
 mod query;
 mod repair;
 mod retry;
@@ -35,6 +36,7 @@ pub(crate) use write::Attempt;
 use crate::{
     base::{CaseId, LabId, error::Error},
     config::TableConfig,
+    telemetry::{self, Incident},
 };
 
 /// An item of the table.
@@ -162,6 +164,9 @@ impl Table {
                 let sk = |key: &Item| key.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
                 found.unread.extend(left.keys().iter().filter_map(sk));
                 break;
+            }
+            if requested.is_some() {
+                telemetry::count(Incident::DynamoDbRetry);
             }
         }
         Ok(found)

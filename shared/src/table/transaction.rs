@@ -11,7 +11,10 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{ABSENT, Item, Retry, Table, build_error, failed, key, number};
-use crate::base::{LabId, error::Error, time::Timestamp};
+use crate::{
+    base::{LabId, error::Error, time::Timestamp},
+    telemetry::{self, Incident},
+};
 
 /// How a transaction ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -147,6 +150,7 @@ impl Table {
             // After a lost answer, a conflict does not show whether the transaction was executed. Sending the token again
             // does.
             if is(&[FAILED_CONDITION]) || is(&[CONFLICT]) && !answer_was_lost {
+                telemetry::count(Incident::DynamoDbConflict);
                 return Ok(Outcome::LostRace);
             }
             answer_was_lost |= is_answer_lost(&error);
@@ -154,6 +158,7 @@ impl Table {
             if !may_succeed || !retry.pause().await {
                 return Err(failed("TransactWriteItems", &error));
             }
+            telemetry::count(Incident::DynamoDbRetry);
         }
     }
 }

@@ -1,35 +1,49 @@
 //! The log: JSON lines on standard output, one per request and one per security event, without patient data, tokens or
-//! secrets.
+//! secrets. The line of a request is also where CloudWatch reads the metrics.
 
+mod context;
 mod metric;
+mod request_line;
 mod security_event;
+mod trace;
+mod usage;
 
-use std::{
-    panic,
-    sync::{Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{panic, time::Duration};
 
+use serde_json::{Map, Value, json};
 use tracing::Level;
 use tracing_subscriber::{
     Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
 use crate::{
-    base::error::{Error, ErrorCode},
-    http::RateLimitStatus,
+    base::{COMMIT, error::Error, time::Timestamp, wire_enum::WireEnum},
+    config::Stage,
 };
+pub use context::LogContext;
+pub(crate) use context::{headers_of_call, within};
+pub(crate) use request_line::Failure;
+use request_line::RequestLine;
 pub use security_event::SecurityEvent;
 pub(crate) use security_event::{Details, security_event};
+pub(crate) use trace::Trace;
+pub(crate) use usage::{Dependency, Incident, RunningCall, add_units, count};
+
+/// The operation of the function on the streams in metrics.
+pub(crate) const PROCESS_STREAMS: &str = "processStreams";
 
 /// Starts logging at `level`. A panic becomes a log line with its place, but without its message, which may hold a
 /// case's data.
-pub(crate) fn start(level: Level) {
-    start_into(level, std::io::stdout);
+pub(crate) fn start(level: Level, stage: Stage) {
+    start_into(level, stage, std::io::stdout);
 }
 
 /// The same with another destination for the lines. Tests search them for patient data.
-pub fn start_into(level: Level, lines: impl for<'w> MakeWriter<'w> + Clone + Send + Sync + 'static) {
+pub fn start_into(
+    level: Level,
+    stage: Stage,
+    lines: impl for<'w> MakeWriter<'w> + Clone + Send + Sync + 'static,
+) {
     metric::write_into(lines.clone());
     // No lines of libraries: at debug level the SDK and the HTTP clients log headers and bodies.
     let ours = Targets::new().with_target("shared", level);
@@ -41,54 +55,43 @@ pub fn start_into(level: Level, lines: impl for<'w> MakeWriter<'w> + Clone + Sen
         .with_writer(lines);
     // This fails only when another test has already started logging.
     let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
-    panic::set_hook(Box::new(|info| {
+    panic::set_hook(Box::new(move |info| {
         let at = info.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(panic.at = at, "panic");
+        metric::write(&panic_line(stage, &at));
     }));
 }
 
-/// The values of a request's log line. Each value is set as soon as it is known, so the line has it however the request
-/// ends. The path is not among them: a client could write anything into it.
-#[derive(Default)]
-pub struct LogContext {
-    /// The id of the request.
-    pub request_id: String,
-    /// The function that serves it.
-    pub(crate) function: String,
-    /// Its method.
-    pub(crate) method: String,
-    /// The user, once the token is verified.
-    pub(crate) user_id: OnceLock<String>,
-    /// The lab that the request names, permitted or not; otherwise the lab of the operation.
-    pub(crate) lab_id: OnceLock<u64>,
-    /// The rate limit with the fewest requests left. The response shows it as well.
-    rate_limit: Mutex<Option<RateLimitStatus>>,
-}
-
-impl LogContext {
-    /// Makes the context of a request that has just arrived.
-    pub(crate) fn new(request_id: String, function: String, method: String) -> Self {
-        Self { request_id, function, method, ..Self::default() }
-    }
-
-    /// Notes a rate limit that counted the request, and keeps the one with the fewest requests left.
-    pub(crate) fn note_rate_limit(&self, status: RateLimitStatus) {
-        let mut kept = self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.is_none_or(|kept| status.remaining < kept.remaining) {
-            *kept = Some(status);
+/// The line of a panic. The line of the request counts a panic of its handler. One outside of a request counts here.
+fn panic_line(stage: Stage, at: &str) -> Map<String, Value> {
+    let request_id = context::with_current(|context| context.request_id.clone());
+    let mut line = properties("ERROR", "panic");
+    line.insert("panic.at".to_owned(), json!(at));
+    match request_id {
+        Some(id) => {
+            line.insert("request.id".to_owned(), json!(id));
+            line
         }
-    }
-
-    /// The rate limit with the fewest requests left.
-    pub(crate) fn rate_limit(&self) -> Option<RateLimitStatus> {
-        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
+        None => metric::count("Panics", &[("stage", stage.as_str())], line),
     }
 }
 
-/// Why a request failed, for the log.
-pub(crate) struct Failure {
-    pub code: ErrorCode,
-    pub cause: Option<String>,
+/// The members that every line has.
+fn properties(level: &str, message: &str) -> Map<String, Value> {
+    let members = [
+        ("timestamp", json!(Timestamp::now())),
+        ("level", json!(level)),
+        ("message", json!(message)),
+        ("commit", json!(COMMIT)),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Reports that the function cannot start, in one line on standard error: logging has not started yet. `cause` has no values
+/// of the configuration.
+pub(crate) fn start_failure(cause: &str) {
+    let mut line = properties("ERROR", "the function cannot start");
+    line.insert("error.cause".to_owned(), json!(cause));
+    eprintln!("{}", Value::Object(line));
 }
 
 /// Reports a step of the function on the streams that failed and will be tried again.
@@ -96,34 +99,30 @@ pub(crate) fn stream_failure(step: &str, error: &Error) {
     tracing::error!(step, error.code = error.code().as_str(), error.cause = error.cause(), "stream failure");
 }
 
+/// Reports changes that could not be archived and will be tried again, and counts the failure at every log level.
+pub(crate) fn archive_failure(stage: Stage, error: &Error) {
+    let mut line = properties("ERROR", "stream failure");
+    line.insert("step".to_owned(), json!("archive"));
+    line.insert("error.code".to_owned(), json!(error.code().as_str()));
+    line.insert("error.cause".to_owned(), json!(error.cause()));
+    let dimensions = [("stage", stage.as_str()), ("operation", PROCESS_STREAMS)];
+    metric::write(&metric::count("ArchiveFailures", &dimensions, line));
+}
+
 /// Writes the log line of a batch of a stream.
 pub(crate) fn stream_batch(changes: usize, failures: usize) {
     tracing::info!(changes, failures, "stream batch");
 }
 
-/// Writes the log line of a request. Only this line holds the cause of a failure.
-pub(crate) fn request(context: &LogContext, status: u16, failure: Option<&Failure>, took: Duration) {
-    let code = failure.map(|failure| failure.code.as_str());
-    let cause = failure.and_then(|failure| failure.cause.as_deref());
-    let took_ms = took.as_micros() as f64 / 1000.0;
-    macro_rules! line {
-        ($level:expr) => {
-            tracing::event!(
-                $level,
-                function = context.function,
-                request.id = context.request_id,
-                request.method = context.method,
-                response.status = status,
-                lab.id = context.lab_id.get(),
-                user.id = context.user_id.get(),
-                error.code = code,
-                error.cause = cause,
-                took_ms,
-                "request"
-            )
-        };
-    }
-    if status >= 500 { line!(Level::ERROR) } else { line!(Level::INFO) }
+/// Writes the line of a request, at every log level. Only this line holds the cause of a failure.
+pub(crate) fn request(
+    stage: Stage,
+    context: &LogContext,
+    status: u16,
+    failure: Option<&Failure>,
+    took: Duration,
+) {
+    metric::write(&RequestLine { stage, context, status, failure, took, at: Timestamp::now() });
 }
 
 #[cfg(test)]
@@ -134,7 +133,6 @@ mod tests {
     };
 
     use super::*;
-    use crate::config::Stage;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<String>>>);
@@ -151,19 +149,26 @@ mod tests {
     }
 
     #[test]
-    fn a_security_event_is_logged_at_every_level() {
+    fn requests_and_security_events_are_logged_at_every_level() {
         let lines = Lines::default();
         let output = lines.clone();
         let hook = panic::take_hook();
-        start_into(Level::ERROR, move || output.clone());
+        start_into(Level::ERROR, Stage::Prod, move || output.clone());
         panic::set_hook(hook);
-        let context = LogContext::new("request-1".into(), "get-case".into(), "GET".into());
-        request(&context, 403, None, Duration::ZERO);
+        let context = LogContext {
+            request_id: "request-1".into(),
+            function: "get-case".into(),
+            ..LogContext::default()
+        };
+        request(Stage::Prod, &context, 403, None, Duration::ZERO);
         security_event(Stage::Prod, SecurityEvent::Forbidden, Details::default());
-        request(&context, 500, None, Duration::ZERO);
+        tracing::info!("hidden by the level");
+        request(Stage::Prod, &context, 500, None, Duration::ZERO);
         let lines = lines.0.lock().unwrap();
-        assert_eq!(lines.len(), 2, "a line is one write: {lines:?}");
-        assert!(lines[0].contains("\"event\":\"forbidden\"") && lines[0].ends_with("}\n"));
-        assert!(lines[1].contains("\"response.status\":500"));
+        assert_eq!(lines.len(), 3, "a line is one write: {lines:?}");
+        assert!(lines.iter().all(|line| line.ends_with("}\n")));
+        assert!(lines[0].contains("\"response.status\":403") && lines[0].contains("\"level\":\"INFO\""));
+        assert!(lines[1].contains("\"event\":\"forbidden\""));
+        assert!(lines[2].contains("\"response.status\":500") && lines[2].contains("\"level\":\"ERROR\""));
     }
 }

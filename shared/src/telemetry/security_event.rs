@@ -59,7 +59,7 @@ pub(crate) struct Details<'a> {
 
 /// Logs and counts an event, at every log level.
 pub(crate) fn security_event(stage: Stage, event: SecurityEvent, details: Details<'_>) {
-    metric::write(line(stage, event, details));
+    metric::write(&line(stage, event, details));
 }
 
 fn line(stage: Stage, event: SecurityEvent, details: Details<'_>) -> Map<String, Value> {
@@ -91,56 +91,6 @@ mod tests {
             lab_id: Some(123),
             case_id: CaseId::new(42),
             failure: Some(failure),
-        }
-    }
-
-    /// The rules of the embedded metric format for a root node, and CloudWatch's limits.
-    fn assert_is_embedded_metric(line: &Map<String, Value>) {
-        let is_name = |text: &str, limit: usize| {
-            (1..=limit).contains(&text.len()) && text.is_ascii() && !text.trim().is_empty()
-        };
-        let aws = line["_aws"].as_object().unwrap();
-        assert_eq!(aws.len(), 2);
-        let now = Timestamp::now().epoch_seconds() * 1000;
-        assert!((now - 60_000..=now + 1000).contains(&aws["Timestamp"].as_i64().unwrap()), "milliseconds");
-        let directives = aws["CloudWatchMetrics"].as_array().unwrap();
-        assert!(!directives.is_empty());
-        for directive in directives {
-            let namespace = directive["Namespace"].as_str().unwrap();
-            assert!(
-                is_name(namespace, 1024) && !namespace.starts_with(':') && !namespace.starts_with("AWS/")
-            );
-            for set in directive["Dimensions"].as_array().unwrap() {
-                let set = set.as_array().unwrap();
-                assert!(set.len() <= 30);
-                for dimension in set {
-                    let dimension = dimension.as_str().unwrap();
-                    assert!(is_name(dimension, 250) && !dimension.starts_with(':'));
-                    let value = line[dimension].as_str().expect("the target of a dimension is text");
-                    assert!(is_name(value, 1024));
-                }
-            }
-            let metrics = directive["Metrics"].as_array().unwrap();
-            assert!((1..=100).contains(&metrics.len()));
-            for metric in metrics {
-                let name = metric["Name"].as_str().unwrap();
-                assert!(is_name(name, 1024));
-                assert!(line[name].is_number(), "the target of a metric is a number");
-                assert_eq!(metric["Unit"], "Count");
-            }
-        }
-        let text = Value::Object(line.clone()).to_string();
-        assert!(!text.contains('\n') && text.len() < 1024 * 1024);
-    }
-
-    #[test]
-    fn each_event_is_an_embedded_metric_in_one_line() {
-        let failure = Error::new(ErrorCode::LabForbidden, "No.");
-        for &event in SecurityEvent::ALL {
-            for stage in [Stage::Dev, Stage::Qa, Stage::Prod] {
-                assert_is_embedded_metric(&line(stage, event, full(&failure)));
-                assert_is_embedded_metric(&line(stage, event, Details::default()));
-            }
         }
     }
 

@@ -13,7 +13,10 @@ use reqwest::{Client, Method, StatusCode, header::HeaderValue};
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 
-use crate::base::{error::Error, private::Secret};
+use crate::{
+    base::{error::Error, private::Secret},
+    telemetry::{self, Dependency, RunningCall},
+};
 pub(crate) use cache::{Cache, LIFETIME};
 pub(crate) use circuit::CircuitBreaker;
 pub(crate) use single_flight::SingleFlight;
@@ -71,6 +74,9 @@ impl Answer {
 
 /// A call to a service.
 pub(crate) struct Call<'a> {
+    /// The service of the platform that is called. It gets the request's id and trace, and the request's line counts the call.
+    /// `None` for a service of somebody else.
+    pub dependency: Option<Dependency>,
     pub method: Method,
     pub url: &'a str,
     /// Sent as bearer token.
@@ -82,8 +88,8 @@ pub(crate) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A GET without credentials.
-    pub(crate) fn get(url: &'a str) -> Self {
-        Self { method: Method::GET, url, token: None, api_key: None, body: None }
+    pub(crate) fn get(dependency: Option<Dependency>, url: &'a str) -> Self {
+        Self { dependency, method: Method::GET, url, token: None, api_key: None, body: None }
     }
 }
 
@@ -113,6 +119,8 @@ impl SendError {
 /// Makes a call and reads the answer. It tries a failed connection once more.
 pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, SendError> {
     let api_key = call.api_key.map(sensitive).transpose().map_err(SendError::outage)?;
+    let mut running = call.dependency.map(RunningCall::start);
+    let headers = call.dependency.and_then(|_| telemetry::headers_of_call());
     let attempt = || async {
         let mut request = client.request(call.method.clone(), call.url).header("accept", "application/json");
         if let Some(token) = call.token {
@@ -120,6 +128,9 @@ pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, Send
         }
         if let Some(key) = &api_key {
             request = request.header("x-api-key", key);
+        }
+        if let Some((traceparent, request_id)) = &headers {
+            request = request.header("traceparent", traceparent).header("x-request-id", request_id);
         }
         if let Some(body) = call.body {
             request = request.header("content-type", "application/json").body(body.to_string());
@@ -139,6 +150,11 @@ pub(crate) async fn send(client: &Client, call: Call<'_>) -> Result<Answer, Send
             return Err(SendError { cause, is_outage: false });
         }
         body.extend_from_slice(&chunk);
+    }
+    if !status.is_server_error()
+        && let Some(running) = &mut running
+    {
+        running.succeeded();
     }
     Ok(Answer { status, body })
 }

@@ -25,6 +25,10 @@ pub(crate) fn operations(contract: &Contract) -> Output {
     let permissions = arms(&|of| format!("Permission::{}", pascal(&of.permission)));
     let routes = arms(&|of| format!("{:?}", format!("{} {}", of.method, of.path)));
     let patient_data = arms(&|of| of.patient_data.to_string());
+    let public = contract.operations().iter().filter(|operation| operation.is_public());
+    let public: String = public
+        .map(|of| format!("    ({:?}, {:?}),\n", of.id, format!("{} {}", of.method, of.path)))
+        .collect();
     let content = format!(
         "\
 //! The operations that need an access token, each with its permission. Together with the permissions of the roles, this is
@@ -59,6 +63,10 @@ impl Operation {{
 {patient_data}        }}
     }}
 }}
+
+/// The operations that need no access token, for the log: `operationId`, and method and path.
+pub(crate) const PUBLIC_OPERATIONS: &[(&str, &str)] = &[
+{public}];
 "
     );
     Output::whole(OPERATIONS, content)

@@ -12,6 +12,7 @@ use super::keyset::{Key, KeySet};
 use crate::{
     base::error::Error,
     config::{JwksConfig, KeyConfig},
+    telemetry::{self, Incident},
     upstream::{self, Call},
 };
 
@@ -108,6 +109,7 @@ impl Published {
             return Err(unavailable(failure.unwrap_or_else(|| "the last fetch has just failed".to_owned())));
         };
         if let Some(cause) = failure {
+            telemetry::count(Incident::StaleKeys);
             tracing::warn!(error.cause = cause, "token keys not fetched, older keys stay in use");
         }
         keys.find(id, algorithm)
@@ -130,7 +132,7 @@ impl Published {
     }
 
     async fn fetch(&self) -> Result<KeySet, String> {
-        let sent = upstream::send(&self.client, Call::get(&self.config.url)).await;
+        let sent = upstream::send(&self.client, Call::get(None, &self.config.url)).await;
         let answer = sent.map_err(|error| error.cause)?;
         match answer.status {
             StatusCode::OK => answer.json(),

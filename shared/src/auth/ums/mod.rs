@@ -19,6 +19,7 @@ use crate::{
         error::{Error, ErrorCode},
     },
     config::{UPSTREAM_BUDGET, UmsConfig},
+    telemetry::Dependency,
     upstream::{self, Answer, Call, CircuitBreaker},
 };
 use token_cache::TokenCache;
@@ -187,7 +188,7 @@ impl Ums {
     ) -> Result<Answer, Error> {
         let url = format!("{}{path}", self.config.base_url);
         let (token, api_key) = (Some(token.raw()), self.config.api_key.as_ref());
-        let call = Call { method, url: &url, token, api_key, body };
+        let call = Call { dependency: Some(Dependency::Ums), method, url: &url, token, api_key, body };
         upstream::send(&self.client, call).await.map_err(|error| error.into_error(NAME))
     }
 }

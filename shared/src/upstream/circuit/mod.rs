@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::is_within;
-use crate::base::error::{Error, ErrorCode};
+use crate::{
+    base::error::{Error, ErrorCode},
+    telemetry::{self, Incident},
+};
 
 /// The number of keys whose calls must fail, with no answer in between, to open the circuit.
 const OUTAGES: usize = 3;
@@ -105,7 +108,10 @@ impl<K: Eq + Hash + Clone> CircuitBreaker<K> {
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let allowed = self.state().enter(key, SystemTime::now(), self.pause);
-        let kind = allowed.map_err(|cause| Error::unavailable(self.service, cause))?;
+        let kind = allowed.map_err(|cause| {
+            telemetry::count(Incident::CircuitOpen);
+            Error::unavailable(self.service, cause)
+        })?;
         let mut running = RunningCall { breaker: self, key, kind, result: CallResult::Outage };
         let answer = call.await;
         running.result = match &answer {
