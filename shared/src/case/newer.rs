@@ -15,10 +15,7 @@ use super::{
     workflow::Status,
 };
 use crate::{
-    base::{
-        error::{Error, ErrorCode},
-        wire_enum::WireEnum,
-    },
+    base::{error::Error, wire_enum::WireEnum},
     table::{Item, text},
 };
 
