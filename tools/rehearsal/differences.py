@@ -17,7 +17,7 @@ DIFFERENCES = (
      "LabRole's policy is nothing but such a condition; tests/integration/lab_role.rs tests the code with a stand-in for STS"),
     ("kms:Decrypt is checked statically",
      "the emulator does not encrypt the environment; the check asks its IAM about the role and the key"),
-    ("Alarms with metric math (table-throttles, table-errors) are left out", "the emulator does not know Metrics; cfn-lint checks them"),
+    ("Alarms with metric math (page-server-errors, table-errors) are left out", "the emulator does not know Metrics; cfn-lint checks them"),
     ("Point-in-time recovery and expiry are read from the template",
      "the emulator's CloudFormation does not set them; the sequence looks for the expiry attribute in a deleted case"),
     ("A failed change of a batch is not delivered again, and changes are not collected for a minute",

@@ -15,6 +15,17 @@ from expand import ROOT, expanded, functions, load, operations, rows, source
 
 SECRETS = {"JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "UMS_API_KEY"}
 
+# The metrics in the lines of requests and of the functions without one (namespace LHCMS), with the sets of dimensions of each.
+BY_STAGE, BY_OPERATION = ("stage",), ("stage", "operation")
+METRICS = {
+    **{name: {BY_STAGE, BY_OPERATION} for name in ("Requests", "Latency", "ServerErrors", "ClientErrors", "Panics")},
+    **{name: {BY_STAGE} for name in (
+        "ColdStarts", "DynamoDbCalls", "DynamoDbTime", "ReadUnits", "WriteUnits", "DynamoDbConflicts", "DynamoDbRetries",
+        "UmsCalls", "UmsTime", "UmsFailures", "LinksHubCalls", "LinksHubTime", "LinksHubFailures", "CircuitOpen",
+        "AuditFailures", "StaleKeys", "RateLimited")},
+    "Errors": {("stage", "code")}, "ArchiveFailures": {BY_OPERATION}, "SecurityEvents": {("stage", "event")},
+}
+
 SOURCE = source()
 EXPANDED = expanded()
 ROWS = rows()
@@ -125,6 +136,12 @@ def security_events():
     [dimensions] = re.findall(r"metric::count\(METRIC, &\[(.*)\], ", event)
     [events] = re.findall(r"^    SecurityEvent \{(.*?)\}", event, re.MULTILINE | re.DOTALL)
     return namespace, name, re.findall(r'\("(\w+)", ', dimensions), set(re.findall(r'"(\w+)"', events))
+
+
+def alarm_names():
+    """The name of each alarm, as far as it is known before a deployment."""
+    return {alarm["AlarmName"] if isinstance(alarm["AlarmName"], str) else alarm["AlarmName"]["Fn::Sub"]
+            for alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").values()}
 
 
 def nulls(node, path=""):
@@ -289,7 +306,7 @@ class Safe(unittest.TestCase):
         namespace, metric, dimensions, events = security_events()
         rows = load("template.yaml")["Mappings"]["SecurityAlarms"]
         alarms = {name: alarm for name, alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").items()
-                  if alarm.get("Namespace") == namespace}
+                  if alarm.get("MetricName") == metric}
         self.assertEqual(set(alarms), {f"{kind}Alarm" for kind in rows})
         watched = set()
         for name, alarm in alarms.items():
@@ -307,11 +324,57 @@ class Safe(unittest.TestCase):
         self.assertEqual(events - watched, {"export"})
         self.assertEqual(SOURCE["Globals"]["Function"]["Environment"]["Variables"]["STAGE"], {"Ref": "Stage"})
 
-    def test_the_runbook_explains_every_alarm(self):
-        runbook = (ROOT / "docs/operations.md").read_text()
-        names = {alarm["AlarmName"]["Fn::Sub"].removeprefix("lhcms-${Stage}-")
-                 for alarm in of_type(SOURCE, "AWS::CloudWatch::Alarm").values() if alarm.get("Namespace") != "AWS/Lambda"}
-        self.assertEqual({name for name in names if f"| `{name}` |" not in runbook}, set())
+    def test_the_runbook_has_a_row_for_every_alarm_and_an_alarm_for_every_row(self):
+        _, _, section = (ROOT / "docs/operations.md").read_text().partition("\n## Alarms\n")
+        section = section.partition("\n## ")[0]
+        cells = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+        indexes = {row["Index"] for row in load("template.yaml")["Mappings"]["Indexes"].values()}
+        rows = set()
+        for name in (name for cell in cells for name in re.findall("`([^`{]+)`", cell)):
+            if "<function>" in name:
+                rows |= {name.replace("<function>", row["Folder"]) for row in ROWS.values()}
+            elif "<index>" in name:
+                rows |= {name.replace("<index>", index) for index in indexes}
+            elif name != "process-streams":
+                rows.add(name)
+        self.assertEqual({name.removeprefix("lhcms-${Stage}-") for name in alarm_names()}, rows)
+
+    def test_every_alarm_has_the_topic_and_counts_missing_data_as_it_means(self):
+        for name, alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").items():
+            with self.subTest(name):
+                self.assertEqual(alarm["AlarmActions"]["Fn::If"][:2], ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}]])
+                self.assertEqual(alarm["TreatMissingData"], "breaching" if name == "NoTrafficAlarm" else "notBreaching")
+                # CloudWatch takes ten metrics in an alarm.
+                self.assertLessEqual(len(alarm.get("Metrics", [])), 10)
+
+    def test_every_index_and_table_has_alarms_on_its_throttles(self):
+        indexes = {index["IndexName"] for index in SOURCE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]}
+        watched = {}
+        for alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").values():
+            if "ThrottleEvents" in alarm.get("MetricName", ""):
+                names = tuple(sorted((it["Name"], json.dumps(it["Value"])) for it in alarm["Dimensions"]))
+                watched.setdefault(names, set()).add(alarm["MetricName"])
+        tables = [(("TableName", json.dumps({"Fn::Sub": f"lhcms-${{Stage}}{end}"})),) for end in ("", "-audit")]
+        expected = [*tables, *((("GlobalSecondaryIndexName", json.dumps(index)), ("TableName", json.dumps({"Ref": "Table"})))
+                               for index in indexes)]
+        self.assertEqual(watched, {names: {"ReadThrottleEvents", "WriteThrottleEvents"} for names in expected})
+        self.assertEqual([SOURCE["Resources"][name]["Properties"]["TableName"] for name in ("Table", "AuditTable")],
+                         [{"Fn::Sub": f"lhcms-${{Stage}}{end}"} for end in ("", "-audit")])
+
+    def test_the_alarms_on_requests_watch_metrics_with_exactly_their_dimensions(self):
+        """A metric with other dimensions is another metric, on which no data ever arrives."""
+        for name, alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").items():
+            if alarm.get("Namespace") == "LHCMS":
+                with self.subTest(name):
+                    dimensions = tuple(dimension["Name"] for dimension in alarm["Dimensions"])
+                    self.assertIn(dimensions, METRICS[alarm["MetricName"]])
+                    self.assertEqual(alarm["Dimensions"][0]["Value"], {"Ref": "Stage"})
+
+    def test_one_panic_and_few_server_errors_raise_an_alarm(self):
+        alarms = of_type(EXPANDED, "AWS::CloudWatch::Alarm")
+        for name, threshold in (("PanicsAlarm", 1), ("ServerErrorsAlarm", 3), ("AuditFailuresAlarm", 1), ("StaleKeysAlarm", 1)):
+            alarm = alarms[name]
+            self.assertEqual((int(alarm["Threshold"]), alarm["EvaluationPeriods"], alarm["Statistic"]), (threshold, 1, "Sum"))
 
     def test_who_needs_no_token_reaches_no_lab(self):
         for name, statement in statements(per_lab=False):
