@@ -29,6 +29,9 @@ DIFFERENCES = (
     ("Time-outs are checked statically; memory is not limited", "the emulator does not enforce them reliably"),
     ("DynamoDB is reached through a relay", "it notes refusals, so that a failure can name the missing right"),
     ("/health is called by the API's path, not by its host name", "the emulator takes /health of every host for itself"),
-    ("Throttling, access log, encryption of the table and protection from deletion are only deployed",
+    ("The parts that a parameter turns on (backups, budget, domain, reserved concurrency) are not deployed",
+     "the emulator knows neither budgets nor selections of backups; cfn-lint checks them in the expansion"),
+    ("The rules on parameters are tested by tools/template", "the stage is dev here, for which most have no condition"),
+    ("Throttling, access log, encryption of tables and logs and protection from deletion are only deployed",
      "the emulator accepts these settings and does nothing with them"),
 )

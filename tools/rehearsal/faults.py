@@ -73,7 +73,7 @@ FAULTS = (
           (replace("TABLE_NAME: !Ref Table", "TABLE_NAME: !Sub lhcms-${Stage}-cases"),),
           ("row Health", "table/lhcms-dev-cases")),
     Fault("the environment's key: no right to kms:Decrypt",
-          (replace("                - {Effect: Allow, Action: kms:Decrypt, Resource: !GetAtt EnvironmentKey.Arn}\n", ""),),
+          (replace("                  - {Effect: Allow, Action: kms:Decrypt, Resource: !GetAtt EnvironmentKey.Arn}\n", ""),),
           ("kms:Decrypt", "CreateCaseFunctionRole", "the loop in Resources that lists ListCases")),
     Fault("a required variable is misspelt",
           (replace("CURSOR_SECRET_KEY: !Sub", "CURSOR_SECRET: !Sub"),),

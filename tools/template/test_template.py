@@ -103,17 +103,23 @@ def actions(statement):
     return [value] if isinstance(value, str) else value
 
 
+def role_of(function):
+    """The statements of the function's own role. The first is its right to write its log."""
+    role = SOURCE["Resources"][f"{function}Role"]["Properties"]
+    [policy] = role["Policies"]
+    return policy["PolicyDocument"]["Statement"]
+
+
 def statements(per_lab):
-    """(function, statement) of each policy, with a role for labs or without."""
-    for name, function in FUNCTIONS.items():
-        for policy in function.get("Policies", []):
-            for statement in policy["Statement"]:
-                if "Fn::If" in statement:
-                    condition, then, otherwise = statement["Fn::If"]
-                    assert condition == "PerLab"
-                    statement = then if per_lab else otherwise
-                if statement != {"Ref": "AWS::NoValue"}:
-                    yield name, statement
+    """(function, statement) of each role's statements besides that for the log, with a role for labs or without."""
+    for name in FUNCTIONS:
+        for statement in role_of(name)[1:]:
+            if "Fn::If" in statement:
+                condition, then, otherwise = statement["Fn::If"]
+                assert condition == "PerLab"
+                statement = then if per_lab else otherwise
+            if statement != {"Ref": "AWS::NoValue"}:
+                yield name, statement
 
 
 def arns(resource):
@@ -136,6 +142,32 @@ def security_events():
     [dimensions] = re.findall(r"metric::count\(METRIC, &\[(.*)\], ", event)
     [events] = re.findall(r"^    SecurityEvent \{(.*?)\}", event, re.MULTILINE | re.DOTALL)
     return namespace, name, re.findall(r'\("(\w+)", ', dimensions), set(re.findall(r'"(\w+)"', events))
+
+
+def evaluate(node, parameters):
+    """A rule's expression with these parameters."""
+    match node:
+        case {"Ref": name}:
+            return parameters[name]
+        case {"Fn::Equals": [left, right]}:
+            return evaluate(left, parameters) == evaluate(right, parameters)
+        case {"Fn::Not": [one]}:
+            return not evaluate(one, parameters)
+        case {"Fn::And": several}:
+            return all(evaluate(one, parameters) for one in several)
+        case {"Fn::Or": several}:
+            return any(evaluate(one, parameters) for one in several)
+        case {"Fn::Contains": [several, one]}:
+            return evaluate(one, parameters) in evaluate(several, parameters)
+    assert isinstance(node, (str, list)), node
+    return node
+
+
+def violated(parameters):
+    """The descriptions of the assertions that the parameters violate."""
+    return [assertion["AssertDescription"] for rule in SOURCE["Rules"].values()
+            if evaluate(rule.get("RuleCondition", {"Fn::And": []}), parameters)
+            for assertion in rule["Assertions"] if not evaluate(assertion["Assert"], parameters)]
 
 
 def alarm_names():
@@ -243,6 +275,9 @@ class Fits(unittest.TestCase):
                 self.assertEqual(values["Stage"], stage)
                 self.assertLessEqual(needed, set(values))
                 self.assertLessEqual(set(values), set(SOURCE["Parameters"]))
+                self.assertEqual(config[stage]["deploy"]["parameters"]["tags"], f"project=lhcms stage={stage}")
+                defaults = {name: str(value["Default"]) for name, value in SOURCE["Parameters"].items() if "Default" in value}
+                self.assertEqual(violated(defaults | values | {"CorsOrigins": values["CorsOrigins"].split(",")}), [])
 
 
 class Safe(unittest.TestCase):
@@ -449,6 +484,38 @@ class Safe(unittest.TestCase):
                    for alarm in alarms.values() if alarm.get("Namespace") == "AWS/Lambda" and alarm["MetricName"] == "Errors"}
         self.assertEqual(watched, {name: (1, 1) for name in FUNCTIONS | TRIGGERED})
 
+    def test_every_function_has_a_role_of_its_own_that_writes_to_its_own_log_group_only(self):
+        for name, function in of_type(EXPANDED, "AWS::Lambda::Function").items():
+            with self.subTest(name):
+                self.assertEqual(function["Role"], {"Fn::GetAtt": [f"{name}Role", "Arn"]})
+                self.assertNotIn("ManagedPolicyArns", EXPANDED["Resources"][f"{name}Role"]["Properties"])
+                logs = [it for it in role_of(name) if "logs:" in str(it)]
+                self.assertEqual(logs, [{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                                         "Resource": {"Fn::GetAtt": [function["LoggingConfig"]["LogGroup"]["Ref"], "Arn"]}}])
+
+    def test_every_log_group_is_encrypted_retained_and_outlives_the_stack(self):
+        groups = {name: it for name, it in EXPANDED["Resources"].items() if it["Type"] == "AWS::Logs::LogGroup"}
+        self.assertEqual(len(groups), len(FUNCTIONS | TRIGGERED) + 1)
+        for name, group in groups.items():
+            with self.subTest(name):
+                self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+                self.assertEqual(group["Properties"]["KmsKeyId"], {"Fn::GetAtt": ["LogsKey", "Arn"]})
+                self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "LogRetentionDays"})
+
+    def test_every_route_with_a_throttle_of_its_own_exists_and_is_below_the_default(self):
+        api = SOURCE["Resources"]["Api"]["Properties"]
+        routes = {"$default" if path == "/$default" else f"{method.upper()} {path}" for method, path, _ in OPERATIONS}
+        self.assertLessEqual(set(api["RouteSettings"]), routes)
+        default = api["DefaultRouteSettings"]
+        for name, throttle in api["RouteSettings"].items():
+            with self.subTest(name):
+                self.assertLess(throttle["ThrottlingRateLimit"], default["ThrottlingRateLimit"])
+                self.assertLess(throttle["ThrottlingBurstLimit"], default["ThrottlingBurstLimit"])
+
+    def test_with_a_name_of_its_own_the_api_does_not_answer_under_that_of_aws(self):
+        [server] = EXPANDED["Resources"]["Api"]["Properties"]["Body"]["servers"]
+        self.assertEqual(server["x-amazon-apigateway-endpoint-configuration"], {"disableExecuteApiEndpoint": {"Fn::If": ["HasDomain", True, False]}})
+
     def test_the_access_log_is_json_and_has_no_path_query_or_header(self):
         log = json.loads(SOURCE["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"])
         for value in log.values():
@@ -456,12 +523,12 @@ class Safe(unittest.TestCase):
             self.assertNotRegex(value.lower(), "path|query|header|useragent|authorizer")
 
     def test_the_tables_and_their_key_outlive_the_stack(self):
-        for name in ("Table", "AuditTable", "TableKey"):
+        for name in ("Table", "AuditTable", "TableKey", "LogsKey"):
             resource = SOURCE["Resources"][name]
-            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"))
+            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
         for name in ("Table", "AuditTable"):
             table = SOURCE["Resources"][name]["Properties"]
-            self.assertTrue(table["DeletionProtectionEnabled"])
+            self.assertEqual(table["DeletionProtectionEnabled"], {"Ref": "DeletionProtection"})
             self.assertTrue(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
             self.assertEqual(table["SSESpecification"]["SSEType"], "KMS")
         self.assertTrue(SOURCE["Resources"]["TableKey"]["Properties"]["EnableKeyRotation"])
@@ -469,7 +536,7 @@ class Safe(unittest.TestCase):
     def test_the_archive_cannot_be_changed_and_outlives_the_stack(self):
         bucket, key = SOURCE["Resources"]["ArchiveBucket"], SOURCE["Resources"]["ArchiveKey"]
         for resource in (bucket, key):
-            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"))
+            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
         bucket = bucket["Properties"]
         self.assertTrue(bucket["ObjectLockEnabled"])
         self.assertEqual(bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"],
@@ -488,6 +555,32 @@ class Safe(unittest.TestCase):
         allowed, _ = assertion["Assert"]["Fn::Contains"]
         self.assertEqual(allowed, [str(value) for value in days["AllowedValues"] if value >= 2192])
         self.assertEqual(days["Default"], 2192)
+
+    def test_the_tables_are_protected_from_deletion_unless_somebody_says_otherwise(self):
+        self.assertEqual(SOURCE["Parameters"]["DeletionProtection"]["Default"], "true")
+
+    def test_the_prod_stage_refuses_what_is_for_development(self):
+        """Each assertion, with parameters that satisfy all of them, and with one that is wrong."""
+        good = {"Stage": "prod", "AlarmTopicArn": "arn:aws:sns:us-east-1:111122223333:alarms", "SecretName": "lhcms/prod",
+                "SecretVersion": "1", "LogLevel": "info", "LogRetentionDays": "365", "ArchiveDays": "2192",
+                "CorsOrigins": ["https://app.example.com"], "UmsJwksUrl": "", "JwtIssuer": "", "JwtAudience": "",
+                "JwtTrustLabsClaim": "false", "DomainName": "", "CertificateArn": ""}
+        self.assertEqual(violated(good), [])
+        for parameter, value in (("AlarmTopicArn", ""), ("SecretName", "lhcms/dev"), ("SecretName", "lhcms/qa"), ("SecretVersion", ""),
+                                 ("LogLevel", "debug"), ("LogRetentionDays", "180"), ("ArchiveDays", "30"), ("CorsOrigins", ["*"]),
+                                 ("UmsJwksUrl", "https://id.example.com/keys"), ("JwtTrustLabsClaim", "true"),
+                                 ("DomainName", "api.example.com"), ("CertificateArn", "arn:aws:acm:us-east-1:1:certificate/1")):
+            with self.subTest(parameter):
+                [message] = violated(good | {parameter: value})
+                self.assertIn(parameter, message.replace("with UmsJwksUrl", "UmsJwksUrl"))
+        dev = good | {"Stage": "dev", "AlarmTopicArn": "", "SecretName": "lhcms/dev", "SecretVersion": "", "LogLevel": "debug",
+                      "LogRetentionDays": "14", "ArchiveDays": "1", "CorsOrigins": ["*"]}
+        self.assertEqual(violated(dev), [])
+
+    def test_the_rule_on_logs_names_every_length_of_a_year_or_more(self):
+        [assertion] = SOURCE["Rules"]["LogsForAYearInProduction"]["Assertions"]
+        allowed, _ = assertion["Assert"]["Fn::Contains"]
+        self.assertEqual(allowed, [str(days) for days in SOURCE["Parameters"]["LogRetentionDays"]["AllowedValues"] if days >= 365])
 
     def test_both_streams_keep_their_order_and_lose_no_change(self):
         mappings = of_type(SOURCE, "AWS::Lambda::EventSourceMapping")
@@ -520,7 +613,7 @@ class Safe(unittest.TestCase):
     def test_the_scheduled_verification_only_reads_and_runs_every_hour(self):
         function = TRIGGERED["VerifyHistoriesFunction"]
         self.assertEqual(set(function["Environment"]["Variables"]), {"SEAL_KEYS"})
-        allowed = {(action, name) for statement in function["Policies"][0]["Statement"]
+        allowed = {(action, name) for statement in role_of("VerifyHistoriesFunction")[1:]
                    for action in actions(statement) for name in references(statement["Resource"])}
         self.assertEqual(allowed, {("dynamodb:GetItem", "Table"), ("dynamodb:BatchGetItem", "Table"),
                                    ("dynamodb:Query", "Table"), ("kms:Decrypt", "EnvironmentKey")})
@@ -536,7 +629,7 @@ class Safe(unittest.TestCase):
         function = TRIGGERED["ProcessStreamsFunction"]
         self.assertNotIn("Environment", function)
         allowed = set()
-        for statement in function["Policies"][0]["Statement"]:
+        for statement in role_of("ProcessStreamsFunction"):
             statement = statement["Fn::If"][1] if "Fn::If" in statement else statement
             allowed |= {(action, name) for action in actions(statement) for name in references(statement["Resource"])}
         writing = {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:BatchWriteItem"}
