@@ -405,6 +405,32 @@ class Safe(unittest.TestCase):
                     self.assertIn(dimensions, METRICS[alarm["MetricName"]])
                     self.assertEqual(alarm["Dimensions"][0]["Value"], {"Ref": "Stage"})
 
+    def test_the_dashboard_is_json_and_shows_metrics_that_exist(self):
+        body = re.sub(r"\$\{([\w.:]+)\}", r"\1", SOURCE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+        widgets = json.loads(body)["widgets"]
+        aws = {"AWS/DynamoDB": {"ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
+               "AWS/Lambda": {"ConcurrentExecutions", "Throttles", "IteratorAge"}, "AWS/SQS": {"ApproximateNumberOfMessagesVisible"}}
+        shown, places = set(), set()
+        for widget in widgets:
+            places |= (area := {(x, y) for x in range(widget["x"], widget["x"] + widget["width"])
+                                for y in range(widget["y"], widget["y"] + widget["height"])}) - places
+            self.assertTrue(all(x < 24 for x, _ in area))
+            for metric in widget["properties"]["metrics"]:
+                with self.subTest(metric):
+                    if isinstance(metric[0], dict):
+                        schema, name = re.match(r"SEARCH\('\{([\w/,]+)\} MetricName=\"(\w+)\" ", metric[0]["expression"]).groups()
+                        namespace, *dimensions = schema.split(",")
+                    else:
+                        namespace, name, *rest = (it for it in metric if not isinstance(it, dict))
+                        dimensions = rest[::2]
+                    if namespace == "LHCMS":
+                        self.assertIn(tuple(dimensions), METRICS[name])
+                        shown.add(name)
+                    else:
+                        self.assertIn(name, aws[namespace])
+        self.assertEqual(len(places), sum(widget["width"] * widget["height"] for widget in widgets), "widgets overlap")
+        self.assertEqual(shown, set(METRICS))
+
     def test_one_panic_and_few_server_errors_raise_an_alarm(self):
         alarms = of_type(EXPANDED, "AWS::CloudWatch::Alarm")
         for name, threshold in (("PanicsAlarm", 1), ("ServerErrorsAlarm", 3), ("AuditFailuresAlarm", 1), ("StaleKeysAlarm", 1)):
