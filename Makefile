@@ -108,10 +108,18 @@ else
 	python3 tools/clients/check.py typescript --tools $(NODE_TOOLS)
 endif
 
-check-template: $(CHECK_VENV)/.installed
+CHECKOV   := $(CURDIR)/$(TOOLS)/venv-checkov/bin/checkov
+NAG_TOOLS := $(TOOLS)/node-nag
+
+check-template: $(CHECK_VENV)/.installed $(TOOLS)/venv-checkov/.installed $(if $(HAS_NODE),$(NAG_TOOLS)/.installed)
 	$(CHECK_VENV)/bin/cfn-lint template.yaml
+	@echo 'cfn-lint: 0 findings'
 	$(WITH_TOOLS) sam validate --lint
 	cd tools/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
+	@cd tools/template && $(WITH_TOOLS) $(CHECK_PY) check.py --checkov $(CHECKOV) $(if $(HAS_NODE),--nag $(CURDIR)/$(NAG_TOOLS))
+ifeq ($(HAS_NODE),)
+	$(call WITHOUT_NODE,the HIPAA rules of cdk-nag)
+endif
 
 ARCHIVE_PY := $(TOOLS)/venv-archive/bin/python
 
@@ -137,6 +145,12 @@ $(TOOLS)/venv-%/.installed: tools/requirements/%.txt
 	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(NAG_TOOLS)/.installed: tools/template/nag/package.json tools/template/nag/package-lock.json
+	mkdir -p $(NAG_TOOLS)
+	cp $^ $(NAG_TOOLS)
+	npm ci --prefix $(NAG_TOOLS) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(NODE_TOOLS)/.installed: tools/clients/package.json tools/clients/package-lock.json
