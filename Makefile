@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-record bench-check bench-functions bench-valgrind soak audit audit-search redrive migrate build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-record bench-check bench-functions bench-valgrind soak audit audit-search redrive migrate build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -60,6 +60,9 @@ rehearse: rehearse-ready ## deploy the template to an emulator of AWS, and call 
 
 rehearse-faults: rehearse-ready ## show that the rehearsal finds faults in the template
 	$(REHEARSE) --faults
+
+rehearse-alarms: rehearse-ready ## cause failures in the rehearsed deployment, and show that the alarms' metrics move
+	$(REHEARSE) --alarms
 
 rehearse-ready: $(REHEARSE_VENV)/.installed $(CHECK_VENV)/.installed
 	cargo build --locked --bin lhcms-local $(BINS)
