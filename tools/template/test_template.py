@@ -585,6 +585,19 @@ class Safe(unittest.TestCase):
     def test_the_tables_are_protected_from_deletion_unless_somebody_says_otherwise(self):
         self.assertEqual(SOURCE["Parameters"]["DeletionProtection"]["Default"], "true")
 
+    def test_backups_of_both_tables_are_kept_and_copied_as_the_parameters_say(self):
+        resources = SOURCE["Resources"]
+        for name in ("BackupVault", "BackupPlan", "BackupSelection", "BackupRole"):
+            self.assertEqual(resources[name]["Condition"], "HasBackups")
+        [rule] = resources["BackupPlan"]["Properties"]["BackupPlan"]["BackupPlanRule"]
+        condition, [copy], otherwise = rule["CopyActions"]["Fn::If"]
+        self.assertEqual((condition, otherwise), ("CopiesBackups", {"Ref": "AWS::NoValue"}))
+        self.assertEqual(copy["DestinationBackupVaultArn"], {"Ref": "BackupCopyVaultArn"})
+        self.assertEqual([it["Lifecycle"] for it in (rule, copy)], [{"DeleteAfterDays": {"Ref": "BackupDays"}}] * 2)
+        selected = resources["BackupSelection"]["Properties"]["BackupSelection"]["Resources"]
+        self.assertEqual(set(references(selected)), {"Table", "AuditTable"})
+        self.assertEqual(resources["BackupVault"]["DeletionPolicy"], "RetainExceptOnCreate")
+
     def test_the_prod_stage_refuses_what_is_for_development(self):
         """Each assertion, with parameters that satisfy all of them, and with one that is wrong."""
         good = {"Stage": "prod", "AlarmTopicArn": "arn:aws:sns:us-east-1:111122223333:alarms", "SecretName": "lhcms/prod",
