@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-record bench-check bench-functions bench-valgrind soak audit audit-search redrive migrate build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-record bench-check bench-functions bench-valgrind soak audit audit-search redrive migrate build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -61,6 +61,9 @@ rehearse: rehearse-ready ## deploy the template to an emulator of AWS, and call 
 rehearse-faults: rehearse-ready ## show that the rehearsal finds faults in the template
 	$(REHEARSE) --faults
 
+rehearse-alarms: rehearse-ready ## cause failures in the rehearsed deployment, and show that the alarms' metrics move
+	$(REHEARSE) --alarms
+
 rehearse-ready: $(REHEARSE_VENV)/.installed $(CHECK_VENV)/.installed
 	cargo build --locked --bin lhcms-local $(BINS)
 
@@ -108,10 +111,18 @@ else
 	python3 tools/clients/check.py typescript --tools $(NODE_TOOLS)
 endif
 
-check-template: $(CHECK_VENV)/.installed
+CHECKOV   := $(CURDIR)/$(TOOLS)/venv-checkov/bin/checkov
+NAG_TOOLS := $(TOOLS)/node-nag
+
+check-template: $(CHECK_VENV)/.installed $(TOOLS)/venv-checkov/.installed $(if $(HAS_NODE),$(NAG_TOOLS)/.installed)
 	$(CHECK_VENV)/bin/cfn-lint template.yaml
+	@echo 'cfn-lint: 0 findings'
 	$(WITH_TOOLS) sam validate --lint
 	cd tools/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
+	@cd tools/template && $(WITH_TOOLS) $(CHECK_PY) check.py --checkov $(CHECKOV) $(if $(HAS_NODE),--nag $(CURDIR)/$(NAG_TOOLS))
+ifeq ($(HAS_NODE),)
+	$(call WITHOUT_NODE,the HIPAA rules of cdk-nag)
+endif
 
 ARCHIVE_PY := $(TOOLS)/venv-archive/bin/python
 
@@ -137,6 +148,12 @@ $(TOOLS)/venv-%/.installed: tools/requirements/%.txt
 	  echo 'make: Python 3 with its venv module is needed (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(NAG_TOOLS)/.installed: tools/template/nag/package.json tools/template/nag/package-lock.json
+	mkdir -p $(NAG_TOOLS)
+	cp $^ $(NAG_TOOLS)
+	npm ci --prefix $(NAG_TOOLS) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(NODE_TOOLS)/.installed: tools/clients/package.json tools/clients/package-lock.json

@@ -101,6 +101,36 @@ def log_groups(stack):
                    f"(LoggingConfig of the loop in Resources that lists {target.removesuffix('Function')})")
 
 
+def rights_on_logs(stack):
+    """Each function may write to its own log group, and to no other."""
+    iam = stack.emulator.client("iam")
+    names = {target: stack.resources[f"{target.removesuffix('Function')}LogGroup"] for target, _ in stack.functions()}
+    other = stack.resources["ApiLogGroup"]
+    for target, own in names.items():
+        role = iam.get_role(RoleName=stack.resources[f"{target}Role"])["Role"]["Arn"]
+        for group, expected in ((own, "allowed"), (other, "implicitDeny")):
+            arn = f"arn:aws:logs:us-east-1:000000000000:log-group:{group}:log-stream:one"
+            [result] = iam.simulate_principal_policy(
+                PolicySourceArn=role, ActionNames=["logs:PutLogEvents"], ResourceArns=[arn])["EvaluationResults"]
+            if result["EvalDecision"] != expected:
+                yield (f"{target}Role: logs:PutLogEvents on {group} is {result['EvalDecision']} "
+                       f"(the first statement of its role in template.yaml)")
+
+
+def alarms_and_dashboard(stack):
+    """Every alarm without metric math or a condition exists, and the dashboard is JSON."""
+    cloudwatch = stack.emulator.client("cloudwatch")
+    pages = cloudwatch.get_paginator("describe_alarms").paginate()
+    found = {alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"]}
+    for name, resource in stack.deployed["Resources"].items():
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource and stack.resources.get(name) not in found:
+            yield f"{name}: the stack has no such alarm"
+    try:
+        json.loads(cloudwatch.get_dashboard(DashboardName=stack.resources["Dashboard"])["DashboardBody"])
+    except ValueError as fault:
+        yield f"Dashboard: DashboardBody is not JSON: {fault}"
+
+
 def time_outs(stack):
     """The gateway waits longer than the function may run. (The emulator does not end a function or a request in time.)"""
     functions = dict(stack.functions())
@@ -138,7 +168,8 @@ def ttl(stack, lab, case):
                       f"(its attributes are {', '.join(sorted(item))})")
 
 
-ALL = (gateway_permissions, rights_on_keys, rights_on_the_archive, rights_of_the_function_on_the_streams, log_groups, time_outs, folders, backups)
+ALL = (gateway_permissions, rights_on_keys, rights_on_the_archive, rights_of_the_function_on_the_streams, log_groups,
+       rights_on_logs, alarms_and_dashboard, time_outs, folders, backups)
 
 
 def run(stack):

@@ -1,6 +1,7 @@
 """Rehearses a deployment: the real template and the real binaries, in an emulator of AWS, and every operation called.
 
-`make rehearse` runs it. With --faults it puts one fault after the other into the template and shows that each is found.
+`make rehearse` runs it. With --faults it puts one fault after the other into the template and shows that each is found. With
+--alarms it causes failures and shows that the metrics of the alarms move.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import archive
 import checks
 import denials
 import differences
+import drill
 import faults
 import sequence
 import verification
@@ -65,13 +67,18 @@ class Rehearsal:
                 file.unlink()
             say(f"logs are in {self.folder}")
 
-    def run(self, template):
-        """Deploys the text of a template and calls everything; returns the client."""
+    def deploy(self, template):
+        """Deploys the text of a template; returns a client of its API."""
         self.relay.used.clear()
         stack = Stack(self.emulator, self.stand_ins)
         stack.upload(self.packages)
         stack.deploy(template)
-        client = Client(stack, self.relay)
+        return Client(stack, self.relay)
+
+    def run(self, template):
+        """Deploys the text of a template and calls everything; returns the client."""
+        client = self.deploy(template)
+        stack = client.stack
         checks.run(stack)
         sequence.run(client)
         archive.run(client)
@@ -96,10 +103,19 @@ def rehearse(rehearsal):
     print(f"rehearsal: {len(client.called) + len(checks.ALL)} passed, 0 failed")
 
 
+def alarms(rehearsal):
+    """The drill of the alarms of template.yaml."""
+    client = rehearsal.deploy((ROOT / "template.yaml").read_text())
+    client.log_in("admin")
+    drill.run(client)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", type=Path, required=True, help="cargo's target folder, with the debug binaries")
-    parser.add_argument("--faults", action="store_true", help="put faults into the template, and see each found")
+    parser.add_argument("--faults", dest="what", action="store_const", const=faults.run, default=rehearse,
+                        help="put faults into the template, and see each found")
+    parser.add_argument("--alarms", dest="what", action="store_const", const=alarms, help="cause failures, and see the alarms' metrics move")
     arguments = parser.parse_args()
 
     def interrupted(*_):
@@ -109,7 +125,7 @@ def main():
         signal.signal(number, interrupted)
     try:
         with Rehearsal(arguments.target.resolve()) as rehearsal:
-            faults.run(rehearsal) if arguments.faults else rehearse(rehearsal)
+            arguments.what(rehearsal)
     except Failure as failure:
         say(f"THE REHEARSAL FAILED\n\n{failure}\n")
         return 1

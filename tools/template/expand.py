@@ -22,10 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class StubPolicyLoader:
-    """Knows the one policy that SAM attaches by itself; asking AWS would need credentials."""
+    """Knows no managed policy: each function has a role of the template. Asking AWS would need credentials."""
 
     def load(self):
-        return {"AWSLambdaBasicExecutionRole": "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}
+        return {}
 
 
 def load(name):
@@ -93,6 +93,8 @@ def looked_up(node, mappings):
             return delimiter.join(values)
         case {"Ref": {"Fn::Sub": str(name)}}:
             return {"Ref": name}
+        case {"Fn::GetAtt": [{"Fn::Sub": str(name)}, str(attribute)]}:
+            return {"Fn::GetAtt": [name, attribute]}
     return node
 
 

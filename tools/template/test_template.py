@@ -15,6 +15,17 @@ from expand import ROOT, expanded, functions, load, operations, rows, source
 
 SECRETS = {"JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "UMS_API_KEY"}
 
+# The metrics in the lines of requests and of the functions without one (namespace LHCMS), with the sets of dimensions of each.
+BY_STAGE, BY_OPERATION = ("stage",), ("stage", "operation")
+METRICS = {
+    **{name: {BY_STAGE, BY_OPERATION} for name in ("Requests", "Latency", "ServerErrors", "ClientErrors", "Panics")},
+    **{name: {BY_STAGE} for name in (
+        "ColdStarts", "DynamoDbCalls", "DynamoDbTime", "ReadUnits", "WriteUnits", "DynamoDbConflicts", "DynamoDbRetries",
+        "UmsCalls", "UmsTime", "UmsFailures", "LinksHubCalls", "LinksHubTime", "LinksHubFailures", "CircuitOpen",
+        "AuditFailures", "StaleKeys", "RateLimited")},
+    "Errors": {("stage", "code")}, "ArchiveFailures": {BY_OPERATION}, "SecurityEvents": {("stage", "event")},
+}
+
 SOURCE = source()
 EXPANDED = expanded()
 ROWS = rows()
@@ -92,17 +103,23 @@ def actions(statement):
     return [value] if isinstance(value, str) else value
 
 
+def role_of(function):
+    """The statements of the function's own role. The first is its right to write its log."""
+    role = SOURCE["Resources"][f"{function}Role"]["Properties"]
+    [policy] = role["Policies"]
+    return policy["PolicyDocument"]["Statement"]
+
+
 def statements(per_lab):
-    """(function, statement) of each policy, with a role for labs or without."""
-    for name, function in FUNCTIONS.items():
-        for policy in function.get("Policies", []):
-            for statement in policy["Statement"]:
-                if "Fn::If" in statement:
-                    condition, then, otherwise = statement["Fn::If"]
-                    assert condition == "PerLab"
-                    statement = then if per_lab else otherwise
-                if statement != {"Ref": "AWS::NoValue"}:
-                    yield name, statement
+    """(function, statement) of each role's statements besides that for the log, with a role for labs or without."""
+    for name in FUNCTIONS:
+        for statement in role_of(name)[1:]:
+            if "Fn::If" in statement:
+                condition, then, otherwise = statement["Fn::If"]
+                assert condition == "PerLab"
+                statement = then if per_lab else otherwise
+            if statement != {"Ref": "AWS::NoValue"}:
+                yield name, statement
 
 
 def arns(resource):
@@ -125,6 +142,38 @@ def security_events():
     [dimensions] = re.findall(r"metric::count\(METRIC, &\[(.*)\], ", event)
     [events] = re.findall(r"^    SecurityEvent \{(.*?)\}", event, re.MULTILINE | re.DOTALL)
     return namespace, name, re.findall(r'\("(\w+)", ', dimensions), set(re.findall(r'"(\w+)"', events))
+
+
+def evaluate(node, parameters):
+    """A rule's expression with these parameters."""
+    match node:
+        case {"Ref": name}:
+            return parameters[name]
+        case {"Fn::Equals": [left, right]}:
+            return evaluate(left, parameters) == evaluate(right, parameters)
+        case {"Fn::Not": [one]}:
+            return not evaluate(one, parameters)
+        case {"Fn::And": several}:
+            return all(evaluate(one, parameters) for one in several)
+        case {"Fn::Or": several}:
+            return any(evaluate(one, parameters) for one in several)
+        case {"Fn::Contains": [several, one]}:
+            return evaluate(one, parameters) in evaluate(several, parameters)
+    assert isinstance(node, (str, list)), node
+    return node
+
+
+def violated(parameters):
+    """The descriptions of the assertions that the parameters violate."""
+    return [assertion["AssertDescription"] for rule in SOURCE["Rules"].values()
+            if evaluate(rule.get("RuleCondition", {"Fn::And": []}), parameters)
+            for assertion in rule["Assertions"] if not evaluate(assertion["Assert"], parameters)]
+
+
+def alarm_names():
+    """The name of each alarm, as far as it is known before a deployment."""
+    return {alarm["AlarmName"] if isinstance(alarm["AlarmName"], str) else alarm["AlarmName"]["Fn::Sub"]
+            for alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").values()}
 
 
 def nulls(node, path=""):
@@ -226,6 +275,9 @@ class Fits(unittest.TestCase):
                 self.assertEqual(values["Stage"], stage)
                 self.assertLessEqual(needed, set(values))
                 self.assertLessEqual(set(values), set(SOURCE["Parameters"]))
+                self.assertEqual(config[stage]["deploy"]["parameters"]["tags"], f"project=lhcms stage={stage}")
+                defaults = {name: str(value["Default"]) for name, value in SOURCE["Parameters"].items() if "Default" in value}
+                self.assertEqual(violated(defaults | values | {"CorsOrigins": values["CorsOrigins"].split(",")}), [])
 
 
 class Safe(unittest.TestCase):
@@ -289,7 +341,7 @@ class Safe(unittest.TestCase):
         namespace, metric, dimensions, events = security_events()
         rows = load("template.yaml")["Mappings"]["SecurityAlarms"]
         alarms = {name: alarm for name, alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").items()
-                  if alarm.get("Namespace") == namespace}
+                  if alarm.get("MetricName") == metric}
         self.assertEqual(set(alarms), {f"{kind}Alarm" for kind in rows})
         watched = set()
         for name, alarm in alarms.items():
@@ -307,11 +359,83 @@ class Safe(unittest.TestCase):
         self.assertEqual(events - watched, {"export"})
         self.assertEqual(SOURCE["Globals"]["Function"]["Environment"]["Variables"]["STAGE"], {"Ref": "Stage"})
 
-    def test_the_runbook_explains_every_alarm(self):
-        runbook = (ROOT / "docs/operations.md").read_text()
-        names = {alarm["AlarmName"]["Fn::Sub"].removeprefix("lhcms-${Stage}-")
-                 for alarm in of_type(SOURCE, "AWS::CloudWatch::Alarm").values() if alarm.get("Namespace") != "AWS/Lambda"}
-        self.assertEqual({name for name in names if f"| `{name}` |" not in runbook}, set())
+    def test_the_runbook_has_a_row_for_every_alarm_and_an_alarm_for_every_row(self):
+        _, _, section = (ROOT / "docs/operations.md").read_text().partition("\n## Alarms\n")
+        section = section.partition("\n## ")[0]
+        cells = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+        indexes = {row["Index"] for row in load("template.yaml")["Mappings"]["Indexes"].values()}
+        rows = set()
+        for name in (name for cell in cells for name in re.findall("`([^`{]+)`", cell)):
+            if "<function>" in name:
+                rows |= {name.replace("<function>", row["Folder"]) for row in ROWS.values()}
+            elif "<index>" in name:
+                rows |= {name.replace("<index>", index) for index in indexes}
+            elif name != "process-streams":
+                rows.add(name)
+        self.assertEqual({name.removeprefix("lhcms-${Stage}-") for name in alarm_names()}, rows)
+
+    def test_every_alarm_has_the_topic_and_counts_missing_data_as_it_means(self):
+        for name, alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").items():
+            with self.subTest(name):
+                self.assertEqual(alarm["AlarmActions"]["Fn::If"][:2], ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}]])
+                self.assertEqual(alarm["TreatMissingData"], "breaching" if name == "NoTrafficAlarm" else "notBreaching")
+                # CloudWatch takes ten metrics in an alarm.
+                self.assertLessEqual(len(alarm.get("Metrics", [])), 10)
+
+    def test_every_index_and_table_has_alarms_on_its_throttles(self):
+        indexes = {index["IndexName"] for index in SOURCE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]}
+        watched = {}
+        for alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").values():
+            if "ThrottleEvents" in alarm.get("MetricName", ""):
+                names = tuple(sorted((it["Name"], json.dumps(it["Value"])) for it in alarm["Dimensions"]))
+                watched.setdefault(names, set()).add(alarm["MetricName"])
+        tables = [(("TableName", json.dumps({"Fn::Sub": f"lhcms-${{Stage}}{end}"})),) for end in ("", "-audit")]
+        expected = [*tables, *((("GlobalSecondaryIndexName", json.dumps(index)), ("TableName", json.dumps({"Ref": "Table"})))
+                               for index in indexes)]
+        self.assertEqual(watched, {names: {"ReadThrottleEvents", "WriteThrottleEvents"} for names in expected})
+        self.assertEqual([SOURCE["Resources"][name]["Properties"]["TableName"] for name in ("Table", "AuditTable")],
+                         [{"Fn::Sub": f"lhcms-${{Stage}}{end}"} for end in ("", "-audit")])
+
+    def test_the_alarms_on_requests_watch_metrics_with_exactly_their_dimensions(self):
+        """A metric with other dimensions is another metric, on which no data ever arrives."""
+        for name, alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").items():
+            if alarm.get("Namespace") == "LHCMS":
+                with self.subTest(name):
+                    dimensions = tuple(dimension["Name"] for dimension in alarm["Dimensions"])
+                    self.assertIn(dimensions, METRICS[alarm["MetricName"]])
+                    self.assertEqual(alarm["Dimensions"][0]["Value"], {"Ref": "Stage"})
+
+    def test_the_dashboard_is_json_and_shows_metrics_that_exist(self):
+        body = re.sub(r"\$\{([\w.:]+)\}", r"\1", SOURCE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+        widgets = json.loads(body)["widgets"]
+        aws = {"AWS/DynamoDB": {"ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
+               "AWS/Lambda": {"ConcurrentExecutions", "Throttles", "IteratorAge"}, "AWS/SQS": {"ApproximateNumberOfMessagesVisible"}}
+        shown, places = set(), set()
+        for widget in widgets:
+            places |= (area := {(x, y) for x in range(widget["x"], widget["x"] + widget["width"])
+                                for y in range(widget["y"], widget["y"] + widget["height"])}) - places
+            self.assertTrue(all(x < 24 for x, _ in area))
+            for metric in widget["properties"]["metrics"]:
+                with self.subTest(metric):
+                    if isinstance(metric[0], dict):
+                        schema, name = re.match(r"SEARCH\('\{([\w/,]+)\} MetricName=\"(\w+)\" ", metric[0]["expression"]).groups()
+                        namespace, *dimensions = schema.split(",")
+                    else:
+                        namespace, name, *rest = (it for it in metric if not isinstance(it, dict))
+                        dimensions = rest[::2]
+                    if namespace == "LHCMS":
+                        self.assertIn(tuple(dimensions), METRICS[name])
+                        shown.add(name)
+                    else:
+                        self.assertIn(name, aws[namespace])
+        self.assertEqual(len(places), sum(widget["width"] * widget["height"] for widget in widgets), "widgets overlap")
+        self.assertEqual(shown, set(METRICS))
+
+    def test_one_panic_and_few_server_errors_raise_an_alarm(self):
+        alarms = of_type(EXPANDED, "AWS::CloudWatch::Alarm")
+        for name, threshold in (("PanicsAlarm", 1), ("ServerErrorsAlarm", 3), ("AuditFailuresAlarm", 1), ("StaleKeysAlarm", 1)):
+            alarm = alarms[name]
+            self.assertEqual((int(alarm["Threshold"]), alarm["EvaluationPeriods"], alarm["Statistic"]), (threshold, 1, "Sum"))
 
     def test_who_needs_no_token_reaches_no_lab(self):
         for name, statement in statements(per_lab=False):
@@ -386,6 +510,38 @@ class Safe(unittest.TestCase):
                    for alarm in alarms.values() if alarm.get("Namespace") == "AWS/Lambda" and alarm["MetricName"] == "Errors"}
         self.assertEqual(watched, {name: (1, 1) for name in FUNCTIONS | TRIGGERED})
 
+    def test_every_function_has_a_role_of_its_own_that_writes_to_its_own_log_group_only(self):
+        for name, function in of_type(EXPANDED, "AWS::Lambda::Function").items():
+            with self.subTest(name):
+                self.assertEqual(function["Role"], {"Fn::GetAtt": [f"{name}Role", "Arn"]})
+                self.assertNotIn("ManagedPolicyArns", EXPANDED["Resources"][f"{name}Role"]["Properties"])
+                logs = [it for it in role_of(name) if "logs:" in str(it)]
+                self.assertEqual(logs, [{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                                         "Resource": {"Fn::GetAtt": [function["LoggingConfig"]["LogGroup"]["Ref"], "Arn"]}}])
+
+    def test_every_log_group_is_encrypted_retained_and_outlives_the_stack(self):
+        groups = {name: it for name, it in EXPANDED["Resources"].items() if it["Type"] == "AWS::Logs::LogGroup"}
+        self.assertEqual(len(groups), len(FUNCTIONS | TRIGGERED) + 1)
+        for name, group in groups.items():
+            with self.subTest(name):
+                self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+                self.assertEqual(group["Properties"]["KmsKeyId"], {"Fn::GetAtt": ["LogsKey", "Arn"]})
+                self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "LogRetentionDays"})
+
+    def test_every_route_with_a_throttle_of_its_own_exists_and_is_below_the_default(self):
+        api = SOURCE["Resources"]["Api"]["Properties"]
+        routes = {"$default" if path == "/$default" else f"{method.upper()} {path}" for method, path, _ in OPERATIONS}
+        self.assertLessEqual(set(api["RouteSettings"]), routes)
+        default = api["DefaultRouteSettings"]
+        for name, throttle in api["RouteSettings"].items():
+            with self.subTest(name):
+                self.assertLess(throttle["ThrottlingRateLimit"], default["ThrottlingRateLimit"])
+                self.assertLess(throttle["ThrottlingBurstLimit"], default["ThrottlingBurstLimit"])
+
+    def test_with_a_name_of_its_own_the_api_does_not_answer_under_that_of_aws(self):
+        [server] = EXPANDED["Resources"]["Api"]["Properties"]["Body"]["servers"]
+        self.assertEqual(server["x-amazon-apigateway-endpoint-configuration"], {"disableExecuteApiEndpoint": {"Fn::If": ["HasDomain", True, False]}})
+
     def test_the_access_log_is_json_and_has_no_path_query_or_header(self):
         log = json.loads(SOURCE["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"])
         for value in log.values():
@@ -393,12 +549,12 @@ class Safe(unittest.TestCase):
             self.assertNotRegex(value.lower(), "path|query|header|useragent|authorizer")
 
     def test_the_tables_and_their_key_outlive_the_stack(self):
-        for name in ("Table", "AuditTable", "TableKey"):
+        for name in ("Table", "AuditTable", "TableKey", "LogsKey"):
             resource = SOURCE["Resources"][name]
-            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"))
+            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
         for name in ("Table", "AuditTable"):
             table = SOURCE["Resources"][name]["Properties"]
-            self.assertTrue(table["DeletionProtectionEnabled"])
+            self.assertEqual(table["DeletionProtectionEnabled"], {"Ref": "DeletionProtection"})
             self.assertTrue(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
             self.assertEqual(table["SSESpecification"]["SSEType"], "KMS")
         self.assertTrue(SOURCE["Resources"]["TableKey"]["Properties"]["EnableKeyRotation"])
@@ -406,7 +562,7 @@ class Safe(unittest.TestCase):
     def test_the_archive_cannot_be_changed_and_outlives_the_stack(self):
         bucket, key = SOURCE["Resources"]["ArchiveBucket"], SOURCE["Resources"]["ArchiveKey"]
         for resource in (bucket, key):
-            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"))
+            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
         bucket = bucket["Properties"]
         self.assertTrue(bucket["ObjectLockEnabled"])
         self.assertEqual(bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"],
@@ -425,6 +581,45 @@ class Safe(unittest.TestCase):
         allowed, _ = assertion["Assert"]["Fn::Contains"]
         self.assertEqual(allowed, [str(value) for value in days["AllowedValues"] if value >= 2192])
         self.assertEqual(days["Default"], 2192)
+
+    def test_the_tables_are_protected_from_deletion_unless_somebody_says_otherwise(self):
+        self.assertEqual(SOURCE["Parameters"]["DeletionProtection"]["Default"], "true")
+
+    def test_backups_of_both_tables_are_kept_and_copied_as_the_parameters_say(self):
+        resources = SOURCE["Resources"]
+        for name in ("BackupVault", "BackupPlan", "BackupSelection", "BackupRole"):
+            self.assertEqual(resources[name]["Condition"], "HasBackups")
+        [rule] = resources["BackupPlan"]["Properties"]["BackupPlan"]["BackupPlanRule"]
+        condition, [copy], otherwise = rule["CopyActions"]["Fn::If"]
+        self.assertEqual((condition, otherwise), ("CopiesBackups", {"Ref": "AWS::NoValue"}))
+        self.assertEqual(copy["DestinationBackupVaultArn"], {"Ref": "BackupCopyVaultArn"})
+        self.assertEqual([it["Lifecycle"] for it in (rule, copy)], [{"DeleteAfterDays": {"Ref": "BackupDays"}}] * 2)
+        selected = resources["BackupSelection"]["Properties"]["BackupSelection"]["Resources"]
+        self.assertEqual(set(references(selected)), {"Table", "AuditTable"})
+        self.assertEqual(resources["BackupVault"]["DeletionPolicy"], "RetainExceptOnCreate")
+
+    def test_the_prod_stage_refuses_what_is_for_development(self):
+        """Each assertion, with parameters that satisfy all of them, and with one that is wrong."""
+        good = {"Stage": "prod", "AlarmTopicArn": "arn:aws:sns:us-east-1:111122223333:alarms", "SecretName": "lhcms/prod",
+                "SecretVersion": "1", "LogLevel": "info", "LogRetentionDays": "365", "ArchiveDays": "2192",
+                "CorsOrigins": ["https://app.example.com"], "UmsJwksUrl": "", "JwtIssuer": "", "JwtAudience": "",
+                "JwtTrustLabsClaim": "false", "DomainName": "", "CertificateArn": ""}
+        self.assertEqual(violated(good), [])
+        for parameter, value in (("AlarmTopicArn", ""), ("SecretName", "lhcms/dev"), ("SecretName", "lhcms/qa"), ("SecretVersion", ""),
+                                 ("LogLevel", "debug"), ("LogRetentionDays", "180"), ("ArchiveDays", "30"), ("CorsOrigins", ["*"]),
+                                 ("UmsJwksUrl", "https://id.example.com/keys"), ("JwtTrustLabsClaim", "true"),
+                                 ("DomainName", "api.example.com"), ("CertificateArn", "arn:aws:acm:us-east-1:1:certificate/1")):
+            with self.subTest(parameter):
+                [message] = violated(good | {parameter: value})
+                self.assertIn(parameter, message.replace("with UmsJwksUrl", "UmsJwksUrl"))
+        dev = good | {"Stage": "dev", "AlarmTopicArn": "", "SecretName": "lhcms/dev", "SecretVersion": "", "LogLevel": "debug",
+                      "LogRetentionDays": "14", "ArchiveDays": "1", "CorsOrigins": ["*"]}
+        self.assertEqual(violated(dev), [])
+
+    def test_the_rule_on_logs_names_every_length_of_a_year_or_more(self):
+        [assertion] = SOURCE["Rules"]["LogsForAYearInProduction"]["Assertions"]
+        allowed, _ = assertion["Assert"]["Fn::Contains"]
+        self.assertEqual(allowed, [str(days) for days in SOURCE["Parameters"]["LogRetentionDays"]["AllowedValues"] if days >= 365])
 
     def test_both_streams_keep_their_order_and_lose_no_change(self):
         mappings = of_type(SOURCE, "AWS::Lambda::EventSourceMapping")
@@ -457,7 +652,7 @@ class Safe(unittest.TestCase):
     def test_the_scheduled_verification_only_reads_and_runs_every_hour(self):
         function = TRIGGERED["VerifyHistoriesFunction"]
         self.assertEqual(set(function["Environment"]["Variables"]), {"SEAL_KEYS"})
-        allowed = {(action, name) for statement in function["Policies"][0]["Statement"]
+        allowed = {(action, name) for statement in role_of("VerifyHistoriesFunction")[1:]
                    for action in actions(statement) for name in references(statement["Resource"])}
         self.assertEqual(allowed, {("dynamodb:GetItem", "Table"), ("dynamodb:BatchGetItem", "Table"),
                                    ("dynamodb:Query", "Table"), ("kms:Decrypt", "EnvironmentKey")})
@@ -473,7 +668,7 @@ class Safe(unittest.TestCase):
         function = TRIGGERED["ProcessStreamsFunction"]
         self.assertNotIn("Environment", function)
         allowed = set()
-        for statement in function["Policies"][0]["Statement"]:
+        for statement in role_of("ProcessStreamsFunction"):
             statement = statement["Fn::If"][1] if "Fn::If" in statement else statement
             allowed |= {(action, name) for action in actions(statement) for name in references(statement["Resource"])}
         writing = {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:BatchWriteItem"}

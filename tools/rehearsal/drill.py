@@ -1,0 +1,164 @@
+"""Causes failures in the rehearsed deployment, and shows that the metric of the alarm for each moves: `make rehearse-alarms`.
+
+A row of FAILURES is a failure, its alarm and a function that causes it. What the metric is comes from the deployed alarm. Of an
+alarm on the functions' own metrics (namespace LHCMS), the drill counts the log lines in the embedded metric format, with exactly
+the alarm's dimensions; of an alarm on Lambda, the emulator counts; of one on a queue, its messages.
+"""
+
+import json
+import re
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+
+import verification
+from processes import ROOT
+from report import Failure, say, wait_for
+
+LAB = {"X-Lab-Id": "123"}
+
+
+@contextmanager
+def environment(client, target, **variables):
+    """The function with other variables in its environment, for the time of the block."""
+    functions, name = client.stack.emulator.client("lambda"), client.stack.resources[target]
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": before["Variables"] | variables})
+    try:
+        yield
+    finally:
+        functions.update_function_configuration(FunctionName=name, Environment=before)
+
+
+def wrong_secret(client):
+    """A function with an empty secret does not start."""
+    with environment(client, "GetCaseFunction", CURSOR_SECRET_KEY=""):
+        # Not through the gateway: the emulator does not count what its gateway starts.
+        client.stack.emulator.client("lambda").invoke(FunctionName=client.stack.resources["GetCaseFunction"], Payload="{}")
+
+
+def no_concurrency(client):
+    """A function whose concurrency is used up is refused by Lambda."""
+    functions, name = client.stack.emulator.client("lambda"), client.stack.resources["ListCasesFunction"]
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    try:
+        client.request("GET", "/api/v1/cases")
+    finally:
+        functions.delete_function_concurrency(FunctionName=name)
+
+
+def dead_letter(client):
+    """What Lambda does with a change that failed for twelve hours."""
+    sqs = client.stack.emulator.client("sqs")
+    sqs.send_message(QueueUrl=client.stack.resources["StreamsDeadLetters"], MessageBody="{}")
+
+
+def as_user(name, operation, headers=None, **parameters):
+    """A cause: a call of a user."""
+    def call(client):
+        client.log_in(name)
+        try:
+            client.call(operation, headers=headers or {}, **parameters)
+        finally:
+            client.log_in("admin")
+
+    return call
+
+
+def without_token(client):
+    """A request that gets 401."""
+    client.token = None
+    client.call("listCases", expect=401)
+    client.log_in("admin")
+
+
+FAILURES = (
+    ("a function with an empty secret", "get-case-errors", wrong_secret),
+    ("a function at its limit of executions", "function-throttles", no_concurrency),
+    ("a change that failed for twelve hours", "streams-dead-letters", dead_letter),
+    ("a request without a token", "unauthorized-burst", without_token),
+    ("a viewer exports", "forbidden-burst", as_user("viewer", "exportCases", expect=403)),
+    ("a user names another lab", "lab-forbidden-burst", as_user("northgate", "listCases", LAB, expect=403)),
+    ("a system administrator reads a lab", "break-glass",
+     as_user("sysadmin", "caseStats", {**LAB, "X-Break-Glass": "support; the drill of the alarms"})),
+    ("a case is changed in the table", "verification-failed", verification.run),
+)
+
+
+def embedded(stack, alarm):
+    """The sum of an alarm's metric in the log lines of all functions."""
+    wanted = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+    logs, total = stack.emulator.client("logs"), 0
+    for group in [stack.resources[target] for target, _ in stack.functions()]:
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{group}")
+        for line in (line for page in pages for event in page["events"] for line in event["message"].splitlines()):
+            if f'"{alarm["MetricName"]}"' not in line:
+                continue
+            entry = json.loads(line)
+            for directive in entry["_aws"]["CloudWatchMetrics"]:
+                if (directive["Namespace"] == alarm["Namespace"] and any(it["Name"] == alarm["MetricName"] for it in directive["Metrics"])
+                        and any(set(names) == set(wanted) for names in directive["Dimensions"])
+                        and all(entry[name] == value for name, value in wanted.items())):
+                    total += entry[alarm["MetricName"]]
+    return total
+
+
+def of_lambda(stack, alarm):
+    """The sum of an alarm's metric as the emulator counts it. It has no metric of the account, which is the sum of the functions'."""
+    cloudwatch, total, now = stack.emulator.client("cloudwatch"), 0, datetime.now(timezone.utc)
+    for metric in cloudwatch.list_metrics(Namespace=alarm["Namespace"], MetricName=alarm["MetricName"])["Metrics"]:
+        if all(dimension in metric["Dimensions"] for dimension in alarm["Dimensions"]):
+            points = cloudwatch.get_metric_statistics(
+                **metric, StartTime=now - timedelta(hours=1), EndTime=now + timedelta(minutes=1), Period=60, Statistics=["Sum"])
+            total += sum(point["Sum"] for point in points["Datapoints"])
+    return total
+
+
+def of_queue(stack, alarm):
+    """The messages in the queue of an alarm."""
+    attribute = alarm["MetricName"].replace("Visible", "")
+    queue = stack.emulator.client("sqs").get_queue_url(QueueName=alarm["Dimensions"][0]["Value"])["QueueUrl"]
+    return int(stack.emulator.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=[attribute])["Attributes"][attribute])
+
+
+SOURCES = {"LHCMS": embedded, "AWS/Lambda": of_lambda, "AWS/SQS": of_queue}
+
+
+def in_runbook(name):
+    """Whether docs/operations.md has a row for the alarm."""
+    rows = [line for line in (ROOT / "docs/operations.md").read_text().splitlines() if line.startswith("| `")]
+    return any(f"`{name}`" in row or (name.endswith("-errors") and "`<function>-errors`" in row) for row in rows)
+
+
+def run(client):
+    """Causes each failure, and prints the table of failures, metrics, alarms and runbook rows."""
+    stack = client.stack
+    prefix = "lhcms-dev-"
+    pages = stack.emulator.client("cloudwatch").get_paginator("describe_alarms").paginate()
+    alarms = {alarm["AlarmName"].removeprefix(prefix): alarm for page in pages for alarm in page["MetricAlarms"]}
+    rows, missed = [], []
+    for failure, name, cause in FAILURES:
+        if name not in alarms:
+            raise Failure(f"the stack has no alarm {prefix}{name}")
+        alarm, runbook = alarms[name], in_runbook(name)
+        read = SOURCES[alarm["Namespace"]]
+        before = read(stack, alarm)
+        say(f"causes {failure}")
+        cause(client)
+        try:
+            after = wait_for(f"{name}: the metric stays at {before}", 20,
+                             lambda: (now := read(stack, alarm)) > before and now, stack.emulator.check)
+        except Failure as failed:
+            missed.append(str(failed))
+            after = before
+        if not runbook:
+            missed.append(f"{name}: docs/operations.md has no row for it")
+        dimensions = ", ".join(re.sub(rf"^{prefix}", "", it["Value"]) for it in alarm["Dimensions"]) or "the account"
+        rows.append((failure, f"{alarm['MetricName']} ({dimensions})", f"{before:g} -> {after:g}", f"{name} (at {alarm['Threshold']:g})",
+                     "yes" if runbook else "NO"))
+    print()
+    for row in (("failure", "metric", "moves", "alarm", "runbook"), ("---",) * 5, *rows):
+        print("| " + " | ".join(row) + " |")
+    print()
+    if missed:
+        raise Failure("\n".join(missed))
+    say(f"{len(rows)} failures moved the metrics of their alarms, and {len(alarms) - len(rows)} of the alarms in the emulator have no drill")
