@@ -46,6 +46,7 @@ mod integration {
     mod random_walk;
     mod rate_limits;
     mod remakes;
+    mod repair;
     mod response_sizes;
     mod restore;
     mod search;

@@ -310,6 +310,11 @@ impl Service {
         TableConfig::alone(Env::new(&|name: &str| self.settings.get(name).cloned())).unwrap()
     }
 
+    /// The configuration of the programs that verify and repair.
+    pub(crate) fn verification_config(&self) -> VerificationConfig {
+        VerificationConfig::read(Env::new(&|name: &str| self.settings.get(name).cloned())).unwrap()
+    }
+
     /// Every item of a lab, by sort key, directly from the table of cases.
     pub(crate) async fn items(&self, lab: i64) -> BTreeMap<String, Value> {
         self.items_of(TABLE, lab).await
@@ -446,9 +451,7 @@ impl Service {
 
     /// Runs the scheduled verification of all labs.
     pub(crate) async fn verify_all_labs(&self) -> VerificationReport {
-        let lookup = |name: &str| self.settings.get(name).cloned();
-        let config = VerificationConfig::read(Env::new(&lookup)).unwrap();
-        let verification = ScheduledVerification::new(&config).unwrap();
+        let verification = ScheduledVerification::new(&self.verification_config()).unwrap();
         verification.run(Instant::now() + Duration::from_secs(60)).await.unwrap()
     }
 

@@ -24,6 +24,7 @@ mod model;
 mod plan;
 mod references;
 mod remake;
+pub mod repair;
 mod restore;
 mod rules;
 mod scheduled_verification;
