@@ -33,12 +33,14 @@ mod integration {
     mod health;
     mod history;
     mod idempotency;
+    mod import;
     mod isolation;
     mod jwks;
     mod lab_role;
     mod layers;
     mod lists;
     mod migration;
+    mod moving;
     mod outages;
     mod patch;
     mod permissions;

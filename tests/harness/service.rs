@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use shared::{
     auth::Operation,
     case::{ScheduledVerification, VerificationReport},
-    config::{Common, Config, Env, StreamsConfig, TableConfig, VerificationConfig},
+    config::{Common, Config, Env, LabDataConfig, StreamsConfig, TableConfig, VerificationConfig},
     http::{self, Request, Response},
     lab::{Scope, Services},
     runtime::{
@@ -315,6 +315,11 @@ impl Service {
         VerificationConfig::read(Env::new(&|name: &str| self.settings.get(name).cloned())).unwrap()
     }
 
+    /// The configuration of the tools that move or destroy all data of a lab.
+    pub(crate) fn lab_data_config(&self) -> LabDataConfig {
+        LabDataConfig::read(Env::new(&|name: &str| self.settings.get(name).cloned())).unwrap()
+    }
+
     /// Every item of a lab, by sort key, directly from the table of cases.
     pub(crate) async fn items(&self, lab: i64) -> BTreeMap<String, Value> {
         self.items_of(TABLE, lab).await
@@ -332,6 +337,8 @@ impl Service {
             let mut query = json!({
                 "TableName": table, "KeyConditionExpression": "lab_id = :lab",
                 "ExpressionAttributeValues": {":lab": {"S": lab.to_string()}}, "ConsistentRead": true,
+                // The client of the tests reads no larger answers.
+                "Limit": 200,
             });
             if !start.is_null() {
                 query["ExclusiveStartKey"] = start;

@@ -15,6 +15,7 @@ mod fields;
 mod filter;
 mod get;
 mod history;
+pub mod import;
 mod index_reader;
 mod input;
 mod item;

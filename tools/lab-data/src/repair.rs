@@ -3,11 +3,13 @@
 use std::{cell::Cell, time::Duration};
 
 use shared::{
-    base::{LabId, error::Error, wire_enum::WireEnum},
+    base::{LabId, wire_enum::WireEnum},
     case::repair::{Mode, Repair, RepairReport},
     config::VerificationConfig,
 };
 use tokio::time::Instant;
+
+use crate::failed;
 
 /// The time between two lines of progress.
 const REPORT: Duration = Duration::from_secs(2);
@@ -31,11 +33,6 @@ pub async fn run(
         }
     });
     report.await.map_err(|error| failed(&error))
-}
-
-/// The text of a failed call. It has no data.
-pub(crate) fn failed(error: &Error) -> String {
-    error.cause().unwrap_or(error.code().as_str()).to_owned()
 }
 
 /// The report as text: counts, and each fault with its place.
