@@ -34,6 +34,7 @@ mod integration {
     mod history;
     mod idempotency;
     mod import;
+    mod import_measured;
     mod isolation;
     mod jwks;
     mod lab_role;

@@ -544,7 +544,7 @@ impl Start {
 }
 
 /// DynamoDB's typed JSON as plain JSON.
-fn plain(value: &Value) -> Value {
+pub(crate) fn plain(value: &Value) -> Value {
     let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
     match kind.as_str() {
         "N" => serde_json::from_str(value.as_str().unwrap()).unwrap(),

@@ -5,11 +5,8 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use lab_data::import::{Options, Report, Source, run};
@@ -52,7 +49,7 @@ const COLUMNS: [(&str, &str); 22] = [
 const STATUSES: [&str; 5] = ["pending", "in_progress", "completed", "delivered", "cancelled"];
 
 /// A row of the predecessor. Every case has values of its own.
-fn row(id: u64) -> Value {
+pub(super) fn row(id: u64) -> Value {
     let mut row = json!({
         "id": id, "lab_id": if id % 4 == 0 { "456" } else { "123" }, "doctor_id": format!("DOC{:03}", id % 40),
         "case_name": format!("Case Number{id}"), "description": "Contact is open", "priority": (["low", "medium", "high"][id as usize % 3]),
@@ -77,7 +74,7 @@ fn row(id: u64) -> Value {
 }
 
 /// Writes the predecessor's database as SQLite has it: booleans are numbers, and JSON is text.
-fn sqlite(folder: &Path, rows: &[Value]) -> PathBuf {
+pub(super) fn sqlite(folder: &Path, rows: &[Value]) -> PathBuf {
     let path = folder.join("cases.db");
     let mut database = Connection::open(&path).unwrap();
     let columns = COLUMNS.map(|(name, kind)| format!("{name} {kind}")).join(", ");
@@ -100,7 +97,7 @@ fn sqlite(folder: &Path, rows: &[Value]) -> PathBuf {
 }
 
 /// Fills the table `cases` of a PostgreSQL database.
-fn postgres(url: &str, folder: &Path, rows: &[Value]) {
+pub(super) fn postgres(url: &str, folder: &Path, rows: &[Value]) {
     let columns = COLUMNS.map(|(name, kind)| format!("{name} {kind}")).join(", ");
     let file = folder.join("rows.sql");
     let rows = json!(rows).to_string().replace('\'', "''");
@@ -155,6 +152,11 @@ async fn compare(service: &Service, rows: &[Value]) {
     for lab in [123, 456] {
         labs.insert(lab.to_string(), service.items(lab).await);
     }
+    compare_items(&labs, rows);
+}
+
+/// The same, with the items of each lab by sort key.
+pub(super) fn compare_items(labs: &BTreeMap<String, BTreeMap<String, Value>>, rows: &[Value]) {
     for row in rows {
         let case =
             &labs[row["lab_id"].as_str().unwrap()][&format!("CASE#{:010}", row["id"].as_u64().unwrap())];
@@ -345,58 +347,4 @@ async fn postgresql_is_read_as_sqlite_is() {
     assert_eq!((report.written, report.set_aside.len()), (60, 0), "{report:?}");
     compare(&service, &rows).await;
     check(&service).await;
-}
-
-/// 20,000 cases, killed twice. Run it by hand: `cargo test -p tests measured_import -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes"]
-async fn measured_import() {
-    let rows: Vec<Value> = (1..=20_000).map(row).collect();
-    let folder = tempfile::tempdir().unwrap();
-    let mut sources = vec![Source::parse(sqlite(folder.path(), &rows).to_str().unwrap()).unwrap()];
-    if let Ok(url) = std::env::var("LHCMS_TEST_POSTGRES") {
-        postgres(&url, folder.path(), &rows);
-        sources.push(Source::parse(&url).unwrap());
-    }
-    for source in sources {
-        let name = if matches!(source, Source::Sqlite(_)) { "SQLite" } else { "PostgreSQL" };
-        let service = Service::start().await;
-        let started = Instant::now();
-        for kill in 1..=2 {
-            let options = options(&service, source.clone());
-            let calls = Arc::new(AtomicUsize::new(0));
-            let counted = calls.clone();
-            service.dynamodb.rule(move |name, _| {
-                counted.fetch_add(usize::from(name == "TransactWriteItems"), Ordering::SeqCst);
-                Fault::Pass
-            });
-            let is_late = async {
-                while calls.load(Ordering::SeqCst) < 600 {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            };
-            tokio::select! {
-                done = run(&options, |_| {}) => panic!("it ended before it was killed: {done:?}"),
-                () = is_late => {}
-            }
-            service.dynamodb.heal();
-            eprintln!("{name}: killed {kill} times after {:.0?}", started.elapsed());
-        }
-        let resumed = Instant::now();
-        let report = import(&service, &source).await;
-        eprintln!(
-            "{name}: {:.0?} in all, the last run {:.0?}\n{}",
-            started.elapsed(),
-            resumed.elapsed(),
-            report.text()
-        );
-        assert!(report.existing > 0 && report.written > 0);
-        compare(&service, &rows).await;
-        let checked = Instant::now();
-        check(&service).await;
-        eprintln!("{name}: equal to the source; checked without a fault in {:.0?}", checked.elapsed());
-        let again = Instant::now();
-        assert_eq!(import(&service, &source).await.written, 0);
-        eprintln!("{name}: a second run wrote nothing, in {:.0?}", again.elapsed());
-    }
 }
