@@ -10,7 +10,7 @@ use std::{
 use local::{dynamodb, table};
 use serde_json::{Value, json};
 
-use super::import::{compare_items, postgres, row, sqlite};
+use super::import::{compare_items, postgres, postgres_url, row, sqlite};
 use crate::harness::{
     service::{AUDIT_TABLE, SEAL_KEYS, TABLE, plain},
     spec,
@@ -74,7 +74,7 @@ async fn twenty_thousand_cases_are_imported_although_the_import_is_killed_twice(
     let rows: Vec<Value> = (1..=20_000).map(row).collect();
     let folder = tempfile::tempdir().unwrap();
     let mut sources = vec![("SQLite", sqlite(folder.path(), &rows).to_str().unwrap().to_owned())];
-    if let Ok(url) = std::env::var("LHCMS_TEST_POSTGRES") {
+    if let Some(url) = postgres_url() {
         postgres(&url, folder.path(), &rows);
         sources.push(("PostgreSQL", url));
     }
