@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-record bench-check bench-functions bench-valgrind soak audit audit-search redrive migrate build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-record bench-check bench-functions bench-valgrind soak audit audit-search redrive migrate check-data repair import export-lab destroy-lab lab-data-ready build sizes deploy clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -222,6 +222,28 @@ MIGRATE_ENV := $(if $(STAGE),STAGE=$(STAGE) TABLE_NAME=lhcms-$(STAGE) AWS_REGION
 migrate: ## bring a table of an earlier release up to date: make migrate STAGE=dev [DRY_RUN=1] [UNITS=500]
 	cargo build --quiet --locked --package migrate
 	@$(MIGRATE_ENV) $(TARGET_DIR)/debug/migrate $(if $(DRY_RUN),--dry-run) $(if $(UNITS),--units $(UNITS))
+
+# The tools that check seals or make them need the keys as well. With STAGE they are in the environment, from the stage's secret.
+LAB_DATA_ENV := $(MIGRATE_ENV) AUDIT_TABLE_NAME=lhcms-$(or $(STAGE),dev)-audit $(if $(STAGE),,SEAL_KEYS=$(or $(SEAL_KEYS),dev:dev-seal-key-for-local-use-only-0123456789))
+LAB_DATA     := $(LAB_DATA_ENV) $(TARGET_DIR)/debug/lab-data
+
+check-data: lab-data-ready ## check the data of a lab, and report every fault: make check-data LAB=123 [STAGE=prod]
+	@$(LAB_DATA) check
+
+repair: lab-data-ready ## the same, and mend what follows from other data: make repair LAB=123 [STAGE=prod] [DRY_RUN=1]
+	@$(LAB_DATA) repair
+
+import: lab-data-ready ## import cases, or a lab: make import SOURCE=cases.db|postgresql://...|cases.csv|cases.ndjson|folder [STAGE=prod] [DRY_RUN=1]
+	@$(LAB_DATA) import
+
+export-lab: lab-data-ready ## write all data of a lab into a new folder: make export-lab LAB=123 TO=folder [STAGE=prod]
+	@$(LAB_DATA) export
+
+destroy-lab: lab-data-ready ## destroy all data of a lab: make destroy-lab LAB=123 [STAGE=prod] prints the plan; CONFIRM=code BY=name does it
+	@$(LAB_DATA) destroy
+
+lab-data-ready:
+	cargo build --quiet --locked --package lab-data
 
 # build and deploy
 

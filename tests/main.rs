@@ -33,12 +33,15 @@ mod integration {
     mod health;
     mod history;
     mod idempotency;
+    mod import;
+    mod import_measured;
     mod isolation;
     mod jwks;
     mod lab_role;
     mod layers;
     mod lists;
     mod migration;
+    mod moving;
     mod newer_release;
     mod outages;
     mod patch;
@@ -47,6 +50,7 @@ mod integration {
     mod random_walk;
     mod rate_limits;
     mod remakes;
+    mod repair;
     mod request_lines;
     mod response_sizes;
     mod restore;

@@ -51,8 +51,8 @@ pub fn readable(line: &str, style: Style) -> Option<String> {
 
 /// Whether a member is neither shown elsewhere nor the same in all lines, nor part of a metric.
 fn is_shown(name: &str, value: &Value) -> bool {
-    !["timestamp", "level", "message", "commit", "stage", "_aws"].contains(&name)
-        && !(value.is_number() && name.starts_with(|first: char| first.is_ascii_uppercase()))
+    let is_metric = value.is_number() && name.starts_with(|first: char| first.is_ascii_uppercase());
+    !is_metric && !["timestamp", "level", "message", "commit", "stage", "_aws"].contains(&name)
 }
 
 /// Method, route, status and duration, then the cause of a failure and the id to search for.

@@ -16,7 +16,8 @@
 //! 13. [`trail`]: the verification of the audit trail against the archive
 //! 14. [`streams`]: what happens after a change: archive and disposal, on the tables' streams
 //! 15. [`migration`]: items of earlier releases
-//! 16. [`runtime`]: starts a function and wraps every request; health
+//! 16. [`lab_data`]: all items of a lab, to move or destroy them
+//! 17. [`runtime`]: starts a function and wraps every request; health
 
 pub mod archive;
 pub mod audit;
@@ -27,6 +28,7 @@ pub mod case;
 pub mod config;
 pub mod http;
 pub mod lab;
+pub mod lab_data;
 pub mod migration;
 pub mod runtime;
 pub mod streams;

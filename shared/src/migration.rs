@@ -7,7 +7,6 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ops::AddAssign,
-    time::Instant,
 };
 
 use aws_sdk_dynamodb::{Config, types::AttributeValue};
@@ -15,14 +14,16 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use crate::case::repair::Mode;
+
 use crate::{
     base::{CaseId, LabId, error::Error},
     case::{
         Case,
         tokens::{self, NameChange, Words, words_of},
     },
-    config::{RETRY_BUDGET, TableConfig},
-    table::{self, Consistency, Item, Retry, Table, client, keys},
+    config::TableConfig,
+    table::{self, Item, Table, client, keys},
 };
 
 /// How many cases are changed at the same time.
@@ -78,15 +79,6 @@ impl AddAssign for Counts {
         self.labs += other.labs;
         self.units += other.units;
     }
-}
-
-/// Whether a migration writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It writes.
-    Write,
-    /// It only counts.
-    DryRun,
 }
 
 /// Migrates items.
@@ -172,25 +164,10 @@ impl Migration {
 
     /// Adds the missing tokens of cases.
     async fn add_words(&self, lab: LabId, cases: &BTreeMap<CaseId, Words>) -> Result<Counts, Error> {
-        let token = |(case, words): (&CaseId, &Words)| -> Vec<String> {
-            words.iter().map(|word| keys::token(word, *case)).collect()
-        };
-        let sks: Vec<String> = cases.iter().flat_map(token).collect();
-        let retry = Retry::since(Instant::now(), RETRY_BUDGET);
-        let existing = self.table.get_many(lab, &sks, Consistency::Eventual, retry).await?;
-        let mut counts = Counts { units: sks.len() as f64 / 2.0, ..Counts::default() };
-        let mut changes = Vec::new();
-        for (case, after) in cases {
-            let exists = |word: &&String| existing.contains_key(&keys::token(word, *case));
-            let before: Words = after.iter().filter(exists).cloned().collect();
-            let missing = after.len() - before.len();
-            if missing > 0 {
-                counts.words_added += missing as u64;
-                counts.units += (missing + 2) as f64;
-                changes.push(NameChange { lab, case: *case, before, after: after.clone() });
-            }
-        }
-        self.update(changes).await.map(|()| counts)
+        let words = cases.values().map(|words| words.len() as f64).sum::<f64>();
+        let missing = tokens::add_missing(&self.table, lab, cases, self.mode).await?;
+        let written = if missing > 0 { missing as f64 + 2.0 } else { 0.0 };
+        Ok(Counts { words_added: missing, units: words / 2.0 + written, ..Counts::default() })
     }
 
     /// Removes the tokens that are not of a case, or not of its names.

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use shared::{
     auth::Operation,
     case::{ScheduledVerification, VerificationReport},
-    config::{Common, Config, Env, StreamsConfig, TableConfig, VerificationConfig},
+    config::{Common, Config, Env, LabDataConfig, StreamsConfig, TableConfig, VerificationConfig},
     http::{self, Request, Response},
     lab::{Scope, Services},
     runtime::{
@@ -310,6 +310,16 @@ impl Service {
         TableConfig::alone(Env::new(&|name: &str| self.settings.get(name).cloned())).unwrap()
     }
 
+    /// The configuration of the programs that verify and repair.
+    pub(crate) fn verification_config(&self) -> VerificationConfig {
+        VerificationConfig::read(Env::new(&|name: &str| self.settings.get(name).cloned())).unwrap()
+    }
+
+    /// The configuration of the tools that move or destroy all data of a lab.
+    pub(crate) fn lab_data_config(&self) -> LabDataConfig {
+        LabDataConfig::read(Env::new(&|name: &str| self.settings.get(name).cloned())).unwrap()
+    }
+
     /// Every item of a lab, by sort key, directly from the table of cases.
     pub(crate) async fn items(&self, lab: i64) -> BTreeMap<String, Value> {
         self.items_of(TABLE, lab).await
@@ -327,6 +337,8 @@ impl Service {
             let mut query = json!({
                 "TableName": table, "KeyConditionExpression": "lab_id = :lab",
                 "ExpressionAttributeValues": {":lab": {"S": lab.to_string()}}, "ConsistentRead": true,
+                // The client of the tests reads no larger answers.
+                "Limit": 200,
             });
             if !start.is_null() {
                 query["ExclusiveStartKey"] = start;
@@ -446,9 +458,7 @@ impl Service {
 
     /// Runs the scheduled verification of all labs.
     pub(crate) async fn verify_all_labs(&self) -> VerificationReport {
-        let lookup = |name: &str| self.settings.get(name).cloned();
-        let config = VerificationConfig::read(Env::new(&lookup)).unwrap();
-        let verification = ScheduledVerification::new(&config).unwrap();
+        let verification = ScheduledVerification::new(&self.verification_config()).unwrap();
         verification.run(Instant::now() + Duration::from_secs(60)).await.unwrap()
     }
 
@@ -534,7 +544,7 @@ impl Start {
 }
 
 /// DynamoDB's typed JSON as plain JSON.
-fn plain(value: &Value) -> Value {
+pub(crate) fn plain(value: &Value) -> Value {
     let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
     match kind.as_str() {
         "N" => serde_json::from_str(value.as_str().unwrap()).unwrap(),

@@ -35,19 +35,34 @@ impl Sheet {
 /// Full-width characters count as well, and white space and quotes before the first character are skipped. Numbers need
 /// no apostrophe, because the API has no negative ones.
 fn escape_formulas(text: &str) -> String {
-    const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
-    const NEW_CELL: [char; 4] = [';', '\t', '\r', '\n'];
     let mut escaped = String::with_capacity(text.len());
     for cell in text.split_inclusive(NEW_CELL) {
-        let is_formula =
-            cell.trim_start_matches(|c: char| c.is_whitespace() || c == '"').starts_with(FORMULA);
-        let begins_with_a_break = escaped.is_empty() && cell.starts_with(['\t', '\r', '\n']);
-        if is_formula || begins_with_a_break {
+        if needs_apostrophe(cell, escaped.is_empty()) {
             escaped.push('\'');
         }
         escaped.push_str(cell);
     }
     escaped
+}
+
+/// The text of a cell of an export, without the apostrophes that the export has added. A text that had such an apostrophe itself
+/// loses it.
+pub fn unescape_formulas(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for cell in text.split_inclusive(NEW_CELL) {
+        let without = cell.strip_prefix('\'').filter(|rest| needs_apostrophe(rest, plain.is_empty()));
+        plain.push_str(without.unwrap_or(cell));
+    }
+    plain
+}
+
+/// What some spreadsheets split cells at.
+const NEW_CELL: [char; 4] = [';', '\t', '\r', '\n'];
+
+fn needs_apostrophe(cell: &str, is_first: bool) -> bool {
+    const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    cell.trim_start_matches(|c: char| c.is_whitespace() || c == '"').starts_with(FORMULA)
+        || is_first && cell.starts_with(['\t', '\r', '\n'])
 }
 
 /// The error of an export that cannot be written. It drops the library's message.
@@ -80,6 +95,13 @@ mod tests {
         }
         for text in ["Jane Roe", "1=1", "", "'=1", "O'Neil", "left; right", "two\nlines", "a - b"] {
             assert_eq!(escape_formulas(text), text);
+        }
+    }
+
+    #[test]
+    fn reading_a_cell_takes_back_what_writing_has_added() {
+        for text in ["=1+1", "a;=b", "\t=x", "\ta", " @x", "O'Neil", "'quoted'", "plain", "", "a\n-b;'c"] {
+            assert_eq!(unescape_formulas(&escape_formulas(text)), text, "{text}");
         }
     }
 }

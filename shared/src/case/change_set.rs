@@ -12,15 +12,17 @@ use super::{
     stored_response::StoredResponse,
 };
 use crate::{
+    audit::AuditRecorder,
     base::{
-        CaseId,
+        CaseId, LabId,
         error::{Error, ErrorCode},
         private::Private,
+        seal::SealKeys,
         time::Timestamp,
         wire_enum::WireEnum,
     },
     http::IdempotencyKey,
-    table::{Attempt, Item, Transaction, Update, keys, number, text},
+    table::{Attempt, Item, Table, Transaction, Update, keys, number, text},
 };
 
 /// The number of days in the statistics of remakes. A day's counts are kept a little longer.
@@ -44,9 +46,21 @@ pub(super) fn last_change(shard: &Item) -> u64 {
     shard.get("last_change").and_then(|number| number.as_n().ok()?.parse().ok()).unwrap_or(0)
 }
 
+/// Who makes changes, and where they are written.
+#[derive(Clone, Copy)]
+pub(super) struct Author<'a> {
+    pub table: &'a Table,
+    pub lab: LabId,
+    pub user_id: &'a str,
+    pub request_id: &'a str,
+    pub seals: &'a SealKeys,
+    /// How long a deleted case is kept.
+    pub retention_days: u32,
+}
+
 /// Changes that are written together.
 pub(super) struct ChangeSet<'a> {
-    cases: &'a Cases<'a>,
+    author: Author<'a>,
     position: LogPosition,
     transaction: Transaction,
     entries: u64,
@@ -55,22 +69,34 @@ pub(super) struct ChangeSet<'a> {
 }
 
 /// Counts of the cases created on a day.
-#[derive(Default)]
-struct Created {
-    cases: i64,
-    remakes: i64,
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Created {
+    pub cases: i64,
+    pub remakes: i64,
 }
 
 impl<'a> ChangeSet<'a> {
-    pub(super) fn new(cases: &'a Cases<'a>, position: LogPosition) -> Self {
-        let transaction = Transaction::new(cases.table(), cases.lab.lab_id());
-        Self { cases, position, transaction, entries: 0, statuses: HashMap::new(), days: BTreeMap::new() }
+    pub(super) fn by(author: Author<'a>, position: LogPosition) -> Self {
+        let transaction = Transaction::new(author.table, author.lab);
+        Self { author, position, transaction, entries: 0, statuses: HashMap::new(), days: BTreeMap::new() }
     }
 
     /// Adds a change of a case, or its creation. The transaction fails if another request has changed the case since
     /// `before` was read.
     pub(super) fn add(
         &mut self,
+        action: Action,
+        before: Option<&StoredCase>,
+        after: &Case,
+        reason: Option<&Private<String>>,
+    ) -> Result<(), Error> {
+        self.add_at(after.updated_at, action, before, after, reason)
+    }
+
+    /// Adds a change that is made at another time than that of the last change that the case itself names: an import.
+    pub(super) fn add_at(
+        &mut self,
+        at: Timestamp,
         action: Action,
         before: Option<&StoredCase>,
         after: &Case,
@@ -83,14 +109,14 @@ impl<'a> ChangeSet<'a> {
             ));
         }
         let mut item = self.item_of(after)?;
-        let log_entry = self.log(after)?;
+        let log_entry = self.log(after, at)?;
         let event = Event {
             case_id: after.id,
             version: after.version,
             action: action.into(),
-            at: after.updated_at,
-            user_id: self.cases.lab.user_id().to_string(),
-            request_id: self.cases.lab.request_id().to_owned(),
+            at,
+            user_id: self.author.user_id.to_owned(),
+            request_id: self.author.request_id.to_owned(),
             reason: reason.cloned(),
             changes: event::changes(before.map(|stored| &stored.case), Some(after))?,
             previous_hash: before.and_then(|stored| stored.last_event_hash.clone()),
@@ -100,7 +126,7 @@ impl<'a> ChangeSet<'a> {
             key_id: None,
             mac: None,
         }
-        .sealed(&self.cases.services.seals, after.lab_id)?;
+        .sealed(self.author.seals, after.lab_id)?;
         item::set_last_event(&mut item, &event.hash);
         self.write_case(before.map(|stored| &stored.case), after, item)?;
         self.transaction.insert(&keys::event(event.case_id, event.version), item::to_item(&event)?)?;
@@ -110,18 +136,19 @@ impl<'a> ChangeSet<'a> {
     }
 
     /// Adds the audit record: the request changes these cases and gets their data.
-    pub(super) fn record(&mut self, ids: Vec<CaseId>) -> Result<(), Error> {
-        self.cases.lab.recorder().add_granted(&mut self.transaction, ids)
+    pub(super) fn record(&mut self, recorder: &AuditRecorder, ids: Vec<CaseId>) -> Result<(), Error> {
+        recorder.add_granted(&mut self.transaction, ids)
     }
 
     /// Stores the response to the request, if it has an idempotency key.
     pub(super) fn store_response(
         &mut self,
+        cases: &Cases<'_>,
         key: Option<&IdempotencyKey>,
         case: &Case,
         now: Timestamp,
     ) -> Result<(), Error> {
-        key.map_or(Ok(()), |key| self.cases.add_response(&mut self.transaction, key, Some(case), now))
+        key.map_or(Ok(()), |key| cases.add_response(&mut self.transaction, key, Some(case), now))
     }
 
     /// Returns the attempt to write everything. After the commit the caller gets `value`.
@@ -134,7 +161,7 @@ impl<'a> ChangeSet<'a> {
     fn item_of(&self, case: &Case) -> Result<Item, Error> {
         match case.deleted_at {
             None => item::live(case),
-            Some(at) => item::deleted(case, at.epoch_seconds_after_days(self.cases.services.retention_days)),
+            Some(at) => item::deleted(case, at.epoch_seconds_after_days(self.author.retention_days)),
         }
     }
 
@@ -154,14 +181,14 @@ impl<'a> ChangeSet<'a> {
     }
 
     /// Adds the entry of the change log. Returns its place: shard and number.
-    fn log(&mut self, case: &Case) -> Result<String, Error> {
+    fn log(&mut self, case: &Case, at: Timestamp) -> Result<String, Error> {
         self.entries += 1;
         let place = keys::log_place(self.position.shard, self.position.last_change + self.entries);
         let sk = keys::change_at(&place);
         let change = Item::from([
             ("case_id".to_owned(), number(case.id)),
             ("version".to_owned(), number(case.version)),
-            ("at".to_owned(), text(case.updated_at.to_string())),
+            ("at".to_owned(), text(at.to_string())),
         ]);
         self.transaction.insert(&sk, change).map(|()| place)
     }
@@ -202,31 +229,38 @@ impl<'a> ChangeSet<'a> {
     /// Adds the counts of created cases to their months. Each day has attributes of its own in the item of its month, because
     /// the statistics read all days of a quarter, and the keys of an item for each day would be most of what they read.
     fn update_days(&mut self) -> Result<(), Error> {
-        let today = Timestamp::now().date();
-        let mut months = BTreeMap::<Date, Update>::new();
-        for (date, created) in std::mem::take(&mut self.days) {
-            if date.saturating_add((DAYS_COUNTED + 2).days()) < today {
-                continue;
-            }
-            let update = months.entry(date.last_of_month()).or_default();
-            for (name, count) in [(created_on(date), created.cases), (remade_on(date), created.remakes)] {
-                if count != 0 {
-                    let value = format!(":{name}");
-                    update.expression += if update.expression.is_empty() { "ADD " } else { ", " };
-                    update.expression += &format!("{name} {value}");
-                    update.values.push((value, number(count)));
-                }
-            }
-        }
-        for (last_day, mut update) in months.into_iter().filter(|(_, update)| !update.values.is_empty()) {
-            let end = last_day.saturating_add((DAYS_COUNTED + 2).days());
-            let end = TimeZone::UTC.to_timestamp(end.into()).map_or(i64::MAX, |end| end.as_second());
-            update.expression += " SET expires_at = :end";
-            update.values.push((":end".to_owned(), number(end)));
+        for (last_day, update) in day_updates(std::mem::take(&mut self.days)) {
             self.transaction.update(&keys::month(last_day, self.position.shard), update)?;
         }
         Ok(())
     }
+}
+
+/// The updates of the months of these days, by the last day of the month. Days that the statistics do not cover are left out.
+pub(super) fn day_updates(days: BTreeMap<Date, Created>) -> BTreeMap<Date, Update> {
+    let today = Timestamp::now().date();
+    let mut months = BTreeMap::<Date, Update>::new();
+    for (date, created) in days {
+        if date.saturating_add((DAYS_COUNTED + 2).days()) < today {
+            continue;
+        }
+        for (name, count) in [(created_on(date), created.cases), (remade_on(date), created.remakes)] {
+            if count != 0 {
+                let update = months.entry(date.last_of_month()).or_default();
+                let value = format!(":{name}");
+                update.expression += if update.expression.is_empty() { "ADD " } else { ", " };
+                update.expression += &format!("{name} {value}");
+                update.values.push((value, number(count)));
+            }
+        }
+    }
+    for (last_day, update) in &mut months {
+        let end = last_day.saturating_add((DAYS_COUNTED + 2).days());
+        let end = TimeZone::UTC.to_timestamp(end.into()).map_or(i64::MAX, |end| end.as_second());
+        update.expression += " SET expires_at = :end";
+        update.values.push((":end".to_owned(), number(end)));
+    }
+    months
 }
 
 /// The attribute with the number of cases created on a day, in the item of its month: `c24`.
@@ -240,6 +274,18 @@ pub(super) fn remade_on(date: Date) -> String {
 }
 
 impl Cases<'_> {
+    /// The caller, as the author of changes in the lab.
+    pub(super) fn author(&self) -> Author<'_> {
+        Author {
+            table: self.table(),
+            lab: self.lab.lab_id(),
+            user_id: self.lab.user_id().as_str(),
+            request_id: self.lab.request_id(),
+            seals: &self.services.seals,
+            retention_days: self.services.retention_days,
+        }
+    }
+
     /// A transaction that only stores the response to a request. A bulk request stores no case, only that it has begun.
     pub(super) fn response_transaction(
         &self,

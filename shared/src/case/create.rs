@@ -83,10 +83,10 @@ impl Cases<'_> {
             }
             let now = Timestamp::now();
             let case = self.new_case(*id?, new.status, new.fields.clone(), now);
-            let mut changes = ChangeSet::new(self, snapshot.position);
+            let mut changes = ChangeSet::by(self.author(), snapshot.position);
             changes.add(Action::Created, None, &case, None)?;
-            changes.record(vec![case.id])?;
-            changes.store_response(idempotency_key, &case, now)?;
+            changes.record(self.lab.recorder(), vec![case.id])?;
+            changes.store_response(self, idempotency_key, &case, now)?;
             changes.commit(WriteOutcome::first(case))
         })
         .await
@@ -123,7 +123,7 @@ impl Cases<'_> {
 }
 
 /// Makes a case number such as `RIVERSIDE-202611-42`.
-fn case_number(lab_code: &str, created: Timestamp, id: CaseId) -> String {
+pub(super) fn case_number(lab_code: &str, created: Timestamp, id: CaseId) -> String {
     let date = created.date();
     format!("{lab_code}-{:04}{:02}-{id}", date.year(), date.month())
 }

@@ -24,9 +24,9 @@ impl Cases<'_> {
                 deleted_by: Some(self.lab.user_id().to_string()),
                 ..before.case.clone()
             };
-            let mut changes = ChangeSet::new(self, snapshot.position);
+            let mut changes = ChangeSet::by(self.author(), snapshot.position);
             changes.add(Action::Deleted, Some(&before), &deleted, None)?;
-            changes.record(vec![id])?;
+            changes.record(self.lab.recorder(), vec![id])?;
             changes.commit(())
         })
         .await

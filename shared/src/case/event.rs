@@ -23,6 +23,7 @@ wire_enum! {
     /// The kind of an event.
     Action { Created = "created", Updated = "updated", StatusChanged = "status_changed", Deleted = "deleted",
         Restored = "restored", Remade = "remade",
+        Imported = "imported",
     }
 }
 

@@ -70,11 +70,11 @@ impl Cases<'_> {
             let mut remade =
                 Case { version: original.case.version + 1, updated_at: now, ..original.case.clone() };
             remade.remakes.push(new_id);
-            let mut changes = ChangeSet::new(self, snapshot.position);
+            let mut changes = ChangeSet::by(self.author(), snapshot.position);
             changes.add(Action::Created, None, &case, Some(&remake.reason))?;
             changes.add(Action::Remade, Some(&original), &remade, Some(&remake.reason))?;
-            changes.record(vec![new_id, id])?;
-            changes.store_response(idempotency_key, &case, now)?;
+            changes.record(self.lab.recorder(), vec![new_id, id])?;
+            changes.store_response(self, idempotency_key, &case, now)?;
             changes.commit(WriteOutcome::first(case))
         })
         .await

@@ -43,10 +43,10 @@ impl Cases<'_> {
                 deleted_by: None,
                 ..before.case.clone()
             };
-            let mut changes = ChangeSet::new(self, snapshot.position);
+            let mut changes = ChangeSet::by(self.author(), snapshot.position);
             changes.add(Action::Restored, Some(&before), &restored, None)?;
-            changes.record(vec![id])?;
-            changes.store_response(idempotency_key, &restored, now)?;
+            changes.record(self.lab.recorder(), vec![id])?;
+            changes.store_response(self, idempotency_key, &restored, now)?;
             changes.commit(WriteOutcome::first(restored))
         })
         .await

@@ -9,6 +9,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
+use super::repair::Mode;
 use crate::{
     base::{CaseId, LabId, error::Error, words},
     config::RETRY_BUDGET,
@@ -68,6 +69,38 @@ pub(crate) async fn update(table: &Table, changes: &[NameChange]) -> Result<(), 
         }
     }
     table.write_keys(&removed).await
+}
+
+/// Adds the missing tokens of cases, each with the words that it should have. Returns the number of missing ones.
+///
+/// # Errors
+/// Unavailable, when the database fails. A repetition completes it.
+pub(crate) async fn add_missing(
+    table: &Table,
+    lab: LabId,
+    cases: &BTreeMap<CaseId, Words>,
+    mode: Mode,
+) -> Result<u64, Error> {
+    let token = |(case, words): (&CaseId, &Words)| -> Vec<String> {
+        words.iter().map(|word| keys::token(word, *case)).collect()
+    };
+    let sks: Vec<String> = cases.iter().flat_map(token).collect();
+    let retry = Retry::since(Instant::now(), RETRY_BUDGET);
+    let existing = table.get_many(lab, &sks, Consistency::Eventual, retry).await?;
+    let (mut count, mut changes) = (0, Vec::new());
+    for (case, after) in cases {
+        let exists = |word: &&String| existing.contains_key(&keys::token(word, *case));
+        let before: Words = after.iter().filter(exists).cloned().collect();
+        let missing = after.len() - before.len();
+        if missing > 0 {
+            count += missing as u64;
+            changes.push(NameChange { lab, case: *case, before, after: after.clone() });
+        }
+    }
+    if mode == Mode::Write {
+        update(table, &changes).await?;
+    }
+    Ok(count)
 }
 
 /// Those of the words that the cases do not have now, live or deleted.

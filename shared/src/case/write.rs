@@ -73,7 +73,7 @@ impl Shards {
     /// The number of workers with their own shards.
     pub(super) const WORKERS: u8 = keys::SHARDS / 2;
 
-    fn pick(self) -> u8 {
+    pub(super) fn pick(self) -> u8 {
         match self {
             Self::Any => fastrand::u8(0..keys::SHARDS),
             Self::OfWorker(worker) => worker % Self::WORKERS + Self::WORKERS * fastrand::u8(0..2),
@@ -184,12 +184,12 @@ impl Cases<'_> {
         if before.case.status != after.status {
             after.stamp_status(after.updated_at);
         }
-        let mut changes = ChangeSet::new(self, position);
+        let mut changes = ChangeSet::by(self.author(), position);
         changes.add(write.action, Some(before), &after, write.reason)?;
         if write.recording == Recording::WithChange {
-            changes.record(vec![after.id])?;
+            changes.record(self.lab.recorder(), vec![after.id])?;
         }
-        changes.store_response(write.idempotency_key, &after, after.updated_at)?;
+        changes.store_response(self, write.idempotency_key, &after, after.updated_at)?;
         changes.commit(after)
     }
 

@@ -6,6 +6,8 @@
 
 mod archive;
 mod env;
+mod import;
+mod lab_data;
 mod seal;
 mod table;
 mod token;
@@ -22,6 +24,8 @@ use crate::{
 
 pub use archive::{ArchiveConfig, StreamsConfig};
 pub use env::{ConfigError, Env};
+pub use import::ImportConfig;
+pub use lab_data::LabDataConfig;
 pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, SecretConfig, TokenConfig};

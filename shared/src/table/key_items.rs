@@ -1,11 +1,11 @@
-//! Items that consist of their key only, written and removed many at a time.
+//! Writes of many items at a time, without conditions: items that consist of their key only, and copies of whole items.
 
 use std::{collections::HashMap, time::Instant};
 
 use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Retry, Table, build_error, failed, key};
+use super::{Item, Retry, Table, build_error, failed, key};
 use crate::{
     base::{LabId, error::Error},
     config::RETRY_BUDGET,
@@ -47,15 +47,30 @@ impl Table {
     /// # Errors
     /// Unavailable, when the database fails or throttles for too long. Some of the writes may be made; all can be repeated.
     pub(crate) async fn write_keys(&self, writes: &[KeyWrite]) -> Result<(), Error> {
-        stream::iter(writes.chunks(BATCH))
-            .map(|batch| self.write_batch(batch))
+        self.write_all(writes.iter().map(KeyWrite::request).collect::<Result<_, _>>()?).await
+    }
+
+    /// Writes whole items, which must contain their keys. They replace those with the same keys.
+    ///
+    /// # Errors
+    /// Unavailable, when the database fails or throttles for too long. Some of the writes may be made; all can be repeated.
+    pub(crate) async fn put_items(&self, items: Vec<Item>) -> Result<(), Error> {
+        let request = |item| {
+            let put = PutRequest::builder().set_item(Some(item)).build().map_err(build_error)?;
+            Ok(WriteRequest::builder().put_request(put).build())
+        };
+        self.write_all(items.into_iter().map(request).collect::<Result<_, Error>>()?).await
+    }
+
+    async fn write_all(&self, requests: Vec<WriteRequest>) -> Result<(), Error> {
+        stream::iter(requests.chunks(BATCH))
+            .map(|batch| self.write_batch(batch.to_vec()))
             .buffer_unordered(CONCURRENCY)
             .try_collect()
             .await
     }
 
-    async fn write_batch(&self, batch: &[KeyWrite]) -> Result<(), Error> {
-        let requests: Vec<WriteRequest> = batch.iter().map(KeyWrite::request).collect::<Result<_, _>>()?;
+    async fn write_batch(&self, requests: Vec<WriteRequest>) -> Result<(), Error> {
         let mut left = Some(requests);
         let mut retry = Retry::since(Instant::now(), RETRY_BUDGET);
         while let Some(requests) = left {

@@ -34,7 +34,7 @@ pub(crate) struct Transaction {
 }
 
 /// A change of an item's attributes by expressions.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Update {
     pub expression: String,
     pub condition: Option<String>,

@@ -194,7 +194,8 @@ impl<'a> Fields<'a> {
         if errors.is_empty() { Ok(()) } else { Err(Error::validation(errors)) }
     }
 
-    fn into_errors(mut self) -> Vec<FieldError> {
+    /// All errors, including unknown fields.
+    pub(crate) fn into_errors(mut self) -> Vec<FieldError> {
         if !self.allow_unknown {
             let object = self.object;
             for name in
