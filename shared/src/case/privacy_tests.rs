@@ -45,7 +45,7 @@ fn event() -> Event {
 fn debug_of_a_case_and_of_its_history_shows_no_patient_data() {
     assert_eq!(format!("{:?}", case()), "Case { lab_id: LabId(123), id: CaseId(7), version: 1, .. }");
     let event = event();
-    assert_eq!(format!("{event:?}"), "Event { case_id: CaseId(7), version: 1, action: Created, .. }");
+    assert_eq!(format!("{event:?}"), "Event { case_id: CaseId(7), version: 1, action: Known(Created), .. }");
     let name = event.changes.iter().find(|change| change.field == "patient_name");
     assert_eq!(
         format!("{:?}", name.unwrap()),
