@@ -160,12 +160,13 @@ fn single_header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
     values.next().is_none().then_some(first)
 }
 
-/// The gateway's request id, or Lambda's.
+/// The gateway's request id, or Lambda's. It goes on in headers, so an event with an id that fits in none counts as one without.
 fn gateway_id(request: &Request) -> String {
     let of_gateway = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
         _ => None,
     };
+    let of_gateway = of_gateway.filter(|id| HeaderValue::try_from(id).is_ok());
     let of_lambda = || request.lambda_context_ref().map(|context| context.request_id.clone());
     of_gateway.or_else(of_lambda).unwrap_or_default()
 }
