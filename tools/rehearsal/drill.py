@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 import verification
-from processes import ROOT
+from processes import ROOT, free_port
 from report import Failure, say, wait_for
 
 LAB = {"X-Lab-Id": "123"}
@@ -71,7 +71,33 @@ def without_token(client):
     client.log_in("admin")
 
 
+def beyond_the_limit(client):
+    """More requests in a minute than a user may send."""
+    with environment(client, "ListCasesFunction", RATE_LIMIT_PER_USER="1"):
+        client.call("listCases")
+        client.call("listCases", expect=429)
+
+
+def no_answer(target, variable, operation, expect, **parameters):
+    """A cause: a service does not answer, because nobody listens at its URL."""
+    def call(client):
+        with environment(client, target, **{variable: f"http://127.0.0.1:{free_port()}"}):
+            client.call(operation, expect=expect, **parameters)
+
+    return call
+
+
+def unrecorded(client):
+    """A read whose audit record cannot be written."""
+    with environment(client, "GetCaseFunction", AUDIT_TABLE_NAME="lhcms-dev-elsewhere"):
+        client.request("GET", "/api/v1/cases/1")
+
+
 FAILURES = (
+    ("a client that sends too much", "rate-limited-burst", beyond_the_limit),
+    ("UMS does not answer", "ums-failures", no_answer("ListCasesFunction", "UMS_BASE_URL", "listCases", 503)),
+    ("LinksHub does not answer", "linkshub-failures", no_answer("GetDoctorFunction", "LINKSHUB_BASE_URL", "getDoctor", 503, doctor_id="doctor_77")),
+    ("an audit record that cannot be written", "audit-failures", unrecorded),
     ("a function with an empty secret", "get-case-errors", wrong_secret),
     ("a function at its limit of executions", "function-throttles", no_concurrency),
     ("a change that failed for twelve hours", "streams-dead-letters", dead_letter),
