@@ -16,13 +16,14 @@ from expand import ROOT, expanded, functions, load, operations, rows, source
 SECRETS = {"JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "UMS_API_KEY"}
 
 # The metrics in the lines of requests and of the functions without one (namespace LHCMS), with the sets of dimensions of each.
+# A test compares them with the code.
 BY_STAGE, BY_OPERATION = ("stage",), ("stage", "operation")
 METRICS = {
-    **{name: {BY_STAGE, BY_OPERATION} for name in ("Requests", "Latency", "ServerErrors", "ClientErrors", "Panics")},
+    **{name: {BY_STAGE, BY_OPERATION} for name in ("Requests", "Latency", "ServerErrors", "ClientErrors")},
     **{name: {BY_STAGE} for name in (
         "ColdStarts", "DynamoDbCalls", "DynamoDbTime", "ReadUnits", "WriteUnits", "DynamoDbConflicts", "DynamoDbRetries",
         "UmsCalls", "UmsTime", "UmsFailures", "LinksHubCalls", "LinksHubTime", "LinksHubFailures", "CircuitOpen",
-        "AuditFailures", "StaleKeys", "RateLimited")},
+        "AuditFailures", "StaleKeys", "RateLimited", "Panics")},
     "Errors": {("stage", "code")}, "ArchiveFailures": {BY_OPERATION}, "SecurityEvents": {("stage", "event")},
 }
 
@@ -404,6 +405,17 @@ class Safe(unittest.TestCase):
                     dimensions = tuple(dimension["Name"] for dimension in alarm["Dimensions"])
                     self.assertIn(dimensions, METRICS[alarm["MetricName"]])
                     self.assertEqual(alarm["Dimensions"][0]["Value"], {"Ref": "Stage"})
+
+    def test_the_metrics_are_those_that_the_functions_write(self):
+        telemetry = ROOT / "shared/src/telemetry"
+        line = (telemetry / "request_line.rs").read_text()
+        parts = {BY_OPERATION: line.split("fn of_operation")[1].split("fn of_stage")[0], BY_STAGE: line.split("fn of_stage")[1].split("fn serialize")[0]}
+        written = {dimensions: set(re.findall(r'Value::(?:count|new)\("(\w+)"', part)) for dimensions, part in parts.items()}
+        self.assertEqual(written[BY_OPERATION], {name for name, sets in METRICS.items() if sets == {BY_STAGE, BY_OPERATION}})
+        self.assertEqual(written[BY_STAGE], {name for name, sets in METRICS.items() if sets == {BY_STAGE}})
+        elsewhere = set(re.findall(r'"([A-Z]\w+)"', (telemetry / "mod.rs").read_text() + (telemetry / "security_event.rs").read_text()))
+        self.assertLessEqual(set(METRICS) - written[BY_OPERATION] - written[BY_STAGE] - {"Errors"}, elsewhere)
+        self.assertIn('&[&["stage", "code"]], &errors', line)
 
     def test_the_dashboard_is_json_and_shows_metrics_that_exist(self):
         body = re.sub(r"\$\{([\w.:]+)\}", r"\1", SOURCE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
