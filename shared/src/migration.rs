@@ -141,7 +141,7 @@ impl Migration {
     /// Corrects the keys of the indexes of a live case.
     async fn set_keys(&self, lab: LabId, item: Item) -> Result<Counts, Error> {
         let mut counts = Counts::default();
-        let Ok(case) = table::from_item::<Case>(item.clone()) else {
+        let Ok(case) = Case::correctable(item.clone()) else {
             counts.unreadable = 1;
             return Ok(counts);
         };

@@ -96,6 +96,15 @@ pub(super) fn index_keys(case: &Case) -> impl Iterator<Item = (&'static str, Att
 }
 
 impl Case {
+    /// Reads a case that this release may correct.
+    ///
+    /// # Errors
+    /// Internal, when the item is no case; conflict, when counters and indexes depend on a value of a newer release.
+    pub(crate) fn correctable(item: Item) -> Result<Self, Error> {
+        let case = members::from_item(item)?;
+        case.newer.check_writable().map(|()| case)
+    }
+
     /// The attributes of the indexes that the item of this live case lacks or has with another value, and those that it should
     /// not have.
     pub(crate) fn index_key_changes(

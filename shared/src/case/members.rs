@@ -1,13 +1,7 @@
 //! The members of a case in JSON and in the table: its own and the fields that clients set, side by side in one object. Serde's
 //! `flatten` would do the same, but it keeps every member in a buffer first, for each case that is read or written.
 
-use std::{borrow::Cow, fmt};
-
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error as _, IgnoredAny, MapAccess, Visitor},
-    ser::SerializeStruct,
-};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
     Case, CaseFields,
@@ -50,37 +44,6 @@ macro_rules! members {
             $(write_member(members, newer, stringify!($state), $state)?;)*
             $(write_member(members, newer, stringify!($stamp), $stamp)?;)*
             Ok(())
-        }
-
-        fn read<'de, A: MapAccess<'de>>(mut members: A) -> Result<Case, A::Error> {
-            let mut fields = CaseFields::default();
-            $(let mut $identity = None;)*
-            $(let mut $due = None;)*
-            $(let mut $remake = Default::default();)*
-            $(let mut $state = None;)*
-            $(let mut $stamp = Default::default();)*
-            while let Some(name) = members.next_key::<Cow<'_, str>>()? {
-                match &*name {
-                    $(stringify!($identity) => $identity = Some(members.next_value()?),)*
-                    $(stringify!($field) => fields.$field = members.next_value()?,)*
-                    $(stringify!($due) => $due = Some(members.next_value()?),)*
-                    $(stringify!($remake) => $remake = members.next_value()?,)*
-                    $(stringify!($state) => $state = Some(members.next_value()?),)*
-                    $(stringify!($stamp) => $stamp = members.next_value()?,)*
-                    _ => {
-                        members.next_value::<IgnoredAny>()?;
-                    }
-                }
-            }
-            Ok(Case {
-                $($identity: $identity.ok_or_else(|| A::Error::missing_field(stringify!($identity)))?,)*
-                fields,
-                $($due: $due.ok_or_else(|| A::Error::missing_field(stringify!($due)))?,)*
-                $($remake,)*
-                $($state: $state.ok_or_else(|| A::Error::missing_field(stringify!($state)))?,)*
-                $($stamp,)*
-                newer: Newer::default(),
-            })
         }
 
         fn read_item(item: Item) -> Result<Case, Error> {
@@ -164,23 +127,5 @@ impl Serialize for CaseView<'_> {
         members.serialize_field("allowed_transitions", allowed_transitions)?;
         members.serialize_field("warnings", warnings)?;
         members.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Case {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Case;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a case")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Case, A::Error> {
-                read(members)
-            }
-        }
-        deserializer.deserialize_struct("Case", NAMES, Members)
     }
 }

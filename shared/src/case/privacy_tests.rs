@@ -7,6 +7,8 @@ use serde_json::json;
 use super::{
     Case, CaseFields,
     event::{self, Event},
+    item::to_item,
+    members,
 };
 use crate::base::{
     error::Error,
@@ -29,7 +31,7 @@ fn case() -> Case {
         "fixed_prosthetic": crown, "created_by": "1", "created_at": "2026-11-24T09:30:00.000Z",
         "updated_at": "2026-11-24T09:30:00.000Z", "status_changed_at": "2026-11-24T09:30:00.000Z",
     });
-    serde_json::from_value(case).unwrap()
+    members::from_item(to_item(&case).unwrap()).unwrap()
 }
 
 fn event() -> Event {

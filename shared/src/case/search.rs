@@ -172,16 +172,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::case::{item::to_item, members};
 
     fn finds(text: &str) -> bool {
-        let case: Case = serde_json::from_value(json!({
+        let item = to_item(&json!({
             "id": 42, "lab_id": 123, "version": 1, "status": "pending", "case_number": "RIVERSIDE-202611-42",
             "patient_name": "Jürgen Müller-Lüdenscheidt", "case_name": "Crown 14, Donaudampfschifffahrtselektrizitätenwerk",
             "case_type": "fixed_prosthetic", "priority": "medium", "earliest_due_date": "2026-12-01", "created_by": "1",
             "created_at": "2026-11-24T09:30:00.000Z", "updated_at": "2026-11-24T09:30:00.000Z",
             "status_changed_at": "2026-11-24T09:30:00.000Z",
-        }))
-        .unwrap();
+        }));
+        let case = members::from_item(item.unwrap()).unwrap();
         SearchWords::of(text).is_some_and(|words| words.find(&case))
     }
 

@@ -164,7 +164,7 @@ impl Repair {
         verifier.check(events, log)?;
         let mut live = items.live.clone();
         if let Some(item) = &mut live
-            && let Ok(case) = table::from_item::<Case>(item.clone())
+            && let Ok(case) = Case::correctable(item.clone())
         {
             let (set, removed) = case.index_key_changes(item);
             item.extend(set.into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -201,7 +201,7 @@ impl Repair {
             seen.words.extend(words_of(&json));
         }
         let Some(item) = items.live.as_ref().or(items.deleted.as_ref()) else { return Ok(seen) };
-        let Ok(case) = table::from_item::<Case>(item.clone()) else {
+        let Ok(case) = Case::correctable(item.clone()) else {
             let place = if items.live.is_some() { keys::case(id) } else { keys::deleted(id) };
             faults.push(Fault {
                 kind: FaultKind::Case,
