@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-route generate bench bench-count bench-record bench-check bench-functions bench-valgrind soak audit audit-search redrive migrate check-data repair import export-lab destroy-lab lab-data-ready build sizes deploy clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-upgrade rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-release check-route generate bench bench-count bench-record bench-check bench-harness bench-functions bench-stock-sdk bench-valgrind soak audit audit-search redrive migrate check-data repair import export-lab destroy-lab lab-data-ready build release deploy rollback clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -64,6 +64,20 @@ rehearse-faults: rehearse-ready ## show that the rehearsal finds faults in the t
 rehearse-alarms: rehearse-ready ## cause failures in the rehearsed deployment, and show that the alarms' metrics move
 	$(REHEARSE) --alarms
 
+# Built first and put aside, because both releases have binaries of the same names: so the dependencies are built once.
+UPGRADE := $(TARGET_DIR)/previous
+
+rehearse-upgrade: ## run another release beside this one on one table: make rehearse-upgrade PREVIOUS=v1.0.0 (a tag or commit)
+	@git rev-parse --quiet --verify '$(PREVIOUS)^{commit}' >/dev/null || { echo 'make: say PREVIOUS=<tag or commit of the other release>' >&2; exit 1; }
+	rm -rf $(UPGRADE)
+	mkdir -p $(UPGRADE)/source $(UPGRADE)/binaries
+	git archive '$(PREVIOUS)' | tar -x -C $(UPGRADE)/source
+	cargo build --locked --manifest-path $(UPGRADE)/source/Cargo.toml --target-dir $(TARGET_DIR) \
+	  $$(cd $(UPGRADE)/source/functions && for name in *; do echo --bin $$name; done)
+	for name in $(UPGRADE)/source/functions/*; do cp $(TARGET_DIR)/debug/$${name##*/} $(UPGRADE)/binaries/; done
+	$(MAKE) --no-print-directory rehearse-ready
+	$(REHEARSE) --previous $(UPGRADE)
+
 rehearse-ready: $(REHEARSE_VENV)/.installed $(CHECK_VENV)/.installed
 	cargo build --locked --bin lhcms-local $(BINS)
 
@@ -77,7 +91,7 @@ CHECK_PY   := $(CURDIR)/$(CHECK_VENV)/bin/python
 # cargo-lambda asks the first python3 on the path for zig, so its folder comes first.
 WITH_TOOLS := PATH="$(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CHECK_VENV)/bin:$$PATH" $(SAM_ENV)
 
-check: check-rust check-deps check-contract check-template check-archive check-clients ## formatting, lints, licences, contract, template, clients
+check: check-rust check-deps check-contract check-template check-archive check-release check-clients ## formatting, lints, licences, contract, template, clients
 
 # What needs Node.js is skipped without it, and says so; in CI that is a failure.
 NODE_TOOLS    := $(TOOLS)/node
@@ -132,6 +146,9 @@ check-archive: $(TOOLS)/venv-archive/.installed
 check-route: ## add a route to a copy of the project, build it, and list the files touched by hand
 	tools/throw-away-route
 
+check-release: $(CHECK_VENV)/.installed
+	cd tools/release && $(CHECK_PY) -m unittest
+
 generate: ## bring what follows from openapi.yaml up to date
 	cargo run --quiet --package generate
 
@@ -171,12 +188,12 @@ CHECKED   := get-case create-case list-cases
 LHCMS_BENCH := $(TARGET_DIR)/debug/lhcms-bench
 BINARIES  := $(TARGET_DIR)/release $(TARGET_DIR)/debug
 
-bench: bench-valgrind bench-functions ## measure the release binaries: docs/performance.md says what and how
-	cargo build --locked --release --package floor
-	cargo build --locked --release --manifest-path bench/stock-sdk/Cargo.toml --target-dir $(TARGET_DIR)
+# Its parts are built side by side, because linking with LTO keeps only one core busy.
+bench: bench-valgrind ## measure the release binaries: docs/performance.md says what and how
+	$(MAKE) --no-print-directory -j3 bench-harness bench-functions bench-stock-sdk
 	$(LHCMS_BENCH) run $(BINARIES)
 
-bench-count: bench-valgrind bench-functions ## only the part of `make bench` that counts: instructions, calls, units, sizes
+bench-count: bench-valgrind bench-harness bench-functions ## only the part of `make bench` that counts: instructions, calls, units, sizes
 	$(LHCMS_BENCH) count $(BINARIES)
 
 bench-record: ## put the figures of the last `make bench` into the docs, and make its counts the reference
@@ -194,9 +211,18 @@ soak: ## mixed load with 8 environments for MINUTES=20: memory flat, no errors, 
 	cargo build --locked --bin lhcms-bench $(addprefix --bin ,$(MEASURED))
 	$(LHCMS_BENCH) soak $(BINARIES) $(MINUTES)
 
-bench-functions:
+bench-harness:
 	cargo build --locked --bin lhcms-bench
+
+bench-functions:
 	cargo build --locked --release $(addprefix --package ,$(MEASURED))
+	cargo build --locked --release --package floor
+
+# In a folder of its own: cargo lets only one build at a time into a folder.
+bench-stock-sdk:
+	cargo build --locked --release --manifest-path bench/stock-sdk/Cargo.toml --target-dir $(TARGET_DIR)/stock-sdk
+	mkdir -p $(TARGET_DIR)/release
+	cp $(TARGET_DIR)/stock-sdk/release/stock-sdk $(TARGET_DIR)/release/
 
 bench-valgrind:
 	@command -v valgrind >/dev/null || { echo 'make: valgrind is needed (Debian and Ubuntu: apt-get install valgrind)' >&2; exit 1; }
@@ -248,28 +274,54 @@ lab-data-ready:
 # build and deploy
 
 ARM := aarch64-unknown-linux-gnu
-# The commit of the release, for /health and the log. `sam build` needs the same value, or it would build again.
+# The commit of the release, for /health and the log.
 WITH_COMMIT = LHCMS_COMMIT="$$(git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown)"
+# The folder of a deployment: the functions, with the template and what it includes.
+BUILT   := dist/build
+RELEASE := $(BUILT)
+# Without the paths of this machine, the same commit gives the same bytes everywhere.
+CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
+WITHOUT_PATHS := RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/lhcms --remap-path-prefix=$(CARGO_FOLDER)=/cargo" \
+  CFLAGS="-ffile-prefix-map=$(CURDIR)=/lhcms -ffile-prefix-map=$(CARGO_FOLDER)=/cargo"
 
-# cargo-lambda builds all functions in one go, on all cores and with its progress shown; `sam build` then finds them
-# built and only collects them. (By itself it would build one after the other, in silence.) --package, because --bin would
-# take in the features that `local` and `tests` want, and `sam build` would build everything again without them.
-build: $(VENV)/.dev-installed $(CHECK_VENV)/.installed ## the functions for AWS, and their sizes
+build: $(VENV)/.dev-installed $(CHECK_VENV)/.installed ## the functions for AWS, in a folder of dist/, and their sizes
 	@rustup target list --installed | grep -qx $(ARM) || rustup target add $(ARM)
-	$(WITH_COMMIT) $(WITH_TOOLS) cargo lambda build --release --arm64 --locked $(addprefix --package ,$(FUNCTIONS))
-	$(WITH_COMMIT) $(WITH_TOOLS) sam build
-	@$(MAKE) --no-print-directory sizes
+	rm -rf $(BUILT)
+	$(WITH_COMMIT) $(WITH_TOOLS) $(WITHOUT_PATHS) cargo lambda build --release --arm64 --locked --lambda-dir $(BUILT)/functions \
+	  $(addprefix --package ,$(FUNCTIONS))
+	cp template.yaml gateway.yaml $(BUILT)
+	@$(CHECK_PY) tools/release/sizes.py $(BUILT)
 
-sizes: $(CHECK_VENV)/.installed ## the zip of each function, and how large it is
-	@cd tools/template && $(CHECK_PY) sizes.py
+CARGO_CYCLONEDX := 0.5.9
 
-deploy: ## build and deploy to AWS: make deploy STAGE=dev (or qa, prod; see samconfig.toml)
-	@case "$(STAGE)" in dev|qa|prod) ;; *) echo 'make: say STAGE=dev, qa or prod' >&2; exit 1 ;; esac
+# Named after the tag, or the commit.
+release: $(TOOLS)/.cargo-cyclonedx-$(CARGO_CYCLONEDX) ## the same as a release: with bills of materials and checksums, also as an archive
+	@test -z "$$(git status --porcelain)" || { echo 'make: commit first: a release is that of a commit' >&2; exit 1; }
 	$(MAKE) build
-	$(WITH_TOOLS) sam deploy --config-env $(STAGE)
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" tools/release/pack $(BUILT) "dist/lhcms-$$(git describe --tags --always --match 'v[0-9]*')"
+
+$(TOOLS)/.cargo-cyclonedx-$(CARGO_CYCLONEDX):
+	cargo install --locked --debug --root $(TOOLS) --version $(CARGO_CYCLONEDX) cargo-cyclonedx
+	@touch $@
+
+HAS_STAGE = @case "$(STAGE)" in dev|qa|prod) ;; *) echo 'make: say STAGE=dev, qa or prod' >&2; exit 1 ;; esac
+
+deploy: $(CHECK_VENV)/.installed ## deploy to AWS: make deploy STAGE=dev (or qa, prod; see samconfig.toml) [RELEASE=dist/lhcms-v1.0.0, else it builds]
+	$(HAS_STAGE)
+ifeq ($(RELEASE),$(BUILT))
+	$(MAKE) build
+endif
+	$(WITH_TOOLS) sam deploy --template-file $(RELEASE)/template.yaml --config-file $(CURDIR)/samconfig.toml --config-env $(STAGE) $(SAM_ARGS)
+
+rollback: $(CHECK_VENV)/.installed ## say what going back to a release needs, and deploy it: make rollback STAGE=prod RELEASE=dist/lhcms-v1.0.0
+	$(HAS_STAGE)
+	@test -f '$(RELEASE)/template.yaml' || { echo 'make: say RELEASE=<the folder of the release to go back to>' >&2; exit 1; }
+	cd $(RELEASE) && sha256sum --quiet --check SHA256SUMS
+	@$(CHECK_PY) tools/release/rollback.py $(RELEASE) $(STAGE)
+	$(MAKE) deploy STAGE=$(STAGE) RELEASE=$(RELEASE)
 
 # clean
 
 clean: ## delete everything that was built or installed here (keeps the data of `make dev`)
 	cargo clean
-	rm -rf $(TOOLS) .aws-sam
+	rm -rf $(TOOLS) dist

@@ -21,14 +21,11 @@ pub(crate) struct Sizes {
 pub(crate) fn measure(bench: &Bench, name: &str) -> Result<Sizes> {
     let binary = bench.functions.read(name)?;
     let zip = zip_of(&binary).map_err(|error| Error::new(format!("no zip of {name}: {error}")))?;
+    let arm64 = std::fs::read(bench.root.join("dist/build/functions").join(name).join("bootstrap")).ok();
     Ok(Sizes {
         binary: binary.len() as u64,
         zip: zip.len() as u64,
-        zip_arm64: std::fs::metadata(
-            bench.root.join(".aws-sam/zip").join(format!("{}Function.zip", pascal(name))),
-        )
-        .ok()
-        .map(|file| file.len()),
+        zip_arm64: arm64.and_then(|binary| zip_of(&binary).ok()).map(|zip| zip.len() as u64),
     })
 }
 
@@ -41,23 +38,4 @@ fn zip_of(binary: &[u8]) -> std::result::Result<Vec<u8>, zip::result::ZipError> 
     zip.start_file("bootstrap", options)?;
     zip.write_all(binary)?;
     Ok(zip.finish()?.into_inner())
-}
-
-/// The name of a function in the template.
-fn pascal(name: &str) -> String {
-    let words = name.split('-').map(|word| {
-        let (first, rest) = word.split_at(word.len().min(1));
-        first.to_uppercase() + rest
-    });
-    words.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_function_has_another_name_in_the_template() {
-        assert_eq!(pascal("update-case-status"), "UpdateCaseStatus");
-    }
 }

@@ -208,7 +208,7 @@ class Fits(unittest.TestCase):
                          {name: function["CodeUri"] for name, function in FUNCTIONS.items()})
 
     def test_sam_sees_that_each_row_has_code_of_its_own(self):
-        # Otherwise `sam build` writes the code of one row for all of a loop, without a word.
+        # Otherwise SAM uploads the code of one row for all of a loop, without a word.
         dynamic = detect_dynamic_artifact_properties(load("template.yaml"))
         self.assertEqual([(found.loop_name, found.property_name) for found in dynamic],
                          [("LabFunctions", "CodeUri"), ("PublicFunctions", "CodeUri")])
