@@ -1,7 +1,7 @@
 """Rehearses a deployment: the real template and the real binaries, in an emulator of AWS, and every operation called.
 
 `make rehearse` runs it. With --faults it puts one fault after the other into the template and shows that each is found. With
---alarms it causes failures and shows that the metrics of the alarms move.
+--alarms it causes failures and shows that the metrics of the alarms move. With --previous it runs another release beside this one.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import denials
 import differences
 import drill
 import faults
+import releases
 import sequence
 import verification
 from client import Client
@@ -47,7 +48,7 @@ class Rehearsal:
         self.stand_ins = self._part(StandIns(self.folder, self.target))
         self.emulator = self._part(Emulator(self.folder, self.relay.url))
         self.relay.port = self.emulator.port
-        self.packages = zips(self.target, self.folder)
+        self.packages = zips(self.target / "debug", self.folder / "zips")
         say(f"{len(self.packages)} functions stripped and zipped")
         self.stand_ins.wait()
         self.emulator.wait()
@@ -63,7 +64,7 @@ class Rehearsal:
         if kind is None:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
-            for file in self.folder.glob("*.zip"):
+            for file in self.folder.glob("*/*.zip"):
                 file.unlink()
             say(f"logs are in {self.folder}")
 
@@ -110,12 +111,24 @@ def alarms(rehearsal):
     drill.run(client)
 
 
+def beside(previous):
+    """The rehearsal of template.yaml beside the release in the folder `previous`, which has its `source` and its `binaries`."""
+    def run(rehearsal):
+        root = previous / "source"
+        packages = zips(previous / "binaries", rehearsal.folder / "previous", root)
+        releases.run(rehearsal, (ROOT / "template.yaml").read_text(), root, packages)
+
+    return run
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", type=Path, required=True, help="cargo's target folder, with the debug binaries")
     parser.add_argument("--faults", dest="what", action="store_const", const=faults.run, default=rehearse,
                         help="put faults into the template, and see each found")
     parser.add_argument("--alarms", dest="what", action="store_const", const=alarms, help="cause failures, and see the alarms' metrics move")
+    parser.add_argument("--previous", dest="what", type=lambda folder: beside(Path(folder).resolve()),
+                        help="a folder with the source and the binaries of another release, to run beside this one")
     arguments = parser.parse_args()
 
     def interrupted(*_):

@@ -18,17 +18,17 @@ BUCKET = "bucket"
 SECRET_NAME = "lhcms/dev"
 CURSOR_SECRET = "rehearsal-cursor-secret-key-0123456789abcdef"
 SEAL_KEYS = "rehearsal:rehearsal-seal-key-0123456789abcdef"
-EXPAND = ROOT / "tools/template/expand.py"
+EXPAND = "tools/template/expand.py"
 CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
 METHODS = ("get", "put", "post", "delete", "head", "options", "patch", "x-amazon-apigateway-any-method")
 
 
-def expand(template):
-    """The plain CloudFormation that SAM's transform makes of the template's text."""
+def expand(template, root):
+    """The plain CloudFormation that SAM's transform makes of the text of the template in the folder `root`."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(template)
         file.flush()
-        result = subprocess.run([CHECK_PYTHON, EXPAND, file.name], capture_output=True, text=True)
+        result = subprocess.run([CHECK_PYTHON, root / EXPAND, file.name], capture_output=True, text=True)
     if result.returncode:
         raise Failure(f"template.yaml cannot be expanded: {result.stderr.strip().splitlines()[-1]}")
     return json.loads(result.stdout)
@@ -79,19 +79,20 @@ class Operation:
         self.target = re.search(r"\$\{(\w+)\.Arn\}", integration["uri"]["Fn::Sub"])[1]
 
 
-def operations():
-    """The operations of gateway.yaml."""
-    document = yaml.safe_load((ROOT / "gateway.yaml").read_text())
+def operations(root):
+    """The operations of the gateway.yaml in the folder `root`."""
+    document = yaml.safe_load((root / "gateway.yaml").read_text())
     return [Operation(method, path, definition) for path, item in document["paths"].items()
             for method, definition in item.items() if method in METHODS]
 
 
-def zips(target, folder):
-    """The zip of each function's debug binary, stripped, by the folder in functions/."""
-    names = sorted(path.parent.name for path in ROOT.glob("functions/*/Cargo.toml"))
+def zips(binaries, folder, root=ROOT):
+    """The zip of each function's binary in a folder, stripped, by the function's folder in the project `root`."""
+    folder.mkdir(exist_ok=True)
+    names = sorted(path.parent.name for path in root.glob("functions/*/Cargo.toml"))
 
     def pack(name):
-        binary = target / "debug" / name
+        binary = binaries / name
         if not binary.is_file():
             raise Failure(f"{binary} is missing: `make rehearse` builds it")
         stripped = folder / name
@@ -107,12 +108,13 @@ def zips(target, folder):
 
 
 class Stack:
-    """The stack in the emulator."""
+    """The stack in the emulator, of the project in the folder `root`."""
 
-    def __init__(self, emulator, stand_ins):
+    def __init__(self, emulator, stand_ins, root=ROOT):
         self.emulator = emulator
         self.stand_ins = stand_ins
-        self.operations = operations()
+        self.root = root
+        self.operations = operations(root)
         self.resources = self.template = self.api_id = None
 
     def upload(self, packages):
@@ -128,7 +130,7 @@ class Stack:
 
     def deploy(self, template):
         """Creates the stack from the text of a template, and the routes of gateway.yaml on its API."""
-        self.template = expand(template)
+        self.template = expand(template, self.root)
         for operation in self.operations:
             if operation.target not in self.template["Resources"]:
                 raise Failure(
@@ -216,18 +218,18 @@ class Stack:
                 Bucket=self.resources["ArchiveBucket"], ObjectLockConfiguration=configuration)
 
     def _create_routes(self):
-        gateway = self.emulator.client("apigatewayv2")
         functions = self.emulator.client("lambda")
-        integrations = {}
         for operation in self.operations:
-            if operation.target not in integrations:
-                name = self.resources[operation.target]
-                arn = functions.get_function_configuration(FunctionName=name)["FunctionArn"]
-                integrations[operation.target] = gateway.create_integration(
-                    ApiId=self.api_id, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0",
-                    TimeoutInMillis=operation.timeout)["IntegrationId"]
-            gateway.create_route(ApiId=self.api_id, RouteKey=operation.route,
-                                 Target=f"integrations/{integrations[operation.target]}")
+            name = self.resources[operation.target]
+            self.create_route(self.api_id, operation, functions.get_function_configuration(FunctionName=name)["FunctionArn"])
+
+    def create_route(self, api, operation, function):
+        """Creates the route of an operation on an API, to a function."""
+        gateway = self.emulator.client("apigatewayv2")
+        integration = gateway.create_integration(
+            ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0",
+            TimeoutInMillis=operation.timeout)["IntegrationId"]
+        gateway.create_route(ApiId=api, RouteKey=operation.route, Target=f"integrations/{integration}")
 
     def log_of(self, target):
         """The causes of faults in the last lines of the function's log."""
