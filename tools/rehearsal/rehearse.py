@@ -17,6 +17,7 @@ import denials
 import differences
 import drill
 import faults
+import packaging
 import releases
 import sequence
 import verification
@@ -94,6 +95,8 @@ class Rehearsal:
 
 def rehearse(rehearsal):
     """The rehearsal of template.yaml as it is."""
+    packaging.run(rehearsal.emulator, rehearsal.folder)
+    rehearsal.emulator.reset()
     client = rehearsal.run((ROOT / "template.yaml").read_text())
     say(f"{len(client.called)} operations called, each function under its own role, and every right used; "
         f"{len(checks.ALL)} static checks passed")
@@ -101,7 +104,7 @@ def rehearse(rehearsal):
     for what, why in differences.DIFFERENCES:
         print(f"- {what}: {why}")
     say("the rehearsal passed")
-    print(f"rehearsal: {len(client.called) + len(checks.ALL)} passed, 0 failed")
+    print(f"rehearsal: {len(client.called) + len(checks.ALL) + len(packaging.STAGES)} passed, 0 failed")
 
 
 def alarms(rehearsal):
