@@ -95,6 +95,7 @@ check: check-rust check-deps check-contract check-template check-archive check-r
 
 # What needs Node.js is skipped without it, and says so; in CI that is a failure.
 NODE_TOOLS    := $(TOOLS)/node
+TS_CLIENT    := clients/typescript
 CLIENT_VENV  := $(TOOLS)/venv-clients
 REDOCLY_ENV   := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
 WITHOUT_NODE   = @echo 'make: SKIPPED $(1): install Node.js 20 or newer with npm (Debian and Ubuntu: apt install nodejs npm)' >&2; test -z "$(CI)"
@@ -116,13 +117,11 @@ else
 	$(REDOCLY_ENV) $(NODE_TOOLS)/node_modules/.bin/redocly lint --config tools/redocly.yaml --max-problems 20 openapi.yaml
 endif
 
-check-clients: $(VENV)/.dev-installed $(CLIENT_VENV)/.installed $(if $(HAS_NODE),$(NODE_TOOLS)/.installed) ## generate a Python and a TypeScript client, and use them
+check-clients: $(VENV)/.dev-installed $(CLIENT_VENV)/.installed $(if $(HAS_NODE),$(NODE_TOOLS)/.installed $(TS_CLIENT)/node_modules/.installed) ## test the clients in clients/ against the service
 	cargo build --locked --bin lhcms-local $(BINS)
-	python3 tools/clients/check.py python --tools $(TOOLS)/clients --generator $(CLIENT_VENV)/bin/openapi-python-client
+	python3 tools/clients/check.py --generator $(CLIENT_VENV)/bin/openapi-python-client $(if $(HAS_NODE),--node $(NODE_TOOLS))
 ifeq ($(HAS_NODE),)
 	$(call WITHOUT_NODE,the TypeScript client)
-else
-	python3 tools/clients/check.py typescript --tools $(NODE_TOOLS)
 endif
 
 CHECKOV   := $(CURDIR)/$(TOOLS)/venv-checkov/bin/checkov
@@ -177,6 +176,10 @@ $(NODE_TOOLS)/.installed: tools/clients/package.json tools/clients/package-lock.
 	mkdir -p $(NODE_TOOLS)
 	cp $^ $(NODE_TOOLS)
 	npm ci --prefix $(NODE_TOOLS) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(TS_CLIENT)/node_modules/.installed: $(TS_CLIENT)/package.json $(TS_CLIENT)/package-lock.json
+	npm ci --prefix $(TS_CLIENT) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # bench
@@ -324,4 +327,4 @@ rollback: $(CHECK_VENV)/.installed ## say what going back to a release needs, an
 
 clean: ## delete everything that was built or installed here (keeps the data of `make dev`)
 	cargo clean
-	rm -rf $(TOOLS) dist
+	rm -rf $(TOOLS) dist $(TS_CLIENT)/node_modules

@@ -1,13 +1,14 @@
-"""Generates clients from openapi.yaml with two generators and tries them: `make check-clients`.
+"""Tests the clients in clients/, and what the contract gives their users: `make check-clients`.
 
-The TypeScript client only has to compile (typescript/). The Python client calls the running API (use_python_client.py):
-the one at LHCMS_URL with LHCMS_TOKEN if they are set, otherwise a stack that this program starts on free ports.
+Both clients are tested against a running API: the one at LHCMS_URL with LHCMS_TOKEN if they are set, otherwise a stack that this
+program starts on free ports.
 """
 
 import argparse
 import json
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+CLIENTS = ROOT / "clients"
 CONTRACT = ROOT / "openapi.yaml"
 START_SECONDS = 180
 STOP_SECONDS = 20
@@ -36,7 +39,7 @@ def run(*command, **options):
         sys.exit(f"check-clients: {Path(command[0]).name} failed with exit status {result.returncode}")
 
 
-def check_typescript(tools):
+def check_types(tools):
     """Compiles good.ts and bad.ts against the generated types, beside the node_modules in `tools`."""
     folder = tools / "typescript"
     shutil.copytree(HERE / "typescript", folder, dirs_exist_ok=True)
@@ -47,13 +50,22 @@ def check_typescript(tools):
     print(f"check-clients: good.ts compiles, and the compiler finds the {mistakes} mistakes in bad.ts")
 
 
-def generate_python(generator, folder):
-    """Generates the Python client as the package `lhcms_client` in `folder`; a warning is a failure."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def check_versions():
+    """Both clients have the version of the contract."""
+    version = re.search(r'^  version: "?([0-9.]+)"?$', CONTRACT.read_text(), re.MULTILINE)[1]
+    found = {
+        "typescript": json.loads((CLIENTS / "typescript/package.json").read_text())["version"],
+        "python": tomllib.loads((CLIENTS / "python/pyproject.toml").read_text())["project"]["version"],
+    }
+    if set(found.values()) != {version}:
+        sys.exit(f"check-clients: the contract has the version {version}, and the clients have {found}")
+
+
+def generate_python(generator):
+    """Generates the code of the Python client; a warning is a failure."""
     result = subprocess.run(
         [generator, "generate", "--path", CONTRACT, "--config", HERE / "openapi-python-client.yaml", "--meta", "none",
-         "--output-path", folder / "lhcms_client"],
+         "--output-path", CLIENTS / "python/src/lhcms/generated", "--overwrite"],
         capture_output=True, text=True)
     output = result.stdout + result.stderr
     warnings = [line for line in output.splitlines() if line.startswith(("WARNING", "ERROR", "Unable"))]
@@ -129,34 +141,33 @@ def log_in(ums):
         return json.load(response)["access_token"]
 
 
-def check_python(tools, generator):
-    """Generates the Python client and uses it."""
-    folder = tools / "python"
-    generate_python(generator, folder)
-
-    def use(url, token):
-        environment = {**os.environ, "PYTHONPATH": str(folder), "LHCMS_URL": url, "LHCMS_TOKEN": token}
-        run(Path(generator).parent / "python", HERE / "use_python_client.py", env=environment)
-
-    if os.environ.get("LHCMS_URL"):
-        use(os.environ["LHCMS_URL"], os.environ["LHCMS_TOKEN"])
-    else:
-        with running_stack() as (api, ums):
-            use(api, log_in(ums))
+def test_clients(python, has_node, url, token):
+    """Runs the tests of the clients against a running API."""
+    environment = {**os.environ, "LHCMS_URL": url, "LHCMS_TOKEN": token}
+    run(python, "-m", "unittest", "discover", "-s", CLIENTS / "python/tests",
+        env={**environment, "PYTHONPATH": str(CLIENTS / "python/src")})
+    if has_node:
+        run("npm", "--prefix", CLIENTS / "typescript", "run", "--silent", "test", env=environment)
 
 
 def main():
-    """Runs the check that the command line names."""
+    """Runs the checks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("client", choices=["typescript", "python"])
-    parser.add_argument("--tools", type=Path, required=True, help="the folder with node_modules, and for what is generated")
-    parser.add_argument("--generator", type=Path, help="the program openapi-python-client")
+    parser.add_argument("--generator", type=Path, required=True, help="the program openapi-python-client")
+    parser.add_argument("--node", type=Path, help="the folder with node_modules; without it, only the Python client is tested")
     arguments = parser.parse_args()
-    if arguments.client == "typescript":
-        check_typescript(arguments.tools.resolve())
+    # Not resolved: the program in a virtual environment is a link, and the environment is where the link is.
+    generator = arguments.generator.absolute()
+    check_versions()
+    if arguments.node:
+        check_types(arguments.node.resolve())
+    generate_python(generator)
+    python = generator.parent / "python"
+    if os.environ.get("LHCMS_URL"):
+        test_clients(python, arguments.node, os.environ["LHCMS_URL"], os.environ["LHCMS_TOKEN"])
     else:
-        # Not resolved: the program in a virtual environment is a link, and the environment is where the link is.
-        check_python(arguments.tools.resolve(), arguments.generator.absolute())
+        with running_stack() as (api, ums):
+            test_clients(python, arguments.node, api, log_in(ums))
 
 
 if __name__ == "__main__":

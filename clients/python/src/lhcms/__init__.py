@@ -1,0 +1,9 @@
+"""A typed client of LHCMS. README.md beside this package has examples.
+
+The package `lhcms.generated` is generated from the contract; it has a function for each operation.
+"""
+
+from .client import cases, connect
+from .error import LhcmsError
+
+__all__ = ["LhcmsError", "cases", "connect"]
