@@ -18,8 +18,8 @@ import differences
 import drill
 import faults
 import packaging
-import releases
 import sequence
+import upgrade
 import verification
 from client import Client
 from processes import ROOT, Emulator, StandIns
@@ -119,7 +119,7 @@ def beside(previous):
     def run(rehearsal):
         root = previous / "source"
         packages = zips(previous / "binaries", rehearsal.folder / "previous", root)
-        releases.run(rehearsal, (ROOT / "template.yaml").read_text(), root, packages)
+        upgrade.run(rehearsal, (ROOT / "template.yaml").read_text(), root, packages)
 
     return run
 
