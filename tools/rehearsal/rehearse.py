@@ -1,7 +1,7 @@
 """Rehearses a deployment: the real template and the real binaries, in an emulator of AWS, and every operation called.
 
 `make rehearse` runs it. With --faults it puts one fault after the other into the template and shows that each is found. With
---alarms it causes failures and shows that the metrics of the alarms move.
+--alarms it causes failures and shows that the metrics of the alarms move. With --restore it destroys the table and restores it.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import denials
 import differences
 import drill
 import faults
+import restore
 import sequence
 import verification
 from client import Client
@@ -110,12 +111,18 @@ def alarms(rehearsal):
     drill.run(client)
 
 
+def restored(rehearsal):
+    """The drill of a restore of template.yaml's table."""
+    restore.run(rehearsal, (ROOT / "template.yaml").read_text())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", type=Path, required=True, help="cargo's target folder, with the debug binaries")
     parser.add_argument("--faults", dest="what", action="store_const", const=faults.run, default=rehearse,
                         help="put faults into the template, and see each found")
     parser.add_argument("--alarms", dest="what", action="store_const", const=alarms, help="cause failures, and see the alarms' metrics move")
+    parser.add_argument("--restore", dest="what", action="store_const", const=restored, help="lose and restore the table of cases")
     arguments = parser.parse_args()
 
     def interrupted(*_):

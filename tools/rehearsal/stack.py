@@ -24,6 +24,8 @@ CURSOR_SECRET = "rehearsal-cursor-secret-key-0123456789abcdef"
 SEAL_KEYS = "rehearsal:rehearsal-seal-key-0123456789abcdef"
 EXPAND = ROOT / "tools/template/expand.py"
 CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
+# What the stack uses in place of a resource of its own.
+EXISTING = {"Table": "ExistingTableName", "AuditTable": "ExistingAuditTableName", "ArchiveBucket": "ArchiveBucketName"}
 METHODS = ("get", "put", "post", "delete", "head", "options", "patch", "x-amazon-apigateway-any-method")
 
 
@@ -154,11 +156,29 @@ class Stack:
         say(f"deployed: {len(self.resources)} resources, {len(self.operations)} routes")
 
     def update(self, **parameters):
-        """Updates the stack with changed parameters. The table ExistingTableName then is the table of cases."""
+        """Updates the stack with changed parameters."""
         self.parameters |= parameters
         self._send("update_stack", "UPDATE_COMPLETE")
-        if self.parameters.get("ExistingTableName"):
-            self.resources["Table"] = self.parameters["ExistingTableName"]
+
+    def replace(self, **parameters):
+        """Deletes the stack and the log groups that it leaves, and creates a stack with changed parameters."""
+        formation, logs = self.emulator.client("cloudformation"), self.emulator.client("logs")
+        formation.delete_stack(StackName=STACK)
+
+        def is_gone():
+            try:
+                return formation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE"
+            except ClientError:
+                return True
+
+        wait_for("the stack is not deleted", 60, is_gone, self.emulator.check)
+        for page in logs.get_paginator("describe_log_groups").paginate():
+            for group in page["logGroups"]:
+                logs.delete_log_group(logGroupName=group["logGroupName"])
+        self.parameters |= parameters
+        self._send("create_stack", "CREATE_COMPLETE", DisableRollback=True)
+        self.api_id = self.resources["Api"]
+        self._create_routes()
 
     def _send(self, operation, expected, **arguments):
         formation = self.emulator.client("cloudformation")
@@ -174,6 +194,9 @@ class Stack:
         pages = formation.get_paginator("list_stack_resources").paginate(StackName=STACK)
         self.resources = {it["LogicalResourceId"]: it.get("PhysicalResourceId") for page in pages
                           for it in page["StackResourceSummaries"]}
+        for resource, parameter in EXISTING.items():
+            if self.parameters.get(parameter):
+                self.resources[resource] = self.parameters[parameter]
 
     def session_of(self, role):
         """A DynamoDB client with a session of a role of the stack, as its function has one."""
