@@ -143,6 +143,12 @@ def verify(client, rehearsal, before, statistics, readers, lost):
     return trail["lost_events"]
 
 
+def destroy(dynamodb, table):
+    """What an administrator could do; the table is protected from less."""
+    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
+    dynamodb.delete_table(TableName=table)
+
+
 def replace(stack, dynamodb):
     """A new stack over the tables and the archive of the old one."""
     identity = stack.emulator.client("sts").get_caller_identity()
@@ -174,7 +180,7 @@ def run(rehearsal, template):
     archive.compare(stack)
     lost_items = len(archive.items(stack, "Table")) - items
     lost_seconds = (datetime.now(timezone.utc) - restored_to).total_seconds()
-    steps.step("destroy the table", lambda: dynamodb.delete_table(TableName=stack.resources["Table"]))
+    steps.step("destroy the table", lambda: destroy(dynamodb, stack.resources["Table"]))
     client.call("getCase", expect=503, id=changed)
 
     arn = backup["BackupDetails"]["BackupArn"]
