@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-upgrade rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-release check-route generate bench bench-count bench-record bench-check bench-harness bench-functions bench-stock-sdk bench-valgrind soak audit audit-search redrive migrate check-data repair import export-lab destroy-lab lab-data-ready build release deploy rollback clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-restore rehearse-upgrade rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-release check-route generate bench bench-count bench-record bench-check bench-harness bench-functions bench-stock-sdk bench-valgrind soak audit audit-search redrive migrate check-data repair import export-lab destroy-lab begin-epoch lab-data-ready build release deploy rollback clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -77,6 +77,9 @@ rehearse-upgrade: ## run another release beside this one on one table: make rehe
 	for name in $(UPGRADE)/source/functions/*; do cp $(TARGET_DIR)/debug/$${name##*/} $(UPGRADE)/binaries/; done
 	$(MAKE) --no-print-directory rehearse-ready
 	$(REHEARSE) --previous $(UPGRADE)
+
+rehearse-restore: rehearse-ready lab-data-ready ## back up, lose and restore the table of the rehearsed deployment, and verify everything
+	$(REHEARSE) --restore
 
 rehearse-ready: $(REHEARSE_VENV)/.installed $(CHECK_VENV)/.installed
 	cargo build --locked --bin lhcms-local $(BINS)
@@ -244,8 +247,8 @@ redrive: $(TOOLS)/venv-archive/.installed ## process the changes in the dead-let
 
 # migrate
 
-# Without STAGE it migrates the table of `make dev`. With STAGE it needs credentials in the environment; the AWS CLI exports those of a profile.
-MIGRATE_ENV := $(if $(STAGE),STAGE=$(STAGE) TABLE_NAME=lhcms-$(STAGE) AWS_REGION=$(or $(AWS_REGION),$(AWS_DEFAULT_REGION)),STAGE=dev TABLE_NAME=lhcms-dev \
+# Without STAGE it migrates the table of `make dev`. TABLE and AUDIT_TABLE are for a stage with ExistingTableName. With STAGE it needs credentials in the environment; the AWS CLI exports those of a profile.
+MIGRATE_ENV := $(if $(STAGE),STAGE=$(STAGE) TABLE_NAME=$(or $(TABLE),lhcms-$(STAGE)) AWS_REGION=$(or $(AWS_REGION),$(AWS_DEFAULT_REGION)),STAGE=dev TABLE_NAME=lhcms-dev \
   AWS_ENDPOINT_URL_DYNAMODB=http://localhost:$(or $(DYNAMODB_PORT),8000) AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1)
 
 migrate: ## bring a table of an earlier release up to date: make migrate STAGE=dev [DRY_RUN=1] [UNITS=500]
@@ -253,7 +256,7 @@ migrate: ## bring a table of an earlier release up to date: make migrate STAGE=d
 	@$(MIGRATE_ENV) $(TARGET_DIR)/debug/migrate $(if $(DRY_RUN),--dry-run) $(if $(UNITS),--units $(UNITS))
 
 # The tools that check seals or make them need the keys as well. With STAGE they are in the environment, from the stage's secret.
-LAB_DATA_ENV := $(MIGRATE_ENV) AUDIT_TABLE_NAME=lhcms-$(or $(STAGE),dev)-audit $(if $(STAGE),,SEAL_KEYS=$(or $(SEAL_KEYS),dev:dev-seal-key-for-local-use-only-0123456789))
+LAB_DATA_ENV := $(MIGRATE_ENV) AUDIT_TABLE_NAME=$(or $(AUDIT_TABLE),lhcms-$(or $(STAGE),dev)-audit) $(if $(STAGE),,SEAL_KEYS=$(or $(SEAL_KEYS),dev:dev-seal-key-for-local-use-only-0123456789))
 LAB_DATA     := $(LAB_DATA_ENV) $(TARGET_DIR)/debug/lab-data
 
 check-data: lab-data-ready ## check the data of a lab, and report every fault: make check-data LAB=123 [STAGE=prod]
@@ -270,6 +273,10 @@ export-lab: lab-data-ready ## write all data of a lab into a new folder: make ex
 
 destroy-lab: lab-data-ready ## destroy all data of a lab: make destroy-lab LAB=123 [STAGE=prod] prints the plan; CONFIRM=code BY=name does it
 	@$(LAB_DATA) destroy
+
+begin-epoch: lab-data-ready ## after a restore of the table: make begin-epoch STAGE=prod TABLE=lhcms-prod-restored RESTORED_TO=2026-11-24T09:00:00Z [FROM=lhcms-prod]
+	@test -n "$(TABLE)" || { echo 'make: say TABLE=, the name of the restored table' >&2; exit 1; }
+	@$(LAB_DATA) begin-epoch
 
 lab-data-ready:
 	cargo build --quiet --locked --package lab-data

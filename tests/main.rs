@@ -25,6 +25,7 @@ mod integration {
     mod disposal;
     mod documents;
     mod due_dates;
+    mod epochs;
     mod export;
     mod faults_of_one;
     mod feed;

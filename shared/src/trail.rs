@@ -1,6 +1,6 @@
 //! Verifies the audit trail of a day: the audit records and the events in the tables must be those of the archive.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::{StreamExt, future::try_join, stream};
 use jiff::civil::Date;
@@ -11,7 +11,7 @@ use crate::{
     archive::{self, ArchiveEntry, ChangeKind, ERASED_AT, FIELDS, ItemKind},
     audit::seal,
     base::{CaseId, cursor::CursorKey, error::Error, seal::Broken, time::Timestamp, validate::date},
-    case::event::Event,
+    case::{epoch::Epochs, event::Event},
     http::{Query as Parameters, Request},
     lab::LabScope,
     table::{self, Consistency, Item, Query, keys},
@@ -56,6 +56,8 @@ pub struct TrailVerification {
     archived_records: usize,
     /// Events in the archive.
     archived_events: usize,
+    /// Those of them that are gone, or were replaced, since the table was restored to an earlier time.
+    lost_events: usize,
     /// Records that are too new to be in the archive for certain.
     pending: usize,
     fault_count: usize,
@@ -78,6 +80,7 @@ struct Findings {
     records: usize,
     archived_records: usize,
     archived_events: usize,
+    lost_events: usize,
     pending: usize,
     faults: Vec<TrailFault>,
 }
@@ -135,6 +138,7 @@ impl<'a> AuditTrail<'a> {
             records: found.records,
             archived_records: found.archived_records,
             archived_events: found.archived_events,
+            lost_events: found.lost_events,
             pending: found.pending,
             fault_count,
             faults: found.faults,
@@ -202,7 +206,7 @@ impl<'a> AuditTrail<'a> {
         Ok(())
     }
 
-    /// Compares the events of the archive with the table of cases.
+    /// Compares the events of the archive with the table of cases. An event that a restore of the table explains is no fault.
     async fn compare_events(&self, found: &mut Findings, archived: &History) -> Result<(), Error> {
         let (kind, lab) = (ItemKind::Event, self.lab.lab_id());
         found.archived_events = archived.added.len();
@@ -211,40 +215,55 @@ impl<'a> AuditTrail<'a> {
             archived.added.values().filter_map(|entry| CaseId::new(entry.members.get("case_id")?.as_u64()?));
         let tombstones: BTreeSet<String> = cases.map(keys::tombstone).collect();
         sks.extend(tombstones);
+        sks.push(keys::EPOCHS.to_owned());
         let mut items = self.lab.table().get_many(lab, &sks, Consistency::Strong, self.lab.retry()).await?;
+        let epochs = Epochs::of_item(items.remove(keys::EPOCHS))?;
         for (sk, entry) in &archived.added {
-            let Some(item) = items.remove(sk) else {
-                found.report(kind, TrailFaultKind::Removed, entry.at, sk, &entry.members, MISSING);
-                continue;
-            };
-            let image: Map<String, Value> = table::from_item(item.clone())?;
-            let mut members = archive::members(kind, &image);
-            let mut expected = entry.members.clone();
-            let fault = match members.remove(ERASED_AT) {
-                Some(erased_at) => {
-                    members.remove(FIELDS);
-                    expected.remove(FIELDS);
-                    let case = entry.members.get("case_id").and_then(Value::as_u64).and_then(CaseId::new);
-                    let is_disposed = case.is_some_and(|case| items.contains_key(&keys::tombstone(case)));
-                    let erased_at = erased_at.as_str().and_then(Timestamp::parse);
-                    let is_new =
-                        erased_at.is_some_and(|at| Timestamp::now().seconds_since(at) < PENDING_SECONDS);
-                    (members != expected || !(is_disposed || is_new))
-                        .then_some((TrailFaultKind::Changed, CHANGED))
-                }
-                None if members != expected => Some((TrailFaultKind::Changed, CHANGED)),
-                None if entry.is_late() => Some((TrailFaultKind::Added, LATE)),
-                None => match table::from_item::<Event>(item) {
-                    Ok(event) if event.is_authentic(&self.lab.services().seals, lab)? => None,
-                    _ => Some((TrailFaultKind::Forged, WRONG_SEAL)),
-                },
-            };
+            let mut fault = self.event_fault(sk, entry, &items)?;
+            let differs = matches!(fault, Some((TrailFaultKind::Removed | TrailFaultKind::Changed, _)));
+            if differs && epochs.may_have_lost(entry.at) {
+                found.lost_events += 1;
+                // The new change with the number of the lost one.
+                let again = archived.again.get(sk).filter(|again| !epochs.may_have_lost(again.at));
+                fault = again.map_or(Ok(None), |again| self.event_fault(sk, again, &items))?;
+            }
             if let Some((fault, detail)) = fault {
-                found.report(kind, fault, entry.at, sk, &image, detail);
+                found.report(kind, fault, entry.at, sk, &entry.members, detail);
             }
         }
         found.report_tampering(kind, archived);
         Ok(())
+    }
+
+    /// What is wrong with the event in the table, compared with its entry in the archive.
+    fn event_fault(
+        &self,
+        sk: &str,
+        entry: &ArchiveEntry,
+        items: &HashMap<String, Item>,
+    ) -> Result<Option<(TrailFaultKind, &'static str)>, Error> {
+        let Some(item) = items.get(sk) else { return Ok(Some((TrailFaultKind::Removed, MISSING))) };
+        let image: Map<String, Value> = table::from_item(item.clone())?;
+        let mut members = archive::members(ItemKind::Event, &image);
+        let mut expected = entry.members.clone();
+        Ok(match members.remove(ERASED_AT) {
+            Some(erased_at) => {
+                members.remove(FIELDS);
+                expected.remove(FIELDS);
+                let case = entry.members.get("case_id").and_then(Value::as_u64).and_then(CaseId::new);
+                let is_disposed = case.is_some_and(|case| items.contains_key(&keys::tombstone(case)));
+                let erased_at = erased_at.as_str().and_then(Timestamp::parse);
+                let is_new = erased_at.is_some_and(|at| Timestamp::now().seconds_since(at) < PENDING_SECONDS);
+                (members != expected || !(is_disposed || is_new))
+                    .then_some((TrailFaultKind::Changed, CHANGED))
+            }
+            None if members != expected => Some((TrailFaultKind::Changed, CHANGED)),
+            None if entry.is_late() => Some((TrailFaultKind::Added, LATE)),
+            None => match table::from_item::<Event>(item.clone()) {
+                Ok(event) if event.is_authentic(&self.lab.services().seals, self.lab.lab_id())? => None,
+                _ => Some((TrailFaultKind::Forged, WRONG_SEAL)),
+            },
+        })
     }
 }
 
@@ -260,24 +279,31 @@ const UNKNOWN_KEY: &str = "The service does not have the key of the item's seal.
 struct History {
     /// The first entry of each item, by sort key.
     added: BTreeMap<String, ArchiveEntry>,
+    /// The last entry of each item that was added several times.
+    again: BTreeMap<String, ArchiveEntry>,
     /// The entries of changes that this service does not make.
     tampering: Vec<ArchiveEntry>,
 }
 
 impl History {
     fn of(entries: Vec<ArchiveEntry>) -> Self {
-        let (mut added, mut tampering) = (BTreeMap::new(), Vec::new());
+        let (mut added, mut again, mut tampering) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for entry in entries {
             match entry.change {
                 ChangeKind::Added => {
-                    // The entries are in their order, so another one is of an item that was removed and put back.
-                    added.entry(entry.sk.clone()).or_insert(entry);
+                    // The entries are in their order, so another one is of an item that was removed and put back, or of the
+                    // table after a restore.
+                    if added.contains_key(&entry.sk) {
+                        again.insert(entry.sk.clone(), entry);
+                    } else {
+                        added.insert(entry.sk.clone(), entry);
+                    }
                 }
                 ChangeKind::Changed | ChangeKind::Removed => tampering.push(entry),
                 ChangeKind::Erased => {}
             }
         }
-        Self { added, tampering }
+        Self { added, again, tampering }
     }
 }
 
@@ -293,6 +319,7 @@ impl Findings {
         self.records += other.records;
         self.archived_records += other.archived_records;
         self.archived_events += other.archived_events;
+        self.lost_events += other.lost_events;
         self.pending += other.pending;
         self.faults.extend(other.faults);
     }

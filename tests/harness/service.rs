@@ -320,9 +320,49 @@ impl Service {
         LabDataConfig::read(Env::new(&|name: &str| self.settings.get(name).cloned())).unwrap()
     }
 
+    /// The name of the table of cases.
+    fn table(&self) -> &str {
+        &self.settings["TABLE_NAME"]
+    }
+
+    /// A backup of the table of cases: all its items as DynamoDB has them, with types.
+    pub(crate) async fn back_up(&self) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut scan = json!({"TableName": self.table(), "ConsistentRead": true, "Limit": 200});
+        loop {
+            let mut answer = self.call_database("Scan", &scan).await;
+            items.append(answer["Items"].as_array_mut().unwrap());
+            scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"].take();
+            if scan["ExclusiveStartKey"].is_null() {
+                return items;
+            }
+        }
+    }
+
+    /// Restores a backup into a new table of cases, which the functions use from now on. The former table stays.
+    pub(crate) async fn restore(&mut self, backup: Vec<Value>, name: &str) {
+        let definition =
+            table::Definition::read(&spec::root().join("template.yaml"), table::TABLES[0].0).unwrap();
+        let mut streams = self.streams.lock().await;
+        let has_streams = !streams.is_empty();
+        let definition = if has_streams { definition.with_stream() } else { definition };
+        table::create(self.database.url(), name, &definition).await.unwrap();
+        self.expiry.load(name, backup).unwrap();
+        if has_streams {
+            let mut stream = StreamReader::open(self.database.url(), name, Positions::new()).await.unwrap();
+            // A restore is no change.
+            while let Some(batch) = stream.next_event().await.unwrap() {
+                stream.advance(&batch, &Value::Null);
+            }
+            streams[0] = stream;
+        }
+        drop(streams);
+        self.set("TABLE_NAME", name);
+    }
+
     /// Every item of a lab, by sort key, directly from the table of cases.
     pub(crate) async fn items(&self, lab: i64) -> BTreeMap<String, Value> {
-        self.items_of(TABLE, lab).await
+        self.items_of(self.table(), lab).await
     }
 
     /// The audit records of a lab, oldest first, directly from their table.
@@ -375,7 +415,7 @@ impl Service {
 
     /// Tampers with an item: sets text attributes behind the service's back.
     pub(crate) async fn change_item(&self, lab: i64, sk: &str, attributes: Value) {
-        self.change_item_of(TABLE, lab, sk, attributes).await;
+        self.change_item_of(self.table(), lab, sk, attributes).await;
     }
 
     /// Tampers with an audit record: sets text attributes behind the service's back.
@@ -396,7 +436,7 @@ impl Service {
     /// Tampers with an item: sets one number behind the service's back.
     pub(crate) async fn change_number(&self, lab: i64, sk: &str, name: &str, value: u64) {
         let update = json!({
-            "TableName": TABLE, "Key": key(lab, sk), "UpdateExpression": "SET #name = :value",
+            "TableName": self.table(), "Key": key(lab, sk), "UpdateExpression": "SET #name = :value",
             "ExpressionAttributeNames": {"#name": name}, "ExpressionAttributeValues": {":value": {"N": value.to_string()}},
         });
         self.call_database("UpdateItem", &update).await;
@@ -404,7 +444,7 @@ impl Service {
 
     /// An item as DynamoDB has it, with types.
     pub(crate) async fn typed_item(&self, lab: i64, sk: &str) -> Value {
-        let get = json!({"TableName": TABLE, "Key": key(lab, sk), "ConsistentRead": true});
+        let get = json!({"TableName": self.table(), "Key": key(lab, sk), "ConsistentRead": true});
         self.call_database("GetItem", &get).await["Item"].take()
     }
 
@@ -412,13 +452,13 @@ impl Service {
     pub(crate) async fn put_typed_items(&self, items: &[Value]) {
         for batch in items.chunks(25) {
             let puts: Vec<Value> = batch.iter().map(|item| json!({"PutRequest": {"Item": item}})).collect();
-            self.call_database("BatchWriteItem", &json!({"RequestItems": {TABLE: puts}})).await;
+            self.call_database("BatchWriteItem", &json!({"RequestItems": {self.table(): puts}})).await;
         }
     }
 
     /// Fills the table in the same way with so many items that calls of the API would take too long.
     pub(crate) fn load_typed_items(&self, items: Vec<Value>) {
-        self.expiry.load(TABLE, items).unwrap();
+        self.expiry.load(self.table(), items).unwrap();
     }
 
     /// Deletes an event behind the service's back.
@@ -428,7 +468,7 @@ impl Service {
 
     /// Deletes an item behind the service's back.
     pub(crate) async fn delete_item(&self, lab: i64, sk: &str) {
-        self.call_database("DeleteItem", &json!({"TableName": TABLE, "Key": key(lab, sk)})).await;
+        self.call_database("DeleteItem", &json!({"TableName": self.table(), "Key": key(lab, sk)})).await;
     }
 
     /// Deletes an audit record behind the service's back.
@@ -450,7 +490,7 @@ impl Service {
     /// Erases the patient data of an event behind the service's back, as the end of a case's life does.
     pub(crate) async fn erase_event(&self, lab: i64, case: u64, version: u32, at: &str) {
         let update = json!({
-            "TableName": TABLE, "Key": key(lab, &event_key(case, version)),
+            "TableName": self.table(), "Key": key(lab, &event_key(case, version)),
             "UpdateExpression": "SET erased_at = :at REMOVE changes, reason", "ExpressionAttributeValues": {":at": {"S": at}},
         });
         self.call_database("UpdateItem", &update).await;
@@ -464,7 +504,7 @@ impl Service {
 
     /// Deletes the table.
     pub(crate) async fn drop_table(&self) {
-        self.call_database("DeleteTable", &json!({"TableName": TABLE})).await;
+        self.call_database("DeleteTable", &json!({"TableName": self.table()})).await;
     }
 
     async fn call_database(&self, operation: &str, body: &Value) -> Value {

@@ -38,8 +38,7 @@ fn session_policy(template: &Value, function: &str) -> String {
         let names = names.collect::<Vec<_>>().join("\",\"");
         text.replace(&format!("${{{column}}}"), value.as_str().unwrap_or(&names))
     });
-    let policy =
-        with_row.replace("${Table.Arn}", &arn(TABLE)).replace("${AuditTable.Arn}", &arn(AUDIT_TABLE));
+    let policy = with_row.replace("${TableArn}", &arn(TABLE)).replace("${AuditTableArn}", &arn(AUDIT_TABLE));
     assert!(!policy.contains("${"), "{policy}");
     policy
 }

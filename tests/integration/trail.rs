@@ -52,7 +52,7 @@ async fn an_untouched_trail_is_valid_and_new_records_are_pending() {
     let records = service.access_records(123).await.len();
     // The verification itself is recorded, and is not archived yet.
     let expected = json!({
-        "day": today(), "valid": true, "records": records, "archived_records": records - 1, "archived_events": 3, "pending": 1,
+        "day": today(), "valid": true, "records": records, "archived_records": records - 1, "archived_events": 3, "lost_events": 0, "pending": 1,
         "fault_count": 0, "faults": [], "table_reaches_back_to": first["table_reaches_back_to"],
         "archive_reaches_back_to": today(), "next_cursor": null,
     });

@@ -54,8 +54,12 @@ class Client:
         reply = self.request(operation.method, path, body, headers, operation)
         self.called.add(operation.id)
         if reply.status != expect:
-            raise Failure(self.explain(operation, f"answers {reply.status} instead of {expect}", reply))
+            raise self.failure(operation, f"answers {reply.status} instead of {expect}", reply)
         return reply
+
+    def failure(self, operation, what, reply):
+        """The failure of a wrong answer."""
+        return Failure(self.explain(operation, what, reply))
 
     def request(self, method, path, body=None, headers=(), operation=None):
         """Any request to the API."""

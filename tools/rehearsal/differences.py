@@ -20,6 +20,8 @@ DIFFERENCES = (
     ("Alarms with metric math (page-server-errors, table-errors) are left out", "the emulator does not know Metrics; cfn-lint checks them"),
     ("Point-in-time recovery and expiry are read from the template",
      "the emulator's CloudFormation does not set them; the sequence looks for the expiry attribute in a deleted case"),
+    ("The drill of the restore takes a backup, not a point in time",
+     "the emulator's point-in-time recovery restores the present items; both ways make a new table without TTL, stream and protection"),
     ("A failed change of a batch is not delivered again, and changes are not collected for a minute",
      "the emulator ignores ReportBatchItemFailures, BisectBatchOnFunctionError and the batching window; tests/integration/archive.rs tests the reports"),
     ("Object Lock is set through the S3 API", "the emulator's CloudFormation ignores it; the configuration comes from the template"),

@@ -1,7 +1,8 @@
 """Rehearses a deployment: the real template and the real binaries, in an emulator of AWS, and every operation called.
 
 `make rehearse` runs it. With --faults it puts one fault after the other into the template and shows that each is found. With
---alarms it causes failures and shows that the metrics of the alarms move. With --previous it runs another release beside this one.
+--alarms it causes failures and shows that the metrics of the alarms move. With --restore it destroys the table and restores it. With
+--previous it runs another release beside this one.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import differences
 import drill
 import faults
 import packaging
+import restore
 import sequence
 import upgrade
 import verification
@@ -124,6 +126,11 @@ def beside(previous):
     return run
 
 
+def restored(rehearsal):
+    """The drill of a restore of template.yaml's table."""
+    restore.run(rehearsal, (ROOT / "template.yaml").read_text())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", type=Path, required=True, help="cargo's target folder, with the debug binaries")
@@ -132,6 +139,7 @@ def main():
     parser.add_argument("--alarms", dest="what", action="store_const", const=alarms, help="cause failures, and see the alarms' metrics move")
     parser.add_argument("--previous", dest="what", type=lambda folder: beside(Path(folder).resolve()),
                         help="a folder with the source and the binaries of another release, to run beside this one")
+    parser.add_argument("--restore", dest="what", action="store_const", const=restored, help="lose and restore the table of cases")
     arguments = parser.parse_args()
 
     def interrupted(*_):

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,9 @@ from botocore.exceptions import ClientError
 from processes import JWT_SECRET, ROOT
 from report import Failure, say, wait_for
 
+sys.path.append(str(ROOT / "tools/template"))
+from conditions import OWN_TABLES, chosen  # noqa: E402 (of another folder)
+
 STACK = "lhcms-rehearsal"
 BUCKET = "bucket"
 SECRET_NAME = "lhcms/dev"
@@ -20,6 +24,8 @@ CURSOR_SECRET = "rehearsal-cursor-secret-key-0123456789abcdef"
 SEAL_KEYS = "rehearsal:rehearsal-seal-key-0123456789abcdef"
 EXPAND = "tools/template/expand.py"
 CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
+# What the stack uses in place of a resource of its own.
+EXISTING = {"Table": "ExistingTableName", "AuditTable": "ExistingAuditTableName", "ArchiveBucket": "ArchiveBucketName"}
 METHODS = ("get", "put", "post", "delete", "head", "options", "patch", "x-amazon-apigateway-any-method")
 
 
@@ -115,7 +121,7 @@ class Stack:
         self.stand_ins = stand_ins
         self.root = root
         self.operations = operations(root)
-        self.resources = self.template = self.api_id = None
+        self.resources = self.template = self.parameters = self.api_id = None
 
     def upload(self, packages):
         """Puts the functions' zips and the secret where the template expects them."""
@@ -138,29 +144,61 @@ class Stack:
                     f"does not make; is {operation.target.removesuffix('Function')} in the table Functions and in a loop?")
         self.deployed = json.loads(json.dumps(self.template))
         adapt(self.deployed)
-        formation = self.emulator.client("cloudformation")
-        parameters = {
+        self.template = chosen(self.template, OWN_TABLES)
+        self.parameters = {
             "Stage": "dev", "UmsBaseUrl": self.stand_ins.ums, "LinksHubBaseUrl": self.stand_ins.linkshub,
             "CorsOrigins": "https://app.example.com", "SecretName": SECRET_NAME,
         }
         # Too large for a request, so it is an object, as with `sam deploy`.
         self.emulator.client("s3").put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(self.deployed))
-        try:
-            formation.create_stack(
-                StackName=STACK, TemplateURL=f"{self.emulator.url}/{BUCKET}/template.json", Capabilities=["CAPABILITY_IAM"], DisableRollback=True,
-                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
-        except ClientError as error:
-            raise Failure(f"the stack is refused: {error.response['Error']['Message']}") from None
-        status = wait_for("the stack is not created", 120, lambda: self._status(formation), self.emulator.check)
-        if status != "CREATE_COMPLETE":
-            raise Failure("\n".join([f"the deployment ends with {status}:", *self._reasons(formation)]))
-        pages = formation.get_paginator("list_stack_resources").paginate(StackName=STACK)
-        self.resources = {it["LogicalResourceId"]: it.get("PhysicalResourceId") for page in pages
-                          for it in page["StackResourceSummaries"]}
+        self._send("create_stack", "CREATE_COMPLETE", DisableRollback=True)
         self.api_id = self.resources["Api"]
         self._create_routes()
         self._lock_the_archive()
         say(f"deployed: {len(self.resources)} resources, {len(self.operations)} routes")
+
+    def update(self, **parameters):
+        """Updates the stack with changed parameters."""
+        self.parameters |= parameters
+        self._send("update_stack", "UPDATE_COMPLETE")
+
+    def replace(self, **parameters):
+        """Deletes the stack and the log groups that it leaves, and creates a stack with changed parameters."""
+        formation, logs = self.emulator.client("cloudformation"), self.emulator.client("logs")
+        formation.delete_stack(StackName=STACK)
+
+        def is_gone():
+            try:
+                return formation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE"
+            except ClientError:
+                return True
+
+        wait_for("the stack is not deleted", 60, is_gone, self.emulator.check)
+        for page in logs.get_paginator("describe_log_groups").paginate():
+            for group in page["logGroups"]:
+                logs.delete_log_group(logGroupName=group["logGroupName"])
+        self.parameters |= parameters
+        self._send("create_stack", "CREATE_COMPLETE", DisableRollback=True)
+        self.api_id = self.resources["Api"]
+        self._create_routes()
+
+    def _send(self, operation, expected, **arguments):
+        formation = self.emulator.client("cloudformation")
+        try:
+            getattr(formation, operation)(
+                StackName=STACK, TemplateURL=f"{self.emulator.url}/{BUCKET}/template.json", Capabilities=["CAPABILITY_IAM"],
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()], **arguments)
+        except ClientError as error:
+            raise Failure(f"the stack is refused: {error.response['Error']['Message']}") from None
+        status = wait_for("the deployment does not end", 120, lambda: self._status(formation), self.emulator.check)
+        if status != expected:
+            raise Failure("\n".join([f"the deployment ends with {status}:", *self._reasons(formation)]))
+        pages = formation.get_paginator("list_stack_resources").paginate(StackName=STACK)
+        self.resources = {it["LogicalResourceId"]: it.get("PhysicalResourceId") for page in pages
+                          for it in page["StackResourceSummaries"]}
+        for resource, parameter in EXISTING.items():
+            if self.parameters.get(parameter):
+                self.resources[resource] = self.parameters[parameter]
 
     def session_of(self, role):
         """A DynamoDB client with a session of a role of the stack, as its function has one."""

@@ -45,9 +45,9 @@ def operations(document):
             yield method, path, operation
 
 
-def functions():
+def functions(template):
     """The SAM functions' properties by resource name, as the loops write them."""
-    resources = source()["Resources"].items()
+    resources = template["Resources"].items()
     return {name: r["Properties"] for name, r in resources if r["Type"] == "AWS::Serverless::Function"}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from samcli.lib.cfn_language_extensions.sam_integration import detect_dynamic_artifact_properties
 
+from conditions import EXISTING_TABLES, OWN_TABLES, chosen
 from expand import ROOT, expanded, functions, load, operations, rows, source
 
 SECRETS = {"JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "UMS_API_KEY"}
@@ -27,8 +28,9 @@ METRICS = {
     "Errors": {("stage", "code")}, "ArchiveFailures": {BY_OPERATION}, "SecurityEvents": {("stage", "event")},
 }
 
-SOURCE = source()
-EXPANDED = expanded()
+# As a stack that makes its own tables has it.
+SOURCE = chosen(source(), OWN_TABLES)
+EXPANDED = chosen(expanded(), OWN_TABLES)
 ROWS = rows()
 API = load("gateway.yaml")
 OPERATIONS = list(operations(API))
@@ -39,8 +41,8 @@ def of_type(template, kind):
 
 
 # By their rows; and those that AWS calls for another reason than a request.
-FUNCTIONS = {name: function for name, function in functions().items() if name.removesuffix("Function") in ROWS}
-TRIGGERED = {name: function for name, function in functions().items() if name not in FUNCTIONS}
+FUNCTIONS = {name: function for name, function in functions(SOURCE).items() if name.removesuffix("Function") in ROWS}
+TRIGGERED = {name: function for name, function in functions(SOURCE).items() if name not in FUNCTIONS}
 CRATES = sorted(path.parent.name for path in ROOT.glob("functions/*/Cargo.toml"))
 
 
@@ -193,7 +195,7 @@ class Fits(unittest.TestCase):
     def test_cfn_lint_finds_nothing_in_the_expansion(self):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "expanded.json"
-            file.write_text(json.dumps(EXPANDED))
+            file.write_text(json.dumps(expanded()))
             result = subprocess.run(["cfn-lint", "--regions", "us-east-1", "--", file], capture_output=True, text=True)
             self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
@@ -390,12 +392,10 @@ class Safe(unittest.TestCase):
             if "ThrottleEvents" in alarm.get("MetricName", ""):
                 names = tuple(sorted((it["Name"], json.dumps(it["Value"])) for it in alarm["Dimensions"]))
                 watched.setdefault(names, set()).add(alarm["MetricName"])
-        tables = [(("TableName", json.dumps({"Fn::Sub": f"lhcms-${{Stage}}{end}"})),) for end in ("", "-audit")]
+        tables = [(("TableName", json.dumps({"Ref": name})),) for name in ("Table", "AuditTable")]
         expected = [*tables, *((("GlobalSecondaryIndexName", json.dumps(index)), ("TableName", json.dumps({"Ref": "Table"})))
                                for index in indexes)]
         self.assertEqual(watched, {names: {"ReadThrottleEvents", "WriteThrottleEvents"} for names in expected})
-        self.assertEqual([SOURCE["Resources"][name]["Properties"]["TableName"] for name in ("Table", "AuditTable")],
-                         [{"Fn::Sub": f"lhcms-${{Stage}}{end}"} for end in ("", "-audit")])
 
     def test_the_alarms_on_requests_watch_metrics_with_exactly_their_dimensions(self):
         """A metric with other dimensions is another metric, on which no data ever arrives."""
@@ -571,6 +571,32 @@ class Safe(unittest.TestCase):
             self.assertEqual(table["SSESpecification"]["SSEType"], "KMS")
         self.assertTrue(SOURCE["Resources"]["TableKey"]["Properties"]["EnableKeyRotation"])
 
+    def test_with_existing_tables_the_stack_makes_none_and_uses_them_everywhere(self):
+        own, existing = (chosen(expanded(), conditions) for conditions in (OWN_TABLES, EXISTING_TABLES))
+        for table, condition in (("Table", "OwnTable"), ("AuditTable", "OwnAuditTable")):
+            self.assertEqual(own["Resources"].pop(table)["Condition"], condition)
+            del existing["Resources"][table]
+            self.assertEqual(SOURCE["Conditions"][condition], {"Fn::Equals": [{"Ref": f"Existing{table}Name"}, ""]})
+        parts = [[template["Resources"], template["Outputs"]] for template in (own, existing)]
+        text = json.dumps(parts[1])
+        self.assertNotRegex(text, r'"(Ref|Fn::GetAtt)": \[?"(Audit)?Table"|\$\{(Audit)?Table[.}]')
+        # What differs is only which table it is.
+        arn = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/"
+        for table in ("Table", "AuditTable"):
+            name = f"Existing{table}Name"
+            stream = {"Fn::Sub": f"{arn}${{{name}}}/stream/${{Existing{table}StreamLabel}}"}
+            for mine, theirs in ((stream, {"Fn::GetAtt": [table, "StreamArn"]}), ({"Ref": name}, {"Ref": table}),
+                                 ({"Fn::Sub": f"{arn}${{{name}}}"}, {"Fn::GetAtt": [table, "Arn"]})):
+                text = text.replace(json.dumps(mine), json.dumps(theirs))
+            text = text.replace(f"{arn}${{{name}}}", f"${{{table}.Arn}}").replace(f"${{{name}}}", f"${{{table}}}")
+        self.assertEqual(json.loads(text), parts[0])
+
+    def test_the_key_of_tables_does_not_depend_on_who_made_them(self):
+        """A restored table has the stack's key. Its policy lets those with rights on a table use it, so no role names the key."""
+        self.assertNotIn("Condition", SOURCE["Resources"]["TableKey"])
+        users = {name for name, resource in EXPANDED["Resources"].items() if "TableKey" in references(resource)}
+        self.assertEqual(users, {"Table", "AuditTable", "BackupVault"})
+
     def test_the_archive_cannot_be_changed_and_outlives_the_stack(self):
         bucket, key = SOURCE["Resources"]["ArchiveBucket"], SOURCE["Resources"]["ArchiveKey"]
         for resource in (bucket, key):
@@ -615,12 +641,14 @@ class Safe(unittest.TestCase):
         good = {"Stage": "prod", "AlarmTopicArn": "arn:aws:sns:us-east-1:111122223333:alarms", "SecretName": "lhcms/prod",
                 "SecretVersion": "1", "LogLevel": "info", "LogRetentionDays": "365", "ArchiveDays": "2192",
                 "CorsOrigins": ["https://app.example.com"], "UmsJwksUrl": "", "JwtIssuer": "", "JwtAudience": "",
-                "JwtTrustLabsClaim": "false", "DomainName": "", "CertificateArn": ""}
+                "JwtTrustLabsClaim": "false", "DomainName": "", "CertificateArn": "", "ExistingTableName": "",
+                "ExistingTableStreamLabel": "", "ExistingAuditTableName": "", "ExistingAuditTableStreamLabel": ""}
         self.assertEqual(violated(good), [])
         for parameter, value in (("AlarmTopicArn", ""), ("SecretName", "lhcms/dev"), ("SecretName", "lhcms/qa"), ("SecretVersion", ""),
                                  ("LogLevel", "debug"), ("LogRetentionDays", "180"), ("ArchiveDays", "30"), ("CorsOrigins", ["*"]),
                                  ("UmsJwksUrl", "https://id.example.com/keys"), ("JwtTrustLabsClaim", "true"),
-                                 ("DomainName", "api.example.com"), ("CertificateArn", "arn:aws:acm:us-east-1:1:certificate/1")):
+                                 ("DomainName", "api.example.com"), ("ExistingTableName", "restored"), ("ExistingAuditTableStreamLabel", "2026-11-24T10:15:00.000"),
+                                 ("CertificateArn", "arn:aws:acm:us-east-1:1:certificate/1")):
             with self.subTest(parameter):
                 [message] = violated(good | {parameter: value})
                 self.assertIn(parameter, message.replace("with UmsJwksUrl", "UmsJwksUrl"))

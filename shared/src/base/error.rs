@@ -37,6 +37,8 @@ pub enum ErrorCode {
     CaseNotFound,
     /// The retention of the deleted case has ended.
     CaseDisposed,
+    /// The data was restored to an earlier time, and the reader of the feed has read changes that are gone.
+    FeedRestarted,
     /// The doctor does not exist or is not related to the caller's lab.
     DoctorNotFound,
     /// The path exists, but not with this method.
@@ -82,6 +84,7 @@ impl ErrorCode {
             ErrorCode::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
             ErrorCode::CaseNotFound => ("case_not_found", S::NOT_FOUND, "Case not found"),
             ErrorCode::CaseDisposed => ("case_disposed", S::GONE, "Case disposed"),
+            ErrorCode::FeedRestarted => ("feed_restarted", S::GONE, "Feed restarted"),
             ErrorCode::DoctorNotFound => ("doctor_not_found", S::NOT_FOUND, "Doctor not found"),
             ErrorCode::MethodNotAllowed => {
                 ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed")
@@ -138,6 +141,7 @@ impl ErrorCode {
         ErrorCode::NotFound,
         ErrorCode::CaseNotFound,
         ErrorCode::CaseDisposed,
+        ErrorCode::FeedRestarted,
         ErrorCode::DoctorNotFound,
         ErrorCode::MethodNotAllowed,
         ErrorCode::Conflict,

@@ -3,20 +3,29 @@
 //! Every transaction numbers its changes in one of the lab's shards, without gaps. So a reader sees when a change is not
 //! visible yet: the feed stops before it and never skips it. docs/adr/0010-the-change-log.md has the reasons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
 
-use super::{Case, Cases, change_set::last_change, item::from_item, members};
+use super::{
+    Case, Cases,
+    change_set::last_change,
+    epoch::{Epochs, FeedCursor, FeedRestart, Numbers},
+    item::from_item,
+    members,
+};
 use crate::{
-    base::{CaseId, cursor::CursorKey, error::Error, time::Timestamp},
+    base::{
+        CaseId,
+        cursor::CursorKey,
+        error::{Error, ErrorCode},
+        time::Timestamp,
+    },
     http::{MAX_RESPONSE_BYTES, PageRequest, Query as Parameters, Request, size_in_response},
     table::{Consistency, Query, keys},
 };
-
-/// A position in the feed: the number of a change in each shard.
-type Numbers = [u64; keys::SHARDS as usize];
 
 /// A case that does not exist this long after its last change was removed at the end of its retention. Before that time,
 /// the read may just not see the case yet.
@@ -70,8 +79,8 @@ struct Entry {
 /// What the feed returns for an entry.
 enum FeedState {
     Change(Box<Changed>),
-    /// Nothing, because a later entry has the newer state.
-    Superseded,
+    /// Nothing, because a later entry has the newer state: this version.
+    Superseded(u32),
     /// Nothing yet, because the read does not return this version of the case yet.
     NotYet,
 }
@@ -81,7 +90,7 @@ impl Cases<'_> {
     /// starts at the beginning. The page has at most `limit` changes. It may have fewer although more follow.
     ///
     /// # Errors
-    /// Invalid parameter; invalid cursor.
+    /// Invalid parameter; invalid cursor; feed restarted, when the table was restored to a time before the cursor.
     pub async fn feed(&self, request: &Request) -> Result<FeedPage, Error> {
         let mut query = Parameters::of(request);
         let since = query.text("since");
@@ -89,19 +98,24 @@ impl Cases<'_> {
         let limit = PageRequest::read_limit_of(&mut query, paging).unwrap_or(paging.default_size) as usize;
         query.finish()?;
         let list = format!("changes of {}", self.lab.lab_id());
-        let newest = self.newest().await?;
-        let mut position = match since.as_deref() {
-            None => Numbers::default(),
-            Some("now") => newest,
+        let (newest, epochs) = self.newest().await?;
+        let mut cursor = match since.as_deref() {
+            None => epochs.cursor(Numbers::default()),
+            Some("now") => epochs.cursor(newest),
             Some(cursor) => {
                 let bytes = self.services.cursors.open(&list, cursor)?;
-                serde_json::from_slice(&bytes).map_err(|_| CursorKey::invalid())?
+                let cursor = FeedCursor::parse(&bytes).ok_or_else(CursorKey::invalid)?;
+                let resumed = epochs.resume(cursor, &newest);
+                resumed.map_err(|restart| self.restarted(&list, &restart))?
             }
         };
-        let entries = self.entries(&position, &newest, limit).await?;
+        let was_settled = cursor.settled == cursor.position;
+        let entries = self.entries(&cursor.position, &newest, limit).await?;
         let states = self.states(&entries).await?;
         let mut is_waiting = entries.is_empty();
-        let (mut changes, mut size) = (Vec::new(), 0);
+        let (mut changes, mut size): (Vec<Changed>, _) = (Vec::new(), 0);
+        // The versions because of which entries were skipped. The reader gets them later.
+        let mut awaited = BTreeSet::new();
         for (shard, entry) in entries {
             match state_of(&entry, &states) {
                 FeedState::Change(change) => {
@@ -111,41 +125,61 @@ impl Cases<'_> {
                     }
                     changes.push(*change);
                 }
-                FeedState::Superseded => {}
+                FeedState::Superseded(version) => {
+                    awaited.insert((entry.case_id, version));
+                }
                 FeedState::NotYet => {
                     is_waiting = true;
                     break;
                 }
             }
-            position[shard] += 1;
+            cursor.position[shard] += 1;
+        }
+        for change in &changes {
+            awaited.remove(&(change.id, change.version));
         }
         let returned: Vec<CaseId> = changes.iter().filter(|c| c.case.is_some()).map(|c| c.id).collect();
         if !returned.is_empty() {
             self.lab.recorder().record_granted(returned).await?;
         }
-        let has_more = position.iter().zip(newest).any(|(number, newest)| *number < newest);
-        let position = serde_json::json!(position).to_string();
+        let has_more = cursor.position.iter().zip(newest).any(|(number, newest)| *number < newest);
+        // Versions that earlier pages await are not newer than `newest`, which was read after those pages.
+        if awaited.is_empty() && (was_settled || !has_more) {
+            cursor.settled = cursor.position;
+        }
         Ok(FeedPage {
             changes,
-            next_cursor: self.services.cursors.seal(&list, position.as_bytes()),
+            next_cursor: self.services.cursors.seal(&list, &cursor.to_bytes()),
             has_more,
             is_waiting: is_waiting && has_more,
         })
     }
 
-    /// Reads the number of the last change in each shard.
-    async fn newest(&self) -> Result<Numbers, Error> {
+    /// The error for a reader who has read changes that are gone.
+    fn restarted(&self, list: &str, FeedRestart { restored_to, next }: &FeedRestart) -> Error {
+        let detail = "The data was restored to an earlier time, and changes that you have read are gone. Read the cases again that \
+            changed or were deleted at or after restored_to, and go on with next_cursor.";
+        let restored_to = restored_to.or(Timestamp::from_epoch_milliseconds(0));
+        Error::new(ErrorCode::FeedRestarted, detail)
+            .with("restored_to", json!(restored_to))
+            .with("next_cursor", json!(self.services.cursors.seal(list, &next.to_bytes())))
+    }
+
+    /// Reads the number of the last change in each shard, and the epochs of the log.
+    async fn newest(&self) -> Result<(Numbers, Epochs), Error> {
         let range = Query::of_table(keys::SHARD_PREFIX, format!("{}{}", keys::SHARD_PREFIX, keys::PAST_ALL));
         let shards = self.table().query_all(self.lab.lab_id(), range.consistent()).await?;
-        let mut newest = Numbers::default();
-        for shard in &shards {
+        let (mut newest, mut epochs) = (Numbers::default(), Epochs::default());
+        for shard in shards {
             let sk = shard.get("sk").and_then(|sk| sk.as_s().ok());
             let number = sk.and_then(|sk| sk.strip_prefix(keys::SHARD_PREFIX)?.parse::<usize>().ok());
             if let Some(slot) = number.and_then(|number| newest.get_mut(number)) {
-                *slot = last_change(shard);
+                *slot = last_change(&shard);
+            } else if sk.is_some_and(|sk| sk == keys::EPOCHS) {
+                epochs = Epochs::of_item(Some(shard))?;
             }
         }
-        Ok(newest)
+        Ok((newest, epochs))
     }
 
     /// Reads the next entries of all shards, merged by time, each with its shard. It stops where an entry could be missing.
@@ -242,7 +276,7 @@ struct State {
 fn state_of(entry: &Entry, states: &BTreeMap<CaseId, State>) -> FeedState {
     let Entry { case_id: id, version, at, .. } = *entry;
     match states.get(&id) {
-        Some(state) if state.version > version => FeedState::Superseded,
+        Some(state) if state.version > version => FeedState::Superseded(state.version),
         Some(state) if state.version < version => FeedState::NotYet,
         Some(State { case, .. }) => FeedState::Change(Box::new(Changed {
             id,

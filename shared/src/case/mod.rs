@@ -1,5 +1,6 @@
 //! Dental cases: the model, its rules, the common code for writes, and one file for each operation.
 
+pub mod begin_epoch;
 mod bulk;
 pub mod catalog;
 mod change_set;
@@ -9,6 +10,7 @@ pub mod details;
 pub(crate) mod disposal;
 mod due_info;
 mod entry;
+pub(crate) mod epoch;
 pub mod event;
 mod export;
 mod feed;

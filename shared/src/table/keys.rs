@@ -94,9 +94,17 @@ pub(crate) fn shard(shard: u8) -> String {
 /// The prefix of the sort keys of shards.
 pub(crate) const SHARD_PREFIX: &str = "STATS#";
 
+/// The sort key of the lab's epochs. It follows those of shards, so that the query of the shards reads it as well.
+pub(crate) const EPOCHS: &str = "STATS#EPOCHS";
+
 /// The sort key of a change in a shard's log.
 pub(crate) fn change(shard: u8, number: u64) -> String {
     change_at(&log_place(shard, number))
+}
+
+/// Follows all sort keys of a shard's log.
+pub(crate) fn after_changes(shard: u8) -> String {
+    change_at(&format!("{shard:02}#{PAST_ALL}"))
 }
 
 /// A place in the change log: shard and number.

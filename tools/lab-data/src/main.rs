@@ -1,16 +1,16 @@
-//! `make check-data`, `repair`, `import`, `export-lab` and `destroy-lab`. The parameters are variables of the environment, which make passes on: the
+//! `make check-data`, `repair`, `import`, `export-lab`, `destroy-lab` and `begin-epoch`. The parameters are variables of the environment, which make passes on: the
 //! arguments of a process can be seen by other users of the machine, and a source may have a password.
 
-use std::{collections::BTreeMap, env, path::Path, process::ExitCode};
+use std::{collections::BTreeMap, env, path::Path, process::ExitCode, time::Duration};
 
-use lab_data::{destroy, export, import, repair};
+use lab_data::{begin_epoch, destroy, export, import, repair};
 use shared::{
-    base::LabId,
-    case::repair::Mode,
-    config::{Env, ImportConfig, LabDataConfig, VerificationConfig},
+    base::{LabId, time::Timestamp},
+    case::{begin_epoch::RestoreFacts, repair::Mode},
+    config::{Env, ImportConfig, LabDataConfig, TableConfig, VerificationConfig},
 };
 
-const USAGE: &str = "usage: lab-data check|repair|import|export|destroy";
+const USAGE: &str = "usage: lab-data check|repair|import|export|destroy|begin-epoch";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -20,6 +20,7 @@ async fn main() -> ExitCode {
         Some("import") => import().await,
         Some("export") => export().await,
         Some("destroy") => destroy().await,
+        Some("begin-epoch") => begin_epoch().await,
         _ => Err(USAGE.to_owned()),
     };
     done.unwrap_or_else(|error| {
@@ -35,6 +36,11 @@ fn mode() -> Mode {
 #[allow(clippy::disallowed_methods, reason = "these are the parameters of make, no configuration")]
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn number(name: &str) -> Result<Option<u64>, String> {
+    let number = variable(name).map(|number| number.parse());
+    number.transpose().map_err(|_| format!("{name} must be a whole number"))
 }
 
 fn lab_id() -> Result<LabId, String> {
@@ -116,6 +122,25 @@ async fn destroy() -> Result<ExitCode, String> {
     let certificate = destroy::run(&config, lab, &code, &by, Path::new(&path)).await?;
     print!("{}", certificate.destroyed.text());
     println!("The data of lab {lab} is destroyed. The certificate is {path}.");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn begin_epoch() -> Result<ExitCode, String> {
+    let restored_to = variable("RESTORED_TO").and_then(|time| Timestamp::parse(&time));
+    let restored_to = restored_to
+        .filter(|time| *time < Timestamp::now())
+        .ok_or("RESTORED_TO must be the time of the restore, such as 2026-11-24T09:00:00Z")?;
+    let table = TableConfig::alone(Env::process()).map_err(|error| error.to_string())?;
+    let facts = RestoreFacts {
+        former: variable("FROM").map(|name| TableConfig { name, ..table.clone() }),
+        table,
+        restored_to,
+        margin: number("MARGIN_SECONDS")?.map_or(RestoreFacts::MARGIN, Duration::from_secs),
+        spare_ids: number("SPARE_IDS")?.unwrap_or(RestoreFacts::SPARE_IDS),
+    };
+    let labs = begin_epoch::run(&facts).await?;
+    print!("{}", begin_epoch::text(&labs));
+    print!("{}", begin_epoch::commands(&facts.table.name));
     Ok(ExitCode::SUCCESS)
 }
 
