@@ -263,10 +263,13 @@ build: $(VENV)/.dev-installed $(CHECK_VENV)/.installed ## the functions for AWS,
 sizes: $(CHECK_VENV)/.installed ## the zip of each function, and how large it is
 	@cd tools/template && $(CHECK_PY) sizes.py
 
-deploy: ## build and deploy to AWS: make deploy STAGE=dev (or qa, prod; see samconfig.toml)
+DEPLOY = cd tools/template && $(WITH_TOOLS) $(CHECK_PY) deploy.py --stage $(STAGE) $(if $(AT_ONCE),--at-once) $(if $(DRY_RUN),--dry-run)
+
+deploy: $(CHECK_VENV)/.installed ## build and deploy to AWS: make deploy STAGE=dev|qa|prod [DRY_RUN=1: only show the changes] [AT_ONCE=1: no canary]
 	@case "$(STAGE)" in dev|qa|prod) ;; *) echo 'make: say STAGE=dev, qa or prod' >&2; exit 1 ;; esac
+	@$(DEPLOY) --check
 	$(MAKE) build
-	$(WITH_TOOLS) sam deploy --config-env $(STAGE)
+	@$(DEPLOY)
 
 # clean
 

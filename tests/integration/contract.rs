@@ -43,7 +43,7 @@ fn every_function_folder_serves_a_route_or_has_another_trigger_and_every_route_h
     assert_eq!(folders(), serving);
     let default_route = &yaml("gateway.yaml")["paths"]["/$default"]["x-amazon-apigateway-any-method"];
     let uri = &default_route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"];
-    assert!(uri.as_str().unwrap().contains("/${FallbackFunction.Arn}/"), "{uri}");
+    assert!(uri.as_str().unwrap().contains("/${FallbackFunction.Alias}/"), "{uri}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ import denials
 import differences
 import drill
 import faults
+import releases
 import sequence
 import verification
 from client import Client
@@ -88,6 +89,7 @@ class Rehearsal:
         if unused:
             raise Failure("\n".join(unused))
         denials.run(client)
+        releases.run(client)
         return client
 
 

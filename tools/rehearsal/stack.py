@@ -20,6 +20,8 @@ CURSOR_SECRET = "rehearsal-cursor-secret-key-0123456789abcdef"
 SEAL_KEYS = "rehearsal:rehearsal-seal-key-0123456789abcdef"
 EXPAND = ROOT / "tools/template/expand.py"
 CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
+# The alias of each function, which everything that calls it calls.
+ALIAS = "live"
 METHODS = ("get", "put", "post", "delete", "head", "options", "patch", "x-amazon-apigateway-any-method")
 
 
@@ -45,6 +47,11 @@ def adapt(template):
                  if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]]:
         del template["Resources"][name]
     del template["Resources"]["ArchiveBucketPolicy"]
+    for name in [name for name, resource in template["Resources"].items()
+                 if resource["Type"].startswith("AWS::CodeDeploy::") or name == "CodeDeployServiceRole"]:
+        del template["Resources"][name]
+    for resource in template["Resources"].values():
+        resource.pop("UpdatePolicy", None)
     for resource in template["Resources"].values():
         for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
             for statement in policy["PolicyDocument"]["Statement"]:
@@ -76,7 +83,7 @@ class Operation:
         self.route = "$default" if self.default else f"{self.method} {path}"
         integration = definition["x-amazon-apigateway-integration"]
         self.timeout = integration["timeoutInMillis"]
-        self.target = re.search(r"\$\{(\w+)\.Arn\}", integration["uri"]["Fn::Sub"])[1]
+        self.target = re.search(r"\$\{(\w+)\.Alias\}", integration["uri"]["Fn::Sub"])[1]
 
 
 def operations():
@@ -136,22 +143,10 @@ class Stack:
                     f"does not make; is {operation.target.removesuffix('Function')} in the table Functions and in a loop?")
         self.deployed = json.loads(json.dumps(self.template))
         adapt(self.deployed)
-        formation = self.emulator.client("cloudformation")
-        parameters = {
-            "Stage": "dev", "UmsBaseUrl": self.stand_ins.ums, "LinksHubBaseUrl": self.stand_ins.linkshub,
-            "CorsOrigins": "https://app.example.com", "SecretName": SECRET_NAME,
-        }
         # Too large for a request, so it is an object, as with `sam deploy`.
         self.emulator.client("s3").put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(self.deployed))
-        try:
-            formation.create_stack(
-                StackName=STACK, TemplateURL=f"{self.emulator.url}/{BUCKET}/template.json", Capabilities=["CAPABILITY_IAM"], DisableRollback=True,
-                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
-        except ClientError as error:
-            raise Failure(f"the stack is refused: {error.response['Error']['Message']}") from None
-        status = wait_for("the stack is not created", 120, lambda: self._status(formation), self.emulator.check)
-        if status != "CREATE_COMPLETE":
-            raise Failure("\n".join([f"the deployment ends with {status}:", *self._reasons(formation)]))
+        formation = self.emulator.client("cloudformation")
+        self._form(formation.create_stack, "CREATE_COMPLETE", {}, DisableRollback=True)
         pages = formation.get_paginator("list_stack_resources").paginate(StackName=STACK)
         self.resources = {it["LogicalResourceId"]: it.get("PhysicalResourceId") for page in pages
                           for it in page["StackResourceSummaries"]}
@@ -159,6 +154,29 @@ class Stack:
         self._create_routes()
         self._lock_the_archive()
         say(f"deployed: {len(self.resources)} resources, {len(self.operations)} routes")
+
+    def update(self, parameters):
+        """Deploys the same template with other parameters. The API's routes stay."""
+        self._form(self.emulator.client("cloudformation").update_stack, "UPDATE_COMPLETE", parameters)
+
+    def _form(self, operation, complete, parameters, **options):
+        formation = self.emulator.client("cloudformation")
+        parameters = {
+            "Stage": "dev", "UmsBaseUrl": self.stand_ins.ums, "LinksHubBaseUrl": self.stand_ins.linkshub,
+            "CorsOrigins": "https://app.example.com", "SecretName": SECRET_NAME, **parameters,
+        }
+        try:
+            operation(StackName=STACK, TemplateURL=f"{self.emulator.url}/{BUCKET}/template.json", Capabilities=["CAPABILITY_IAM"],
+                      Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()], **options)
+        except ClientError as error:
+            raise Failure(f"the stack is refused: {error.response['Error']['Message']}") from None
+        status = wait_for("the deployment does not end", 120, lambda: self._status(formation), self.emulator.check)
+        if status != complete:
+            raise Failure("\n".join([f"the deployment ends with {status}:", *self._reasons(formation)]))
+
+    def invoke(self, target, event):
+        """Lambda's answer to a call of a function, as its triggers call it."""
+        return self.emulator.client("lambda").invoke(FunctionName=self.resources[target], Qualifier=ALIAS, Payload=json.dumps(event))
 
     def session_of(self, role):
         """A DynamoDB client with a session of a role of the stack, as its function has one."""
@@ -217,15 +235,12 @@ class Stack:
 
     def _create_routes(self):
         gateway = self.emulator.client("apigatewayv2")
-        functions = self.emulator.client("lambda")
         integrations = {}
         for operation in self.operations:
             if operation.target not in integrations:
-                name = self.resources[operation.target]
-                arn = functions.get_function_configuration(FunctionName=name)["FunctionArn"]
                 integrations[operation.target] = gateway.create_integration(
-                    ApiId=self.api_id, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0",
-                    TimeoutInMillis=operation.timeout)["IntegrationId"]
+                    ApiId=self.api_id, IntegrationType="AWS_PROXY", IntegrationUri=self.resources[f"{operation.target}Alias{ALIAS}"],
+                    PayloadFormatVersion="2.0", TimeoutInMillis=operation.timeout)["IntegrationId"]
             gateway.create_route(ApiId=self.api_id, RouteKey=operation.route,
                                  Target=f"integrations/{integrations[operation.target]}")
 

@@ -49,11 +49,11 @@ def pascal(kebab):
 
 
 def target(operation):
-    """The resource name in the integration's URI."""
+    """The function whose alias is in the integration's URI."""
     uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
     match = re.fullmatch(
         r"arn:\$\{AWS::Partition\}:apigateway:\$\{AWS::Region\}:lambda:"
-        r"path/2015-03-31/functions/\$\{(\w+)\.Arn\}/invocations",
+        r"path/2015-03-31/functions/\$\{(\w+)\.Alias\}/invocations",
         uri,
     )
     return match and match[1]
@@ -72,7 +72,7 @@ def permitted_routes():
             continue
         arn = permission["SourceArn"]["Fn::Sub"]
         assert arn.startswith(prefix), f"{arn} is not limited to the API"
-        yield permission["FunctionName"]["Ref"], arn.removeprefix(prefix)
+        yield permission["FunctionName"]["Ref"].removesuffix(".Alias"), arn.removeprefix(prefix)
 
 
 def references(node):
@@ -82,7 +82,7 @@ def references(node):
             yield from references(value)
     elif isinstance(node, dict):
         if set(node) == {"Ref"}:
-            yield node["Ref"]
+            yield node["Ref"].removesuffix(".Alias")
         elif set(node) == {"Fn::GetAtt"}:
             value = node["Fn::GetAtt"]
             yield value.split(".")[0] if isinstance(value, str) else value[0]
@@ -639,7 +639,7 @@ class Safe(unittest.TestCase):
                          {"CasesStream": ["Table", "StreamArn"], "AuditStream": ["AuditTable", "StreamArn"]})
         for name, mapping in mappings.items():
             with self.subTest(name):
-                self.assertEqual(mapping["FunctionName"], {"Ref": "ProcessStreamsFunction"})
+                self.assertEqual(mapping["FunctionName"], {"Ref": "ProcessStreamsFunction.Alias"})
                 self.assertEqual((mapping["StartingPosition"], mapping["ParallelizationFactor"]), ("TRIM_HORIZON", 1))
                 self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
                 self.assertTrue(mapping["BisectBatchOnFunctionError"])
@@ -671,7 +671,7 @@ class Safe(unittest.TestCase):
         [rule] = of_type(SOURCE, "AWS::Events::Rule").values()
         self.assertEqual((rule["ScheduleExpression"], rule["State"]), ("rate(1 hour)", "ENABLED"))
         [target] = rule["Targets"]
-        self.assertEqual(target["Arn"]["Fn::GetAtt"][0], "VerifyHistoriesFunction")
+        self.assertEqual(target["Arn"], {"Ref": "VerifyHistoriesFunction.Alias"})
         [permission] = [it for it in of_type(SOURCE, "AWS::Lambda::Permission").values()
                         if it["Principal"] == "events.amazonaws.com"]
         self.assertEqual(permission["SourceArn"], {"Fn::GetAtt": ["VerifyHistoriesSchedule", "Arn"]})

@@ -1,0 +1,83 @@
+"""How a release reaches the functions: versions, the alias, CodeDeploy, and the parameters of a deployment."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import unittest
+
+from samtranslator.model.preferences.deployment_preference_collection import CODEDEPLOY_PREDEFINED_CONFIGURATIONS_LIST
+
+import deploy
+from expand import ROOT, expanded, source
+from test_template import EXPANDED, FUNCTIONS, SOURCE, TRIGGERED, alarm_names, evaluate, of_type
+
+
+class Released(unittest.TestCase):
+    """A new version of a function gets its requests through the alias."""
+
+    def test_everything_that_calls_a_function_calls_its_alias(self):
+        aliases = of_type(EXPANDED, "AWS::Lambda::Alias")
+        self.assertEqual({alias["FunctionName"]["Ref"] for alias in aliases.values()}, set(FUNCTIONS | TRIGGERED))
+        self.assertEqual({alias["Name"] for alias in aliases.values()}, {"live"})
+        text = json.dumps([it for it in EXPANDED["Resources"].values()
+                           if it["Type"] in ("AWS::Lambda::Permission", "AWS::Lambda::EventSourceMapping", "AWS::Events::Rule", "AWS::ApiGatewayV2::Api")])
+        self.assertNotRegex(text, r'"(Ref|Fn::GetAtt)": \[?"\w+Function"')
+        self.assertNotRegex(text, r"\$\{\w+Function\.")
+        self.assertEqual(set(re.findall(r"\w+FunctionAliaslive", text)), set(aliases))
+
+    def test_a_changed_parameter_publishes_a_version_of_every_function(self):
+        versions = of_type(EXPANDED, "AWS::Lambda::Version")
+        self.assertEqual({version["FunctionName"]["Ref"] for version in versions.values()}, set(FUNCTIONS | TRIGGERED))
+        self.assertEqual([version["Description"] for version in versions.values()], [{"Ref": "Release"}] * len(versions))
+        for name, function in of_type(EXPANDED, "AWS::Lambda::Function").items():
+            with self.subTest(name):
+                self.assertEqual(function["Environment"]["Variables"]["RELEASE"], {"Ref": "Release"})
+        template = (ROOT / "template.yaml").read_text()
+        one = deploy.release(template, ["Stage=dev", "LogLevel=info"])
+        self.assertEqual(one, deploy.release(template, ["LogLevel=info", "Stage=dev"]))
+        self.assertNotIn(deploy.release(template, ["Stage=dev", "LogLevel=debug"]), {one})
+        self.assertNotIn(deploy.release(template + " ", ["Stage=dev", "LogLevel=info"]), {one})
+        self.assertRegex(one, f"^{SOURCE['Parameters']['Release']['AllowedPattern']}$")
+
+    def test_alarms_on_errors_take_the_requests_back_unless_all_go_over_at_once(self):
+        groups = of_type(EXPANDED, "AWS::CodeDeploy::DeploymentGroup")
+        self.assertEqual(set(groups), {f"{name}DeploymentGroup" for name in FUNCTIONS})
+        for name in FUNCTIONS:
+            with self.subTest(name):
+                condition, alarms, none = groups[f"{name}DeploymentGroup"]["AlarmConfiguration"]["Fn::If"]
+                self.assertEqual((condition, none), ("IsGradual", {}))
+                self.assertEqual(alarms, {"Enabled": True, "Alarms": [
+                    {"Name": {"Ref": f"{name.removesuffix('Function')}ErrorsAlarm"}}, {"Name": {"Fn::Sub": "lhcms-${Stage}-server-errors"}}]})
+                update = EXPANDED["Resources"][f"{name}Aliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+                self.assertEqual(update["DeploymentGroupName"], {"Ref": f"{name}DeploymentGroup"})
+        self.assertIn("lhcms-${Stage}-server-errors", alarm_names())
+        self.assertEqual(evaluate(SOURCE["Conditions"]["IsGradual"], {"Deployment": "AllAtOnce"}), False)
+
+    def test_each_way_to_deploy_is_one_of_codedeploy(self):
+        self.assertEqual(set(SOURCE["Parameters"]["Deployment"]["AllowedValues"]), set(CODEDEPLOY_PREDEFINED_CONFIGURATIONS_LIST))
+        kind = "Canary10Percent10Minutes"
+        for group in of_type(expanded(source(), {"Deployment": kind}), "AWS::CodeDeploy::DeploymentGroup").values():
+            self.assertEqual(group["DeploymentConfigName"], {"Fn::Sub": ["CodeDeployDefault.Lambda${ConfigName}", {"ConfigName": kind}]})
+
+    def test_a_stage_with_examples_in_its_parameters_is_not_deployed(self):
+        config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+        found = {stage: [pair.split("=")[0] for pair in deploy.placeholders(deploy.overrides(config, stage))] for stage in ("dev", "qa", "prod")}
+        self.assertEqual(found, {"dev": ["UmsBaseUrl"], "qa": ["UmsBaseUrl", "CorsOrigins"],
+                                 "prod": ["UmsBaseUrl", "CorsOrigins", "SecretVersion", "AlarmTopicArn"]})
+        result = subprocess.run([sys.executable, "deploy.py", "--stage", "prod", "--check"], capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stderr.splitlines()[0]),
+                         (1, "samconfig.toml has examples for the stage prod; put in your own values:"))
+
+    def test_a_deployment_has_the_parameters_of_the_file_and_its_release(self):
+        arguments = deploy.command("qa", ["Stage=qa", "Holidays=2026-12-25,2027-01-01"], "text", dry_run=True)
+        self.assertEqual(arguments[:6], ["sam", "deploy", "--config-env", "qa", "--no-execute-changeset", "--parameter-overrides"])
+        self.assertEqual(arguments[6:], ["Stage=qa", "Holidays=2026-12-25,2027-01-01", f"Release={deploy.release('text', arguments[6:8])}"])
+
+    def test_the_stack_has_fewer_resources_than_cloudformation_takes(self):
+        self.assertLess(len(EXPANDED["Resources"]), 450, "CloudFormation takes 500")
+
+
+if __name__ == "__main__":
+    unittest.main()
