@@ -495,7 +495,7 @@ fn functions(
     tune: fn(&mut Config),
 ) -> BTreeMap<&'static str, Box<dyn AnyFunction>> {
     let lookup = |name: &str| settings.get(name).cloned();
-    let mut config = Config::read(Env::new(&lookup)).unwrap();
+    let mut config = Config::read(Env::new(&lookup), true).unwrap();
     tune(&mut config);
     let probe_config = ProbeConfig::read(Env::new(&lookup)).unwrap();
     registry::functions(&Start {

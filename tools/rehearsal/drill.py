@@ -36,7 +36,7 @@ def environment(client, target, **variables):
 
 def wrong_secret(client):
     """A function with an empty secret does not start."""
-    with environment(client, "GetCaseFunction", CURSOR_SECRET_KEY=""):
+    with environment(client, "GetCaseFunction", JWT_SECRET_KEY=""):
         # Not through the gateway: the emulator does not count what its gateway starts.
         client.stack.invoke("GetCaseFunction", {})
 

@@ -85,6 +85,10 @@ def looked_up(node, mappings):
                 return mappings[table][row][column]
             except KeyError as missing:
                 raise SystemExit(f"template.yaml: Mappings/{table} has no {missing} (needed: {table}/{row}/{column})")
+        case {"Fn::FindInMap": [str(table), str(row), str(column), {"DefaultValue": default}]}:
+            return mappings[table][row].get(column, default)
+        case {"Fn::Select": [int(index), list(values)]}:
+            return values[index]
         case {"Fn::Sub": [str(text), dict(values)]} if all(isinstance(value, str) for value in values.values()):
             for name, value in values.items():
                 text = text.replace(f"${{{name}}}", value)

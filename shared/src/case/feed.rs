@@ -94,7 +94,7 @@ impl Cases<'_> {
             None => Numbers::default(),
             Some("now") => newest,
             Some(cursor) => {
-                let bytes = self.services.cursors.open(&list, cursor)?;
+                let bytes = self.lab.cursors()?.open(&list, cursor)?;
                 serde_json::from_slice(&bytes).map_err(|_| CursorKey::invalid())?
             }
         };
@@ -127,7 +127,7 @@ impl Cases<'_> {
         let position = serde_json::json!(position).to_string();
         Ok(FeedPage {
             changes,
-            next_cursor: self.services.cursors.seal(&list, position.as_bytes()),
+            next_cursor: self.lab.cursors()?.seal(&list, position.as_bytes()),
             has_more,
             is_waiting: is_waiting && has_more,
         })

@@ -22,10 +22,14 @@ const PROVIDER: &[(&str, &str)] =
     &[("JWT_SECRET_KEY", ""), ("JWT_ISSUER", "https://id.example.com"), ("JWT_AUDIENCE", "lhcms")];
 
 fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    read_for(true, changes)
+}
+
+fn read_for(has_cursors: bool, changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let lookup = |name: &str| {
         changes.iter().chain(GOOD).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
     };
-    Config::read(Env::new(&lookup))
+    Config::read(Env::new(&lookup), has_cursors)
 }
 
 #[test]
