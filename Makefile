@@ -115,7 +115,7 @@ CHECKOV   := $(CURDIR)/$(TOOLS)/venv-checkov/bin/checkov
 NAG_TOOLS := $(TOOLS)/node-nag
 
 check-template: $(CHECK_VENV)/.installed $(TOOLS)/venv-checkov/.installed $(if $(HAS_NODE),$(NAG_TOOLS)/.installed)
-	$(CHECK_VENV)/bin/cfn-lint template.yaml
+	$(CHECK_VENV)/bin/cfn-lint template.yaml edge.yaml
 	@echo 'cfn-lint: 0 findings'
 	$(WITH_TOOLS) sam validate --lint
 	cd tools/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest

@@ -290,7 +290,7 @@ class Safe(unittest.TestCase):
         for name, function in FUNCTIONS.items():
             with self.subTest(name):
                 variables = function.get("Environment", {}).get("Variables", {})
-                self.assertLessEqual(set(variables), SECRETS | {"SESSION_POLICY"})
+                self.assertLessEqual(set(variables), SECRETS | {"ORIGIN_SECRET", "SESSION_POLICY"})
                 for variable, value in variables.items():
                     if variable not in SECRETS or value == "":
                         continue
@@ -302,6 +302,31 @@ class Safe(unittest.TestCase):
                                                        + variable + r"::\$\{SecretVersion\}\}\}$")
                 self.assertEqual("KmsKeyArn" in function, bool(variables))
         self.assertFalse(SECRETS & set(SOURCE["Globals"]["Function"]["Environment"]["Variables"]))
+
+    def test_every_function_of_the_api_gets_the_secret_of_the_cdn_and_no_other_reads_it(self):
+        resolved = "{{resolve:secretsmanager:${SecretName}:SecretString:%s::${SecretVersion}}}"
+        one, previous = resolved % "ORIGIN_SECRET", resolved % "ORIGIN_PREVIOUS_SECRET"
+        two = {"Fn::If": ["HasPreviousOriginSecret", {"Fn::Sub": f"{one},{previous}"}, {"Fn::Sub": one}]}
+        for name, function in FUNCTIONS.items():
+            with self.subTest(name):
+                self.assertEqual(function["Environment"]["Variables"]["ORIGIN_SECRET"], {"Fn::If": ["HasOriginSecret", two, ""]})
+        self.assertEqual(SOURCE["Parameters"]["OriginSecrets"]["Default"], 0)
+        self.assertNotIn("ORIGIN_SECRET", json.dumps(list(TRIGGERED.values())))
+
+    def test_only_functions_with_cursors_get_the_key_for_them(self):
+        code = (ROOT / "shared/src/auth/operation.rs").read_text().partition("fn has_cursors")[2].partition("\n    }\n")[0]
+        using = {f"{name}Function": it == "true" for name, it in re.findall(r"Self::(\w+) => (true|false),", code)}
+        self.assertEqual(len(using), sum(has_secrets(name) for name in FUNCTIONS))
+        self.assertEqual({name: FUNCTIONS[name]["Environment"]["Variables"]["CURSOR_SECRET_KEY"] != "" for name in using}, using)
+
+    def test_expensive_functions_have_a_limit_of_their_own_with_a_parameter(self):
+        reserved = {name: function.get("ReservedConcurrentExecutions") for name, function in FUNCTIONS.items() if has_secrets(name)}
+        none = {"Ref": "AWS::NoValue"}
+        for name, value in reserved.items():
+            self.assertEqual(value, {"Fn::If": ["ReservesConcurrency", ROWS[name.removesuffix("Function")].get("Concurrency", none), none]})
+        limited = {name for name, value in reserved.items() if value["Fn::If"][1] != none}
+        self.assertEqual(limited, {"ExportCasesFunction", "SearchCasesFunction", "BulkUpdateStatusFunction", "VerifyAuditFunction"})
+        self.assertEqual(SOURCE["Parameters"]["ReserveConcurrency"]["Default"], "false")
 
     def test_policies_name_single_actions_on_a_table_or_the_key(self):
         for name, statement in statements(per_lab=False):
@@ -451,7 +476,7 @@ class Safe(unittest.TestCase):
 
     def test_who_needs_no_token_reaches_no_lab(self):
         for name, statement in statements(per_lab=False):
-            if not has_secrets(name):
+            if not has_secrets(name) and actions(statement) != ["kms:Decrypt"]:
                 with self.subTest(name):
                     self.assertEqual(statement["Effect"], "Allow" if name == "HealthFunction" else "Deny")
                     self.assertEqual(actions(statement), ["dynamodb:GetItem"])

@@ -65,6 +65,9 @@ pub struct Common {
     /// `RATE_LIMIT_PER_SOURCE`: requests without a valid token from one address in a minute, as each instance of a function
     /// counts them. `None` means no limit.
     pub rate_limit_per_source: Option<NonZeroU32>,
+    /// `ORIGIN_SECRET`: the secret that a CDN in front of the gateway adds to each request; two, separated by a comma, during
+    /// a rotation. Empty if there is no CDN.
+    pub origin_secrets: Vec<Secret>,
 }
 
 impl Common {
@@ -91,8 +94,20 @@ impl Common {
         }
         let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
         let rate_limit_per_source = rate_limit(env, "RATE_LIMIT_PER_SOURCE", 600);
-        Self { stage, log_level, function, cors_origins, rate_limit_per_source }
+        let origin_secrets = origin_secrets(env, stage);
+        Self { stage, log_level, function, cors_origins, rate_limit_per_source, origin_secrets }
     }
+}
+
+fn origin_secrets(env: &mut Env, stage: Stage) -> Vec<Secret> {
+    const NAME: &str = "ORIGIN_SECRET";
+    let Some(list) = env.optional(NAME) else { return Vec::new() };
+    let secrets: Vec<&str> = list.split(',').map(str::trim).collect();
+    if secrets.contains(&"") {
+        env.reject(NAME, "must be a secret, or two with a comma between them");
+    }
+    secrets.iter().for_each(|secret| env.check_secret(NAME, stage, secret));
+    secrets.into_iter().map(Secret::new).collect()
 }
 
 /// The address and key of the User Management Service.
