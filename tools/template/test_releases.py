@@ -75,6 +75,14 @@ class Released(unittest.TestCase):
         self.assertEqual(arguments[:6], ["sam", "deploy", "--config-env", "qa", "--no-execute-changeset", "--parameter-overrides"])
         self.assertEqual(arguments[6:], ["Stage=qa", "Holidays=2026-12-25,2027-01-01", f"Release={deploy.release('text', arguments[6:8])}"])
 
+    def test_the_stack_policy_protects_what_outlives_the_stack_and_is_not_a_log(self):
+        allow, deny = json.loads((ROOT / "tools/template/stack-policy.json").read_text())["Statement"]
+        self.assertEqual((allow["Effect"], allow["Action"], allow["Resource"]), ("Allow", "Update:*", "*"))
+        self.assertEqual((deny["Effect"], deny["Action"]), ("Deny", ["Update:Replace", "Update:Delete"]))
+        retained = {name for name, it in EXPANDED["Resources"].items()
+                    if it.get("UpdateReplacePolicy") == "Retain" and it["Type"] != "AWS::Logs::LogGroup"}
+        self.assertEqual(set(deny["Resource"]), {f"LogicalResourceId/{name}" for name in retained | {"EnvironmentKey"}})
+
     def test_the_stack_has_fewer_resources_than_cloudformation_takes(self):
         self.assertLess(len(EXPANDED["Resources"]), 450, "CloudFormation takes 500")
 
