@@ -1,6 +1,10 @@
-"""The next deployment: a changed parameter reaches every function through a new version, and only with a new Release."""
+"""The next deployments: a changed parameter reaches every function through a new version, and only with a new Release.
+
+The last one turns on the secret of a CDN, without which no function serves a request any more.
+"""
 
 from report import Failure, say
+from stack import ORIGIN_SECRET
 
 PARAMETER, VARIABLE = "LogLevel", "LOG_LEVEL"
 
@@ -16,7 +20,7 @@ def live(stack):
 
 
 def run(client):
-    """Updates the stack twice: with a changed parameter alone, and then with a changed Release as well."""
+    """Updates the stack: with a changed parameter alone, with a changed Release as well, and with a CDN."""
     stack = client.stack
     before = live(stack)
     stack.update({PARAMETER: "warn"})
@@ -28,4 +32,9 @@ def run(client):
     if old:
         raise Failure(f"{', '.join(old)}: the alias still calls a version of before (VersionDescription in template.yaml)")
     client.call("listCases")
-    say(f"a deployment with another {PARAMETER} and Release gives all {len(after)} aliases a new version")
+    through_cdn = {"X-Origin-Secret": ORIGIN_SECRET}
+    stack.update({PARAMETER: "warn", "Release": "cdn", "OriginSecrets": "1"})
+    for operation in ("listCases", "getHealth", "listShades"):
+        client.call(operation, expect=403)
+        client.call(operation, headers=through_cdn)
+    say(f"a deployment with another {PARAMETER} and Release gives all {len(after)} aliases a new version; with a CDN, requests need its secret")

@@ -17,6 +17,7 @@ STACK = "lhcms-rehearsal"
 BUCKET = "bucket"
 SECRET_NAME = "lhcms/dev"
 CURSOR_SECRET = "rehearsal-cursor-secret-key-0123456789abcdef"
+ORIGIN_SECRET = "rehearsal-origin-secret-0123456789abcdef"
 SEAL_KEYS = "rehearsal:rehearsal-seal-key-0123456789abcdef"
 EXPAND = ROOT / "tools/template/expand.py"
 CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
@@ -130,7 +131,7 @@ class Stack:
             with file.open("rb") as body:
                 s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         secret = {"JWT_SECRET_KEY": JWT_SECRET, "CURSOR_SECRET_KEY": CURSOR_SECRET, "SEAL_KEYS": SEAL_KEYS,
-                  "UMS_API_KEY": ""}
+                  "UMS_API_KEY": "", "ORIGIN_SECRET": ORIGIN_SECRET}
         self.emulator.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString=json.dumps(secret))
 
     def deploy(self, template):
