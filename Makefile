@@ -131,7 +131,7 @@ CHECKOV   := $(CURDIR)/$(TOOLS)/venv-checkov/bin/checkov
 NAG_TOOLS := $(TOOLS)/node-nag
 
 check-template: $(CHECK_VENV)/.installed $(TOOLS)/venv-checkov/.installed $(if $(HAS_NODE),$(NAG_TOOLS)/.installed)
-	$(CHECK_VENV)/bin/cfn-lint template.yaml
+	$(CHECK_VENV)/bin/cfn-lint template.yaml edge.yaml
 	@echo 'cfn-lint: 0 findings'
 	$(WITH_TOOLS) sam validate --lint
 	cd tools/template && $(WITH_TOOLS) $(CHECK_PY) -m unittest
@@ -316,12 +316,15 @@ $(TOOLS)/.cargo-cyclonedx-$(CARGO_CYCLONEDX):
 
 HAS_STAGE = @case "$(STAGE)" in dev|qa|prod) ;; *) echo 'make: say STAGE=dev, qa or prod' >&2; exit 1 ;; esac
 
-deploy: $(CHECK_VENV)/.installed ## deploy to AWS: make deploy STAGE=dev (or qa, prod; see samconfig.toml) [RELEASE=dist/lhcms-v1.0.0, else it builds]
+DEPLOY = $(WITH_TOOLS) $(CHECK_PY) tools/release/deploy.py --stage $(STAGE) --release $(RELEASE) $(if $(AT_ONCE),--at-once) $(if $(DRY_RUN),--dry-run)
+
+deploy: $(CHECK_VENV)/.installed ## deploy to AWS: make deploy STAGE=dev|qa|prod [RELEASE=dist/lhcms-v1.0.0, else it builds] [DRY_RUN=1: only show the changes] [AT_ONCE=1: no canary]
 	$(HAS_STAGE)
+	@$(DEPLOY) --check
 ifeq ($(RELEASE),$(BUILT))
 	$(MAKE) build
 endif
-	$(WITH_TOOLS) sam deploy --template-file $(RELEASE)/template.yaml --config-file $(CURDIR)/samconfig.toml --config-env $(STAGE) $(SAM_ARGS)
+	@$(DEPLOY)
 
 rollback: $(CHECK_VENV)/.installed ## say what going back to a release needs, and deploy it: make rollback STAGE=prod RELEASE=dist/lhcms-v1.0.0
 	$(HAS_STAGE)

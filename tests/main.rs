@@ -44,6 +44,7 @@ mod integration {
     mod migration;
     mod moving;
     mod newer_release;
+    mod origin;
     mod outages;
     mod patch;
     mod permissions;

@@ -63,7 +63,7 @@ impl<'a> AuditLog<'a> {
         let search = self.search(request, case)?;
         let (records, last) = self.read(&search).await?;
         self.lab.recorder().record_granted(search.case.into_iter().collect()).await?;
-        let next = last.map(|sk| self.cursors().seal(&search.list, sk.as_bytes()));
+        let next = self.next_cursor(&search, last)?;
         let reaches_back_to = self.reaches_back_to();
         Ok(AuditPage { records, reaches_back_to, pagination: Pagination::new(&search.page, next, None) })
     }
@@ -82,7 +82,7 @@ impl<'a> AuditLog<'a> {
             sheet.row(AuditRecord::COLUMNS)?;
         }
         records.iter().try_for_each(|record| sheet.row(record.cells()))?;
-        let next_cursor = last.map(|sk| self.cursors().seal(&search.list, sk.as_bytes()));
+        let next_cursor = self.next_cursor(&search, last)?;
         self.lab.report(SecurityEvent::Export);
         Ok(File { format: Format::Csv, name: "access", body: sheet.finish()?, next_cursor })
     }
@@ -135,7 +135,7 @@ impl<'a> AuditLog<'a> {
         let size = search.page.per_page as usize;
         let (mut source, mut start) = (Source::AuditTable, None);
         if let Some(cursor) = &search.page.cursor {
-            let sk = self.cursors().open(&search.list, cursor)?;
+            let sk = self.lab.cursors()?.open(&search.list, cursor)?;
             let sk = String::from_utf8(sk).map_err(|_| CursorKey::invalid())?;
             source = Source::of(&sk);
             start = Some(table::key(lab, &sk));
@@ -180,8 +180,10 @@ impl<'a> AuditLog<'a> {
         Ok(cut(records, size, Some(next)))
     }
 
-    fn cursors(&self) -> &CursorKey {
-        &self.lab.services().cursors
+    /// The cursor for the records after the sort key `last`.
+    fn next_cursor(&self, search: &Search, last: Option<String>) -> Result<Option<String>, Error> {
+        let Some(sk) = last else { return Ok(None) };
+        Ok(Some(self.lab.cursors()?.seal(&search.list, sk.as_bytes())))
     }
 }
 

@@ -103,7 +103,7 @@ impl<'a> AuditTrail<'a> {
         let cursor = query.text("cursor");
         query.finish()?;
         let list = format!("trail of {day} of {}", self.lab.lab_id());
-        let cursors = &self.lab.services().cursors;
+        let cursors = self.lab.cursors()?;
         let first = match cursor {
             None => 0,
             Some(cursor) => {

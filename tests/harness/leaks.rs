@@ -11,7 +11,7 @@ use shared::config::Stage;
 
 use super::{
     Reply, emf,
-    service::{CURSOR_SECRET, SECRET},
+    service::{CURSOR_SECRET, ORIGIN_SECRET, SECRET},
 };
 
 /// The text that tests put where something could leak. It has only letters and digits, so that no encoding changes it.
@@ -19,8 +19,18 @@ pub(crate) const CANARY: &str = "C4N4RY";
 
 /// Canaries, also in lower case as in the search attribute; the patients of the tests; the beginning of every token (`{"` in
 /// Base64); the secrets.
-const NEVER: [&str; 9] =
-    [CANARY, "c4n4ry", "Jane Roe", "John Smith", "John Doe", "Nora North", "eyJ", SECRET, CURSOR_SECRET];
+const NEVER: [&str; 10] = [
+    CANARY,
+    "c4n4ry",
+    "Jane Roe",
+    "John Smith",
+    "John Doe",
+    "Nora North",
+    "eyJ",
+    SECRET,
+    CURSOR_SECRET,
+    ORIGIN_SECRET,
+];
 
 /// The log since the first service started.
 static LOG: LazyLock<Mutex<Log>> = LazyLock::new(Mutex::default);

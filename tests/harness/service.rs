@@ -38,6 +38,8 @@ use super::{Reply, call::Call, leaks, proxy::Proxy, registry, spec};
 pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789";
 /// The key that cursors are signed with.
 pub(crate) const CURSOR_SECRET: &str = "integration-tests-sign-cursors-with-this-key";
+/// The secret of the CDN, in tests with one.
+pub(crate) const ORIGIN_SECRET: &str = "integration-tests-come-from-this-cdn-0123456789";
 /// The key that seals events and audit records.
 pub(crate) const SEAL_KEYS: &str = "test:integration-tests-seal-with-this-key-0123456789";
 pub(crate) const TABLE: &str = "lhcms-test";
@@ -535,7 +537,7 @@ fn functions(
     tune: fn(&mut Config),
 ) -> BTreeMap<&'static str, Box<dyn AnyFunction>> {
     let lookup = |name: &str| settings.get(name).cloned();
-    let mut config = Config::read(Env::new(&lookup)).unwrap();
+    let mut config = Config::read(Env::new(&lookup), true).unwrap();
     tune(&mut config);
     let probe_config = ProbeConfig::read(Env::new(&lookup)).unwrap();
     registry::functions(&Start {

@@ -56,7 +56,7 @@ def main():
     streams, functions = boto3.client("dynamodbstreams"), boto3.client("lambda")
 
     def invoke(event):
-        answer = functions.invoke(FunctionName=f"lhcms-{it.stage}-process-streams", Payload=event)
+        answer = functions.invoke(FunctionName=f"lhcms-{it.stage}-process-streams", Qualifier="live", Payload=event)
         return json.load(answer["Payload"]) or {}
 
     failed = 0

@@ -72,9 +72,7 @@ def end_of_life(client):
     }
     client.relay.caller = "ProcessStreamsFunction"
     client.relay.refusals.clear()
-    answer = stack.emulator.client("lambda").invoke(
-        FunctionName=stack.resources["ProcessStreamsFunction"], Payload=json.dumps({"Records": [record]}))
-    answer = json.load(answer["Payload"])
+    answer = json.load(stack.invoke("ProcessStreamsFunction", {"Records": [record]})["Payload"])
     if answer != {"batchItemFailures": []}:
         raise Failure(f"ProcessStreamsFunction: the end of a case's life fails: {answer}; DynamoDB refuses {client.relay.refusals}")
     client.call("getCaseHistory", expect=410, id=case)

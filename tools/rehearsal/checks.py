@@ -8,6 +8,7 @@ import time
 from fnmatch import fnmatchcase
 
 from report import Failure
+from stack import ALIAS
 
 GATEWAY_LIMIT_MS = 30_000
 
@@ -23,7 +24,7 @@ def gateway_permissions(stack):
     for operation in stack.operations:
         name = stack.resources[operation.target]
         try:
-            policy = json.loads(functions.get_policy(FunctionName=name)["Policy"])
+            policy = json.loads(functions.get_policy(FunctionName=name, Qualifier=ALIAS)["Policy"])
         except functions.exceptions.ResourceNotFoundException:
             policy = {"Statement": []}
         end = "$default/$default" if operation.default else f"$default/{operation.method}{operation.path}"
@@ -32,8 +33,19 @@ def gateway_permissions(stack):
                    if statement["Principal"] == {"Service": "apigateway.amazonaws.com"}]
         if not any(fnmatchcase(wanted[1:], pattern) for pattern in allowed):
             patterns = ", ".join(pattern.removeprefix(f"{stack.api_id}/*/") for pattern in allowed) or "nothing"
-            yield (f"{operation.id} ({operation.route}): the gateway may not call {name}; its permissions are for {patterns} "
+            yield (f"{operation.id} ({operation.route}): the gateway may not call {name}:{ALIAS}; its permissions are for {patterns} "
                    f"(column Route in {row(operation.target)}, or a permission of its own)")
+
+
+def aliases(stack):
+    """The alias of each function is a version of its own, with the code and the environment of this deployment."""
+    functions = stack.emulator.client("lambda")
+    for target, _ in stack.functions():
+        name = stack.resources[target]
+        latest = functions.get_function_configuration(FunctionName=name)
+        live = functions.get_function_configuration(FunctionName=name, Qualifier=ALIAS)
+        if live["Version"] == "$LATEST" or (live["CodeSha256"], live["Environment"]) != (latest["CodeSha256"], latest["Environment"]):
+            yield f"{target}: its alias {ALIAS} is version {live['Version']}, which is not what was deployed"
 
 
 def rights_on_keys(stack):
@@ -168,7 +180,7 @@ def ttl(stack, lab, case):
                       f"(its attributes are {', '.join(sorted(item))})")
 
 
-ALL = (gateway_permissions, rights_on_keys, rights_on_the_archive, rights_of_the_function_on_the_streams, log_groups,
+ALL = (gateway_permissions, aliases, rights_on_keys, rights_on_the_archive, rights_of_the_function_on_the_streams, log_groups,
        rights_on_logs, alarms_and_dashboard, time_outs, folders, backups)
 
 

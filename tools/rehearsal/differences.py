@@ -12,6 +12,7 @@ DIFFERENCES = (
     ("The gateway's CORS is not tested", "it is part of that body"),
     ("The gateway's permissions are checked statically",
      "the emulator's gateway may call every function; the check compares the deployed permissions with the routes"),
+    ("New versions get all requests at once", "the emulator has no CodeDeploy; cfn-lint checks its resources in the expansion"),
     ("Conditions on dynamodb:LeadingKeys are left out", "the emulator does not know this key; only the policies of the public functions and LabRole have such conditions"),
     ("PerLabRole is false",
      "LabRole's policy is nothing but such a condition; tests/integration/lab_role.rs tests the code with a stand-in for STS"),

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 import verification
 from processes import ROOT, free_port
 from report import Failure, say, wait_for
+from stack import ALIAS
 
 LAB = {"X-Lab-Id": "123"}
 
@@ -21,19 +22,23 @@ LAB = {"X-Lab-Id": "123"}
 def environment(client, target, **variables):
     """The function with other variables in its environment, for the time of the block."""
     functions, name = client.stack.emulator.client("lambda"), client.stack.resources[target]
-    before = functions.get_function_configuration(FunctionName=name)["Environment"]
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": before["Variables"] | variables})
+    before = functions.get_function_configuration(FunctionName=name, Qualifier=ALIAS)
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": before["Environment"]["Variables"] | variables})
+    # Requests go to the version that the alias names, and a version does not change.
+    version = functions.publish_version(FunctionName=name)["Version"]
+    functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
     try:
         yield
     finally:
-        functions.update_function_configuration(FunctionName=name, Environment=before)
+        functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=before["Version"])
+        functions.update_function_configuration(FunctionName=name, Environment=before["Environment"])
 
 
 def wrong_secret(client):
     """A function with an empty secret does not start."""
-    with environment(client, "GetCaseFunction", CURSOR_SECRET_KEY=""):
+    with environment(client, "GetCaseFunction", JWT_SECRET_KEY=""):
         # Not through the gateway: the emulator does not count what its gateway starts.
-        client.stack.emulator.client("lambda").invoke(FunctionName=client.stack.resources["GetCaseFunction"], Payload="{}")
+        client.stack.invoke("GetCaseFunction", {})
 
 
 def no_concurrency(client):
@@ -41,7 +46,10 @@ def no_concurrency(client):
     functions, name = client.stack.emulator.client("lambda"), client.stack.resources["ListCasesFunction"]
     functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     try:
-        client.request("GET", "/api/v1/cases")
+        # Not through the alias, which the emulator does not limit.
+        functions.invoke(FunctionName=name, Payload="{}")
+    except functions.exceptions.TooManyRequestsException:
+        pass
     finally:
         functions.delete_function_concurrency(FunctionName=name)
 

@@ -19,6 +19,7 @@ import differences
 import drill
 import faults
 import packaging
+import releases
 import restore
 import sequence
 import upgrade
@@ -92,6 +93,7 @@ class Rehearsal:
         if unused:
             raise Failure("\n".join(unused))
         denials.run(client)
+        releases.run(client)
         return client
 
 

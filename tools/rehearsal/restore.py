@@ -198,7 +198,7 @@ def run(rehearsal, template):
             "PointInTimeRecoveryStatus"] == "ENABLED":
         raise Failure("the restored table has no point-in-time recovery")
     update = "update the stack with ExistingTableName"
-    steps.step(update, lambda: stack.update(ExistingTableName=RESTORED, ExistingTableStreamLabel=stream))
+    steps.step(update, lambda: stack.update(ExistingTableName=RESTORED, ExistingTableStreamLabel=stream, Release="restored"))
     client.call("getCase", id=changed)
 
     events = steps.step("verify the data, feed, ids, histories and trail", lambda: verify(

@@ -21,11 +21,14 @@ STACK = "lhcms-rehearsal"
 BUCKET = "bucket"
 SECRET_NAME = "lhcms/dev"
 CURSOR_SECRET = "rehearsal-cursor-secret-key-0123456789abcdef"
+ORIGIN_SECRET = "rehearsal-origin-secret-0123456789abcdef"
 SEAL_KEYS = "rehearsal:rehearsal-seal-key-0123456789abcdef"
 EXPAND = "tools/template/expand.py"
 CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
 # What the stack uses in place of a resource of its own.
 EXISTING = {"Table": "ExistingTableName", "AuditTable": "ExistingAuditTableName", "ArchiveBucket": "ArchiveBucketName"}
+# The alias of each function, which everything that calls it calls.
+ALIAS = "live"
 METHODS = ("get", "put", "post", "delete", "head", "options", "patch", "x-amazon-apigateway-any-method")
 
 
@@ -51,6 +54,11 @@ def adapt(template):
                  if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]]:
         del template["Resources"][name]
     del template["Resources"]["ArchiveBucketPolicy"]
+    for name in [name for name, resource in template["Resources"].items()
+                 if resource["Type"].startswith("AWS::CodeDeploy::") or name == "CodeDeployServiceRole"]:
+        del template["Resources"][name]
+    for resource in template["Resources"].values():
+        resource.pop("UpdatePolicy", None)
     for resource in template["Resources"].values():
         for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
             for statement in policy["PolicyDocument"]["Statement"]:
@@ -82,7 +90,7 @@ class Operation:
         self.route = "$default" if self.default else f"{self.method} {path}"
         integration = definition["x-amazon-apigateway-integration"]
         self.timeout = integration["timeoutInMillis"]
-        self.target = re.search(r"\$\{(\w+)\.Arn\}", integration["uri"]["Fn::Sub"])[1]
+        self.target = re.search(r"\$\{(\w+)\.(?:Alias|Arn)\}", integration["uri"]["Fn::Sub"])[1]
 
 
 def operations(root):
@@ -131,7 +139,7 @@ class Stack:
             with file.open("rb") as body:
                 s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         secret = {"JWT_SECRET_KEY": JWT_SECRET, "CURSOR_SECRET_KEY": CURSOR_SECRET, "SEAL_KEYS": SEAL_KEYS,
-                  "UMS_API_KEY": ""}
+                  "UMS_API_KEY": "", "ORIGIN_SECRET": ORIGIN_SECRET}
         self.emulator.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString=json.dumps(secret))
 
     def deploy(self, template):
@@ -200,6 +208,10 @@ class Stack:
             if self.parameters.get(parameter):
                 self.resources[resource] = self.parameters[parameter]
 
+    def invoke(self, target, event):
+        """Lambda's answer to a call of a function, as its triggers call it."""
+        return self.emulator.client("lambda").invoke(FunctionName=self.resources[target], Qualifier=ALIAS, Payload=json.dumps(event))
+
     def session_of(self, role):
         """A DynamoDB client with a session of a role of the stack, as its function has one."""
         arn = self.emulator.client("iam").get_role(RoleName=self.resources[role])["Role"]["Arn"]
@@ -258,8 +270,10 @@ class Stack:
     def _create_routes(self):
         functions = self.emulator.client("lambda")
         for operation in self.operations:
+            # An earlier release has no aliases.
+            alias = self.resources.get(f"{operation.target}Alias{ALIAS}")
             name = self.resources[operation.target]
-            self.create_route(self.api_id, operation, functions.get_function_configuration(FunctionName=name)["FunctionArn"])
+            self.create_route(self.api_id, operation, alias or functions.get_function_configuration(FunctionName=name)["FunctionArn"])
 
     def create_route(self, api, operation, function):
         """Creates the route of an operation on an API, to a function."""

@@ -30,7 +30,7 @@ def verify(client):
     """The function's report."""
     client.relay.caller = FUNCTION
     client.relay.refusals.clear()
-    answer = client.stack.emulator.client("lambda").invoke(FunctionName=client.stack.resources[FUNCTION], Payload="{}")
+    answer = client.stack.invoke(FUNCTION, {})
     report = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
         raise Failure(f"{FUNCTION}: {report}; DynamoDB refuses {client.relay.refusals}")

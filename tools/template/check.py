@@ -1,4 +1,4 @@
-"""Runs checkov, and the HIPAA rules of cdk-nag if Node.js is there, on the expansion of template.yaml.
+"""Runs checkov, and the HIPAA rules of cdk-nag if Node.js is there, on the expansion of template.yaml, and on edge.yaml.
 
 Fails on each finding that accepted.toml does not list with a reason, and on each row of it that no finding needs.
 """
@@ -12,7 +12,7 @@ import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from expand import expanded
+from expand import expanded, load
 
 HERE = Path(__file__).resolve().parent
 
@@ -30,13 +30,14 @@ def checkov(program, template):
 
 def cdk_nag(modules, template):
     """(rule, logical id) of each finding of cdk-nag."""
-    folder = template.parent / "nag"
+    folder = template.parent / f"nag-{template.stem}"
     result = subprocess.run(["node", HERE / "nag/nag.js", template, folder], cwd=modules, capture_output=True, text=True)
     if result.returncode:
         sys.exit(f"cdk-nag failed: {result.stderr[-2000:]}")
     reports = json.loads((folder / "validation-report.json").read_text())["pluginReports"]
-    [report] = [it for it in reports if it["pluginName"] == "HIPAA.Security"]
+    # A template without findings has no report of the plug-in.
     return {(violation["ruleName"], construct["constructPath"].rsplit("/", 1)[1])
+            for report in reports if report["pluginName"] == "HIPAA.Security"
             for violation in report["violations"] for construct in violation["violatingConstructs"]}
 
 
@@ -66,11 +67,13 @@ def main():
     arguments = parser.parse_args()
     accepted = tomllib.loads((HERE / "accepted.toml").read_text())
     with tempfile.TemporaryDirectory() as folder:
-        template = Path(folder) / "expanded.json"
-        template.write_text(json.dumps(expanded()))
-        wrong = judge("checkov", checkov(arguments.checkov, template), accepted["checkov"])
+        files = []
+        for name, template in (("template", expanded()), ("edge", load("edge.yaml"))):
+            files.append(Path(folder) / f"{name}.json")
+            files[-1].write_text(json.dumps(template))
+        wrong = judge("checkov", set().union(*(checkov(arguments.checkov, file) for file in files)), accepted["checkov"])
         if arguments.nag:
-            wrong += judge("cdk-nag", cdk_nag(arguments.nag, template), accepted["cdk-nag"])
+            wrong += judge("cdk-nag", set().union(*(cdk_nag(arguments.nag, file) for file in files)), accepted["cdk-nag"])
     sys.exit("\n".join(wrong) or 0)
 
 

@@ -85,6 +85,10 @@ def looked_up(node, mappings):
                 return mappings[table][row][column]
             except KeyError as missing:
                 raise SystemExit(f"template.yaml: Mappings/{table} has no {missing} (needed: {table}/{row}/{column})")
+        case {"Fn::FindInMap": [str(table), str(row), str(column), {"DefaultValue": default}]}:
+            return mappings[table][row].get(column, default)
+        case {"Fn::Select": [int(index), list(values)]}:
+            return values[index]
         case {"Fn::Sub": [str(text), dict(values)]} if all(isinstance(value, str) for value in values.values()):
             for name, value in values.items():
                 text = text.replace(f"${{{name}}}", value)
@@ -98,14 +102,14 @@ def looked_up(node, mappings):
     return node
 
 
-def expanded(template=None):
-    """The template in plain CloudFormation."""
+def expanded(template=None, parameters=None):
+    """The template in plain CloudFormation. `parameters` are those whose values SAM reads, if they are not the defaults."""
     template = source() if template is None else template
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             # Where `sam deploy` puts the path of a folder, there is an object in S3.
             resource["Properties"]["CodeUri"] = {"Bucket": "bucket", "Key": resource["Properties"]["CodeUri"]}
-    return transform(template, {}, StubPolicyLoader())
+    return transform(template, parameters or {}, StubPolicyLoader())
 
 
 if __name__ == "__main__":

@@ -51,11 +51,11 @@ def pascal(kebab):
 
 
 def target(operation):
-    """The resource name in the integration's URI."""
+    """The function whose alias is in the integration's URI."""
     uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
     match = re.fullmatch(
         r"arn:\$\{AWS::Partition\}:apigateway:\$\{AWS::Region\}:lambda:"
-        r"path/2015-03-31/functions/\$\{(\w+)\.Arn\}/invocations",
+        r"path/2015-03-31/functions/\$\{(\w+)\.Alias\}/invocations",
         uri,
     )
     return match and match[1]
@@ -74,7 +74,7 @@ def permitted_routes():
             continue
         arn = permission["SourceArn"]["Fn::Sub"]
         assert arn.startswith(prefix), f"{arn} is not limited to the API"
-        yield permission["FunctionName"]["Ref"], arn.removeprefix(prefix)
+        yield permission["FunctionName"]["Ref"].removesuffix(".Alias"), arn.removeprefix(prefix)
 
 
 def references(node):
@@ -84,7 +84,7 @@ def references(node):
             yield from references(value)
     elif isinstance(node, dict):
         if set(node) == {"Ref"}:
-            yield node["Ref"]
+            yield node["Ref"].removesuffix(".Alias")
         elif set(node) == {"Fn::GetAtt"}:
             value = node["Fn::GetAtt"]
             yield value.split(".")[0] if isinstance(value, str) else value[0]
@@ -219,8 +219,8 @@ class Fits(unittest.TestCase):
         common = {"Folder", "Route", "Memory", "Timeout"}
         for name, row in ROWS.items():
             with self.subTest(name):
-                own = {"Cases", "Actions", "Index", "Audit"} if has_secrets(f"{name}Function") else {"Probe"}
-                self.assertEqual(set(row), common | own)
+                own = {"Cases", "Actions", "Index", "Audit", "Cursors"} if has_secrets(f"{name}Function") else {"Probe"}
+                self.assertEqual(set(row) - {"Concurrency"}, common | own)
 
     def test_an_index_in_a_row_is_one_of_the_table(self):
         indexes = {index["IndexName"] for index in SOURCE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]}
@@ -292,9 +292,9 @@ class Safe(unittest.TestCase):
         for name, function in FUNCTIONS.items():
             with self.subTest(name):
                 variables = function.get("Environment", {}).get("Variables", {})
-                self.assertLessEqual(set(variables), SECRETS | {"SESSION_POLICY"})
+                self.assertLessEqual(set(variables), SECRETS | {"ORIGIN_SECRET", "SESSION_POLICY"})
                 for variable, value in variables.items():
-                    if variable not in SECRETS:
+                    if variable not in SECRETS or value == "":
                         continue
                     if variable == "JWT_PREVIOUS_SECRET_KEY":
                         # A secret without this key must not fail a deployment.
@@ -304,6 +304,31 @@ class Safe(unittest.TestCase):
                                                        + variable + r"::\$\{SecretVersion\}\}\}$")
                 self.assertEqual("KmsKeyArn" in function, bool(variables))
         self.assertFalse(SECRETS & set(SOURCE["Globals"]["Function"]["Environment"]["Variables"]))
+
+    def test_every_function_of_the_api_gets_the_secret_of_the_cdn_and_no_other_reads_it(self):
+        resolved = "{{resolve:secretsmanager:${SecretName}:SecretString:%s::${SecretVersion}}}"
+        one, previous = resolved % "ORIGIN_SECRET", resolved % "ORIGIN_PREVIOUS_SECRET"
+        two = {"Fn::If": ["HasPreviousOriginSecret", {"Fn::Sub": f"{one},{previous}"}, {"Fn::Sub": one}]}
+        for name, function in FUNCTIONS.items():
+            with self.subTest(name):
+                self.assertEqual(function["Environment"]["Variables"]["ORIGIN_SECRET"], {"Fn::If": ["HasOriginSecret", two, ""]})
+        self.assertEqual(SOURCE["Parameters"]["OriginSecrets"]["Default"], 0)
+        self.assertNotIn("ORIGIN_SECRET", json.dumps(list(TRIGGERED.values())))
+
+    def test_only_functions_with_cursors_get_the_key_for_them(self):
+        code = (ROOT / "shared/src/auth/operation.rs").read_text().partition("fn has_cursors")[2].partition("\n    }\n")[0]
+        using = {f"{name}Function": it == "true" for name, it in re.findall(r"Self::(\w+) => (true|false),", code)}
+        self.assertEqual(len(using), sum(has_secrets(name) for name in FUNCTIONS))
+        self.assertEqual({name: FUNCTIONS[name]["Environment"]["Variables"]["CURSOR_SECRET_KEY"] != "" for name in using}, using)
+
+    def test_expensive_functions_have_a_limit_of_their_own_with_a_parameter(self):
+        reserved = {name: function.get("ReservedConcurrentExecutions") for name, function in FUNCTIONS.items() if has_secrets(name)}
+        none = {"Ref": "AWS::NoValue"}
+        for name, value in reserved.items():
+            self.assertEqual(value, {"Fn::If": ["ReservesConcurrency", ROWS[name.removesuffix("Function")].get("Concurrency", none), none]})
+        limited = {name for name, value in reserved.items() if value["Fn::If"][1] != none}
+        self.assertEqual(limited, {"ExportCasesFunction", "SearchCasesFunction", "BulkUpdateStatusFunction", "VerifyAuditFunction"})
+        self.assertEqual(SOURCE["Parameters"]["ReserveConcurrency"]["Default"], "false")
 
     def test_policies_name_single_actions_on_a_table_or_the_key(self):
         for name, statement in statements(per_lab=False):
@@ -451,7 +476,7 @@ class Safe(unittest.TestCase):
 
     def test_who_needs_no_token_reaches_no_lab(self):
         for name, statement in statements(per_lab=False):
-            if not has_secrets(name):
+            if not has_secrets(name) and actions(statement) != ["kms:Decrypt"]:
                 with self.subTest(name):
                     self.assertEqual(statement["Effect"], "Allow" if name == "HealthFunction" else "Deny")
                     self.assertEqual(actions(statement), ["dynamodb:GetItem"])
@@ -667,7 +692,7 @@ class Safe(unittest.TestCase):
                          {"CasesStream": ["Table", "StreamArn"], "AuditStream": ["AuditTable", "StreamArn"]})
         for name, mapping in mappings.items():
             with self.subTest(name):
-                self.assertEqual(mapping["FunctionName"], {"Ref": "ProcessStreamsFunction"})
+                self.assertEqual(mapping["FunctionName"], {"Ref": "ProcessStreamsFunction.Alias"})
                 self.assertEqual((mapping["StartingPosition"], mapping["ParallelizationFactor"]), ("TRIM_HORIZON", 1))
                 self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
                 self.assertTrue(mapping["BisectBatchOnFunctionError"])
@@ -699,7 +724,7 @@ class Safe(unittest.TestCase):
         [rule] = of_type(SOURCE, "AWS::Events::Rule").values()
         self.assertEqual((rule["ScheduleExpression"], rule["State"]), ("rate(1 hour)", "ENABLED"))
         [target] = rule["Targets"]
-        self.assertEqual(target["Arn"]["Fn::GetAtt"][0], "VerifyHistoriesFunction")
+        self.assertEqual(target["Arn"], {"Ref": "VerifyHistoriesFunction.Alias"})
         [permission] = [it for it in of_type(SOURCE, "AWS::Lambda::Permission").values()
                         if it["Principal"] == "events.amazonaws.com"]
         self.assertEqual(permission["SourceArn"], {"Fn::GetAtt": ["VerifyHistoriesSchedule", "Arn"]})

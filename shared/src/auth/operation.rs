@@ -109,6 +109,32 @@ impl Operation {
             Self::GetDoctor => false,
         }
     }
+
+    /// Whether its responses have cursors, so that its function needs the key for them.
+    pub const fn has_cursors(self) -> bool {
+        match self {
+            Self::ListCases => true,
+            Self::CreateCase => false,
+            Self::GetCase => false,
+            Self::UpdateCase => false,
+            Self::PatchCase => false,
+            Self::DeleteCase => false,
+            Self::UpdateCaseStatus => false,
+            Self::GetCaseHistory => true,
+            Self::VerifyCaseHistory => false,
+            Self::RestoreCase => false,
+            Self::RemakeCase => false,
+            Self::GetCaseAccess => true,
+            Self::ListAccess => true,
+            Self::VerifyAudit => true,
+            Self::CaseStats => false,
+            Self::CaseChanges => true,
+            Self::ExportCases => true,
+            Self::SearchCases => true,
+            Self::BulkUpdateStatus => false,
+            Self::GetDoctor => false,
+        }
+    }
 }
 
 /// The operations that need no access token, for the log: `operationId`, and method and path.

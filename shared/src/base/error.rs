@@ -31,6 +31,8 @@ pub enum ErrorCode {
     BreakGlassRequired,
     /// The caller signed in too long ago for break-glass access.
     ReauthenticationRequired,
+    /// The request did not come through the CDN.
+    DirectAccessForbidden,
     /// The path does not exist.
     NotFound,
     /// The case does not exist in the caller's lab.
@@ -80,6 +82,9 @@ impl ErrorCode {
             ErrorCode::BreakGlassRequired => ("break_glass_required", S::FORBIDDEN, "Break-glass required"),
             ErrorCode::ReauthenticationRequired => {
                 ("reauthentication_required", S::FORBIDDEN, "Reauthentication required")
+            }
+            ErrorCode::DirectAccessForbidden => {
+                ("direct_access_forbidden", S::FORBIDDEN, "Direct access forbidden")
             }
             ErrorCode::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
             ErrorCode::CaseNotFound => ("case_not_found", S::NOT_FOUND, "Case not found"),
@@ -138,6 +143,7 @@ impl ErrorCode {
         ErrorCode::LabForbidden,
         ErrorCode::BreakGlassRequired,
         ErrorCode::ReauthenticationRequired,
+        ErrorCode::DirectAccessForbidden,
         ErrorCode::NotFound,
         ErrorCode::CaseNotFound,
         ErrorCode::CaseDisposed,

@@ -49,7 +49,7 @@ impl CaseLists<'_> {
         }
         self.record(&filter, &shown).await?;
         self.scopes(&filter)?.iter().for_each(|lab| lab.report(SecurityEvent::Export));
-        let next_cursor = self.cursor(&filter, &selection);
+        let next_cursor = self.cursor(&filter, &selection)?;
         Ok(File { format, name: "cases", body: writer.finish()?, next_cursor })
     }
 }

@@ -98,15 +98,16 @@ impl Cases<'_> {
         let limit = PageRequest::read_limit_of(&mut query, paging).unwrap_or(paging.default_size) as usize;
         query.finish()?;
         let list = format!("changes of {}", self.lab.lab_id());
+        let cursors = self.lab.cursors()?;
         let (newest, epochs) = self.newest().await?;
         let mut cursor = match since.as_deref() {
             None => epochs.cursor(Numbers::default()),
             Some("now") => epochs.cursor(newest),
             Some(cursor) => {
-                let bytes = self.services.cursors.open(&list, cursor)?;
+                let bytes = cursors.open(&list, cursor)?;
                 let cursor = FeedCursor::parse(&bytes).ok_or_else(CursorKey::invalid)?;
                 let resumed = epochs.resume(cursor, &newest);
-                resumed.map_err(|restart| self.restarted(&list, &restart))?
+                resumed.map_err(|restart| restarted(cursors, &list, &restart))?
             }
         };
         let was_settled = cursor.settled == cursor.position;
@@ -149,20 +150,10 @@ impl Cases<'_> {
         }
         Ok(FeedPage {
             changes,
-            next_cursor: self.services.cursors.seal(&list, &cursor.to_bytes()),
+            next_cursor: cursors.seal(&list, &cursor.to_bytes()),
             has_more,
             is_waiting: is_waiting && has_more,
         })
-    }
-
-    /// The error for a reader who has read changes that are gone.
-    fn restarted(&self, list: &str, FeedRestart { restored_to, next }: &FeedRestart) -> Error {
-        let detail = "The data was restored to an earlier time, and changes that you have read are gone. Read the cases again that \
-            changed or were deleted at or after restored_to, and go on with next_cursor.";
-        let restored_to = restored_to.or(Timestamp::from_epoch_milliseconds(0));
-        Error::new(ErrorCode::FeedRestarted, detail)
-            .with("restored_to", json!(restored_to))
-            .with("next_cursor", json!(self.services.cursors.seal(list, &next.to_bytes())))
     }
 
     /// Reads the number of the last change in each shard, and the epochs of the log.
@@ -259,6 +250,16 @@ impl Cases<'_> {
             .extend(self.disposed(&missing).await?.map(|(id, version)| (id, State { version, case: None })));
         Ok(states)
     }
+}
+
+/// The error for a reader who has read changes that are gone.
+fn restarted(cursors: &CursorKey, list: &str, FeedRestart { restored_to, next }: &FeedRestart) -> Error {
+    let detail = "The data was restored to an earlier time, and changes that you have read are gone. Read the cases again that \
+        changed or were deleted at or after restored_to, and go on with next_cursor.";
+    let restored_to = restored_to.or(Timestamp::from_epoch_milliseconds(0));
+    Error::new(ErrorCode::FeedRestarted, detail)
+        .with("restored_to", json!(restored_to))
+        .with("next_cursor", json!(cursors.seal(list, &next.to_bytes())))
 }
 
 /// The next entries of a shard, and whether they include its newest entry.

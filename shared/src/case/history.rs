@@ -39,7 +39,7 @@ impl Cases<'_> {
         recorded?;
         let has_more = page.cut(&mut events) || stopped_early;
         let last = events.last().filter(|_| has_more).map(|event| u64::from(event.version));
-        Ok(EventPage { case_id: id, pagination: self.pagination(&list, &page, last), events })
+        Ok(EventPage { case_id: id, pagination: self.pagination(&list, &page, last)?, events })
     }
 
     /// Checks that the caller may see the case. A deleted case needs the permission to restore, and a disposed case has no
@@ -69,13 +69,14 @@ impl Cases<'_> {
 
     fn open_cursor(&self, list: &str, page: &PageRequest) -> Result<Option<u64>, Error> {
         let Some(cursor) = &page.cursor else { return Ok(None) };
-        let position = self.services.cursors.open(list, cursor)?;
+        let position = self.lab.cursors()?.open(list, cursor)?;
         let position = position.try_into().map_err(|_| CursorKey::invalid())?;
         Ok(Some(u64::from_be_bytes(position)))
     }
 
-    fn pagination(&self, list: &str, page: &PageRequest, last: Option<u64>) -> Pagination {
-        let seal = |last: u64| self.services.cursors.seal(list, &last.to_be_bytes());
-        Pagination::new(page, last.map(seal), None)
+    fn pagination(&self, list: &str, page: &PageRequest, last: Option<u64>) -> Result<Pagination, Error> {
+        let cursors = self.lab.cursors()?;
+        let next = last.map(|last| cursors.seal(list, &last.to_be_bytes()));
+        Ok(Pagination::new(page, next, None))
     }
 }

@@ -84,7 +84,7 @@ impl<'a> CaseLists<'a> {
         }
         self.record(&filter, &cases).await?;
         let total = total.or(selection.total.filter(|_| page.cursor.is_none()));
-        let pagination = Pagination::new(&page, self.cursor(&filter, &selection), total);
+        let pagination = Pagination::new(&page, self.cursor(&filter, &selection)?, total);
         Ok(CasePage { cases: shown, pagination })
     }
 
@@ -149,14 +149,16 @@ impl<'a> CaseLists<'a> {
     }
 
     /// Makes the cursor for the cases after those already read from a selection, if there are more.
-    pub(super) fn cursor(&self, filter: &CaseFilter, selection: &Selection) -> Option<String> {
+    pub(super) fn cursor(&self, filter: &CaseFilter, selection: &Selection) -> Result<Option<String>, Error> {
         let mut positions = selection.positions.clone();
         if selection.entries.is_empty() {
+            if !selection.has_more {
+                return Ok(None);
+            }
             positions.extend(selection.ends.clone());
-            selection.has_more.then_some(())?;
         }
         let position = serde_json::json!(positions).to_string();
-        Some(self.cursors().seal(&self.list_name(filter), position.as_bytes()))
+        Ok(Some(self.cursors()?.seal(&self.list_name(filter), position.as_bytes())))
     }
 
     /// The labs of the list. For deleted cases, only labs in which the caller has the permission to restore.
@@ -217,12 +219,12 @@ impl<'a> CaseLists<'a> {
 
     fn open(&self, filter: &CaseFilter, cursor: Option<&str>) -> Result<Positions, Error> {
         let Some(cursor) = cursor else { return Ok(Positions::new()) };
-        let position = self.cursors().open(&self.list_name(filter), cursor)?;
+        let position = self.cursors()?.open(&self.list_name(filter), cursor)?;
         serde_json::from_slice(&position).map_err(|_| CursorKey::invalid())
     }
 
-    fn cursors(&self) -> &CursorKey {
-        &self.labs.first().services().cursors
+    fn cursors(&self) -> Result<&CursorKey, Error> {
+        self.labs.first().cursors()
     }
 }
 

@@ -65,6 +65,9 @@ pub struct Common {
     /// `RATE_LIMIT_PER_SOURCE`: requests without a valid token from one address in a minute, as each instance of a function
     /// counts them. `None` means no limit.
     pub rate_limit_per_source: Option<NonZeroU32>,
+    /// `ORIGIN_SECRET`: the secret that a CDN in front of the gateway adds to each request; two, separated by a comma, during
+    /// a rotation. Empty if there is no CDN.
+    pub origin_secrets: Vec<Secret>,
 }
 
 impl Common {
@@ -91,8 +94,20 @@ impl Common {
         }
         let function = env.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
         let rate_limit_per_source = rate_limit(env, "RATE_LIMIT_PER_SOURCE", 600);
-        Self { stage, log_level, function, cors_origins, rate_limit_per_source }
+        let origin_secrets = origin_secrets(env, stage);
+        Self { stage, log_level, function, cors_origins, rate_limit_per_source, origin_secrets }
     }
+}
+
+fn origin_secrets(env: &mut Env, stage: Stage) -> Vec<Secret> {
+    const NAME: &str = "ORIGIN_SECRET";
+    let Some(list) = env.optional(NAME) else { return Vec::new() };
+    let secrets: Vec<&str> = list.split(',').map(str::trim).collect();
+    if secrets.contains(&"") {
+        env.reject(NAME, "must be a secret, or two with a comma between them");
+    }
+    secrets.iter().for_each(|secret| env.check_secret(NAME, stage, secret));
+    secrets.into_iter().map(Secret::new).collect()
 }
 
 /// The address and key of the User Management Service.
@@ -116,20 +131,18 @@ impl UmsConfig {
     }
 }
 
-/// Page sizes and the key of cursors.
+/// Page sizes.
 #[derive(Clone, Debug)]
 pub struct PagingConfig {
     /// `DEFAULT_PAGE_SIZE`: cases on a page when the client sends no size.
     pub default_size: u32,
     /// `MAX_PAGE_SIZE`: the largest size that a client may request.
     pub max_size: u32,
-    /// `CURSOR_SECRET_KEY`: signs cursors.
-    pub cursor_key: Secret,
 }
 
 impl PagingConfig {
     /// Reads and checks.
-    pub fn read(env: &mut Env, stage: Stage) -> Self {
+    pub fn read(env: &mut Env) -> Self {
         let max_size = env.parsed("MAX_PAGE_SIZE", 100, "must be a whole number");
         let default_size = env.parsed("DEFAULT_PAGE_SIZE", 20, "must be a whole number");
         // The contract allows 100 at most.
@@ -139,7 +152,7 @@ impl PagingConfig {
         if !(1..=max_size).contains(&default_size) {
             env.reject("DEFAULT_PAGE_SIZE", "must be 1 to MAX_PAGE_SIZE");
         }
-        Self { default_size, max_size, cursor_key: env.secret("CURSOR_SECRET_KEY", stage) }
+        Self { default_size, max_size }
     }
 }
 
@@ -187,8 +200,10 @@ pub struct Config {
     pub token: TokenConfig,
     /// The keys that seal events and audit records.
     pub seal: SealConfig,
-    /// Page sizes and cursors.
+    /// Page sizes.
     pub paging: PagingConfig,
+    /// `CURSOR_SECRET_KEY`: signs cursors. Only functions whose responses have cursors read it.
+    pub cursor_key: Option<Secret>,
     /// Rate limits.
     pub rate: RateConfig,
     /// `AUDIT_TABLE_DAYS`: how long the table keeps an audit record. The archive keeps it longer.
@@ -221,11 +236,11 @@ fn retention_days(env: &mut Env) -> u32 {
 const AUDIT_TABLE_DAYS: u32 = 400;
 
 impl Config {
-    /// Reads all concerns.
+    /// Reads all concerns, and the key for cursors if the function `has_cursors`.
     ///
     /// # Errors
     /// The error lists all errors of all concerns.
-    pub fn read(mut env: Env) -> Result<Self, ConfigError> {
+    pub fn read(mut env: Env, has_cursors: bool) -> Result<Self, ConfigError> {
         let common = Common::read(&mut env);
         let stage = common.stage;
         let config = Self {
@@ -240,7 +255,8 @@ impl Config {
                 .map(|text| env.base_url("LINKSHUB_BASE_URL", stage, text)),
             token: TokenConfig::read(&mut env, stage),
             seal: SealConfig::read(&mut env, stage),
-            paging: PagingConfig::read(&mut env, stage),
+            paging: PagingConfig::read(&mut env),
+            cursor_key: has_cursors.then(|| env.secret("CURSOR_SECRET_KEY", stage)),
             rate: RateConfig::read(&mut env),
             holidays: env.dates("HOLIDAYS"),
             audit_table_days: env.parsed(

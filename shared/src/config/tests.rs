@@ -22,10 +22,14 @@ const PROVIDER: &[(&str, &str)] =
     &[("JWT_SECRET_KEY", ""), ("JWT_ISSUER", "https://id.example.com"), ("JWT_AUDIENCE", "lhcms")];
 
 fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    read_for(true, changes)
+}
+
+fn read_for(has_cursors: bool, changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let lookup = |name: &str| {
         changes.iter().chain(GOOD).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
     };
-    Config::read(Env::new(&lookup))
+    Config::read(Env::new(&lookup), has_cursors)
 }
 
 #[test]
@@ -80,6 +84,31 @@ fn all_configuration_errors_are_reported_at_once() {
          \n  MAX_PAGE_SIZE: must be a whole number\
          \n  DEFAULT_PAGE_SIZE: must be 1 to MAX_PAGE_SIZE"
     );
+}
+
+#[test]
+fn requests_may_have_to_come_through_a_cdn_with_one_secret_or_two() {
+    let [new, old] = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"];
+    let secrets = |list: &str| read(&[("ORIGIN_SECRET", list)]).map(|config| config.common.origin_secrets);
+    assert_eq!(secrets(""), Ok(vec![]));
+    assert_eq!(secrets(new), Ok(vec![Secret::new(new)]));
+    assert_eq!(secrets(&format!("{new}, {old}")), Ok(vec![Secret::new(new), Secret::new(old)]));
+    for (list, detail) in [
+        (",", "must be a secret, or two with a comma between them"),
+        (&format!("{new},"), "must be a secret, or two with a comma between them"),
+        ("short", "must be at least 32 bytes outside the dev stage"),
+    ] {
+        let error = secrets(list).unwrap_err().to_string();
+        assert_eq!(error, format!("the configuration has 1 error(s):\n  ORIGIN_SECRET: {detail}"));
+    }
+}
+
+#[test]
+fn only_a_function_with_cursors_reads_their_key_and_it_does_not_start_without() {
+    let error = read_for(true, &[("CURSOR_SECRET_KEY", "")]).unwrap_err();
+    assert_eq!(error.to_string(), "the configuration has 1 error(s):\n  CURSOR_SECRET_KEY: is required");
+    assert!(read_for(false, &[("CURSOR_SECRET_KEY", "")]).unwrap().cursor_key.is_none());
+    assert!(read_for(false, &[]).unwrap().cursor_key.is_none());
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::{
     },
     base::{
         LabId, Subject,
+        cursor::CursorKey,
         error::{Error, ErrorCode},
         wire_enum::WireEnum,
     },
@@ -223,6 +224,15 @@ impl LabScope {
     /// The table of audit records, in the same way.
     pub(crate) fn audit_table(&self) -> &Table {
         &self.tables.audit
+    }
+
+    /// The key for cursors.
+    ///
+    /// # Errors
+    /// Internal, in an operation whose responses have no cursors in the contract. Its function has no key.
+    pub(crate) fn cursors(&self) -> Result<&CursorKey, Error> {
+        let key = self.services.cursors.as_ref().filter(|_| self.context.operation.has_cursors());
+        key.ok_or_else(|| Error::internal("the contract has no cursors in this operation"))
     }
 
     /// The clients and keys of the deployment.

@@ -26,7 +26,7 @@ use crate::{
     base::{error::Error, wire_enum::WireEnum},
     case::{ScheduledVerification, VerificationReport},
     config::{Common, Config, Env, Stage, StreamsConfig, VerificationConfig},
-    http::{self, Readable, Request, Response},
+    http::{self, Readable, Request, Response, pass_origin},
     lab::{Scope, Services},
     streams::{StreamEvent, StreamProcessor, StreamReport},
     telemetry::{self, Incident},
@@ -47,7 +47,7 @@ where
     F: Future<Output = http::Result> + Send + 'static,
 {
     serve(|| {
-        let config = Config::read(Env::process())?;
+        let config = Config::read(Env::process(), operation.has_cursors())?;
         let services = Arc::new(Services::new(&config)?);
         Ok((LogSettings::of(&config.common), LabFunction::new(config.common, services, operation, handler)))
     })
@@ -167,10 +167,13 @@ where
         self.services.warm_up().await;
     }
 
-    async fn call(&self, request: Request) -> Response {
+    async fn call(&self, mut request: Request) -> Response {
         let operation = LoggedOperation { id: self.operation.as_str(), route: self.operation.route() };
         let is_cold = !self.is_warm.swap(true, Ordering::Relaxed);
         let in_flight = InFlightRequest::start(&self.common, operation, is_cold, &request);
+        if let Err(error) = pass_origin(&mut request, &self.common.origin_secrets) {
+            return in_flight.finish(Err(error));
+        }
         let log = in_flight.log_context().clone();
         // On the heap, because the layers below move what they run, and this holds the state of every call.
         let work = Box::pin(async {
@@ -211,11 +214,12 @@ where
     H: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = http::Result> + Send,
 {
-    async fn call(&self, request: Request) -> Response {
+    async fn call(&self, mut request: Request) -> Response {
         let operation = LoggedOperation::public(request.method().as_str(), http::raw_path(&request));
         let is_cold = !self.is_warm.swap(true, Ordering::Relaxed);
         let in_flight = InFlightRequest::start(&self.common, operation, is_cold, &request);
-        let outcome = match self.sources.count(&request) {
+        let passed = pass_origin(&mut request, &self.common.origin_secrets);
+        let outcome = match passed.and_then(|()| self.sources.count(&request)) {
             Ok(()) => {
                 let log = in_flight.log_context().clone();
                 // The handler's own code may panic before its future does.

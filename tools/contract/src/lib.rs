@@ -5,7 +5,7 @@ mod names;
 mod ordered;
 mod route;
 
-use std::{fmt, fs, path::Path};
+use std::{collections::BTreeSet, fmt, fs, path::Path};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -48,6 +48,8 @@ pub struct Operation {
     pub permission: String,
     /// `x-patient-data`, true if not given: the operation is about patients, so that a refused attempt is recorded too.
     pub patient_data: bool,
+    /// Whether a response has a cursor for the next one: the member `next_cursor` or the header `X-Next-Cursor`.
+    pub cursors: bool,
     /// The summary.
     pub summary: String,
 }
@@ -104,7 +106,7 @@ impl Contract {
         for (path, item) in &paths.0 {
             for (method, operation) in &item.0 {
                 if METHODS.contains(&method.as_str()) {
-                    operations.push(operation_of(method, path, operation)?);
+                    operations.push(operation_of(method, path, operation, &document)?);
                 }
             }
         }
@@ -160,7 +162,7 @@ fn yaml<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Error> {
         .map_err(|error| Error(error.to_string()))
 }
 
-fn operation_of(method: &str, path: &str, operation: &Value) -> Result<Operation, Error> {
+fn operation_of(method: &str, path: &str, operation: &Value, document: &Value) -> Result<Operation, Error> {
     let text = |name: &str| operation[name].as_str().map(str::to_owned);
     let needed = |name: &str| text(name).ok_or_else(|| Error(format!("{method} {path} has no {name}")));
     let id = needed("operationId")?;
@@ -171,9 +173,26 @@ fn operation_of(method: &str, path: &str, operation: &Value) -> Result<Operation
         path: path.to_owned(),
         permission: needed("x-permission")?,
         patient_data: operation["x-patient-data"].as_bool().unwrap_or(true),
+        cursors: names_cursor(document, &operation["responses"], &mut BTreeSet::new()),
         summary: text("summary").unwrap_or_default(),
         id,
     })
+}
+
+/// Whether the value, or what it refers to, has a member for a cursor. `seen` are the references that were followed already.
+fn names_cursor(document: &Value, value: &Value, seen: &mut BTreeSet<String>) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(|value| names_cursor(document, value, seen)),
+        Value::Object(members) => members.iter().any(|(name, value)| match value.as_str() {
+            Some(reference) if name == "$ref" => {
+                let target = reference.strip_prefix('#').and_then(|path| document.pointer(path));
+                seen.insert(reference.to_owned())
+                    && target.is_some_and(|target| names_cursor(document, target, seen))
+            }
+            _ => name == "next_cursor" || name == "X-Next-Cursor" || names_cursor(document, value, seen),
+        }),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -9,12 +9,18 @@ paths:
     parameters: []
     put: {operationId: updateZ, x-permission: update, summary: Change it}
     get: {operationId: getZ, x-permission: read, x-patient-data: false}
-  /z/{id}/notes: {get: {operationId: listNotes, x-permission: read}}
+  /z/{id}/notes:
+    get: {operationId: listNotes, x-permission: read, responses: {'200': {content: {json: {schema: {$ref: '#/components/schemas/Notes'}}}}}}
   /z/all/{kind}: {get: {operationId: listAll, x-permission: read}}
   /z/stats: {get: {operationId: zStats, x-permission: read}}
   /a: {head: {operationId: headA, x-permission: public, x-function: get-a}}
   /b: {get: {operationId: getB, x-permission: public, x-function: get-a}}
   /$default: {x-amazon-apigateway-any-method: {isDefaultRoute: true}}
+components:
+  schemas:
+    Notes: {properties: {first: {$ref: '#/components/schemas/Note'}, pagination: {$ref: '#/components/schemas/Pagination'}}}
+    Note: {properties: {answers: {type: array, items: {$ref: '#/components/schemas/Note'}}}}
+    Pagination: {properties: {next_cursor: {type: string}}}
 ";
 
 fn contract() -> Contract {
@@ -39,6 +45,7 @@ fn an_operation_has_what_the_file_says_of_it_or_the_default() {
         function: "update-z".into(),
         permission: "update".into(),
         patient_data: true,
+        cursors: false,
         summary: "Change it".into(),
     };
     assert_eq!(contract.operations()[0], update);
@@ -46,6 +53,13 @@ fn an_operation_has_what_the_file_says_of_it_or_the_default() {
     assert!(!update.is_public() && contract.operations()[5].is_public());
     assert_eq!(update.parameters().collect::<Vec<_>>(), ["id"]);
     assert_eq!(contract.details(&update)["summary"], json!("Change it"));
+}
+
+#[test]
+fn an_operation_has_cursors_if_a_response_has_one() {
+    let contract = contract();
+    let with = contract.operations().iter().filter(|operation| operation.cursors);
+    assert_eq!(with.map(|operation| &operation.id[..]).collect::<Vec<_>>(), ["listNotes"]);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn integration(function: &str) -> Value {
         "httpMethod": "POST",
         "payloadFormatVersion": "2.0",
         "timeoutInMillis": 29000,
-        "uri": {"Fn::Sub": format!("{arn}/${{{}Function.Arn}}/invocations", pascal(function))},
+        "uri": {"Fn::Sub": format!("{arn}/${{{}Function.Alias}}/invocations", pascal(function))},
     })
 }
 

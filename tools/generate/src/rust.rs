@@ -25,6 +25,7 @@ pub(crate) fn operations(contract: &Contract) -> Output {
     let permissions = arms(&|of| format!("Permission::{}", pascal(&of.permission)));
     let routes = arms(&|of| format!("{:?}", format!("{} {}", of.method, of.path)));
     let patient_data = arms(&|of| of.patient_data.to_string());
+    let cursors = arms(&|of| of.cursors.to_string());
     let public = contract.operations().iter().filter(|operation| operation.is_public());
     let public: String = public
         .map(|of| format!("    ({:?}, {:?}),\n", of.id, format!("{} {}", of.method, of.path)))
@@ -61,6 +62,12 @@ impl Operation {{
     pub const fn has_patient_data(self) -> bool {{
         match self {{
 {patient_data}        }}
+    }}
+
+    /// Whether its responses have cursors, so that its function needs the key for them.
+    pub const fn has_cursors(self) -> bool {{
+        match self {{
+{cursors}        }}
     }}
 }}
 
