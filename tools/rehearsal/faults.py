@@ -76,7 +76,7 @@ FAULTS = (
           (replace("      - GetDoctor\n", ""),),
           ("GET /api/v1/cases/doctor-info/{doctor_id}", "getDoctor", "GetDoctorFunction")),
     Fault("another table: TABLE_NAME is not the table's name",
-          (replace("TABLE_NAME: !Ref Table", "TABLE_NAME: !Sub lhcms-${Stage}-cases"),),
+          (replace("TABLE_NAME: !If [OwnTable, !Ref Table, !Ref ExistingTableName]", "TABLE_NAME: !Sub lhcms-${Stage}-cases"),),
           ("row Health", "table/lhcms-dev-cases")),
     Fault("the environment's key: no right to kms:Decrypt",
           (replace("                  - {Effect: Allow, Action: kms:Decrypt, Resource: !GetAtt EnvironmentKey.Arn}\n", ""),),

@@ -51,8 +51,12 @@ impl Epochs {
     }
 
     /// Returns the cursor with which a reader goes on. `newest` has the last numbers of the shards.
-    pub(super) fn resume(&self, cursor: FeedCursor, newest: &Numbers) -> Result<FeedCursor, FeedRestart> {
-        let from_start = FeedRestart { restored_to: None, next: self.cursor(Numbers::default()) };
+    pub(super) fn resume(
+        &self,
+        cursor: FeedCursor,
+        newest: &Numbers,
+    ) -> Result<FeedCursor, Box<FeedRestart>> {
+        let from_start = Box::new(FeedRestart { restored_to: None, next: self.cursor(Numbers::default()) });
         let Some(later) = self.after(cursor.epoch) else { return Err(from_start) };
         let kept = later.iter().fold(cursor.position, |kept, restore| smaller(&kept, &restore.last_changes));
         let is_ahead = kept.iter().zip(newest).any(|(number, newest)| number > newest);
@@ -67,7 +71,7 @@ impl Epochs {
         if kept == cursor.position {
             Ok(next)
         } else {
-            Err(FeedRestart { restored_to: Some(restored_to), next })
+            Err(Box::new(FeedRestart { restored_to: Some(restored_to), next }))
         }
     }
 
@@ -157,8 +161,8 @@ mod tests {
         Epochs { restores: restores.iter().map(restore).collect() }
     }
 
-    fn restart(restored_to: Option<i64>, next: FeedCursor) -> Result<FeedCursor, FeedRestart> {
-        Err(FeedRestart { restored_to: restored_to.map(at), next })
+    fn restart(restored_to: Option<i64>, next: FeedCursor) -> Result<FeedCursor, Box<FeedRestart>> {
+        Err(Box::new(FeedRestart { restored_to: restored_to.map(at), next }))
     }
 
     #[test]
