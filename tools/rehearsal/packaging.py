@@ -5,6 +5,7 @@ their names only, because nothing here starts them.
 """
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -23,8 +24,8 @@ def run(emulator, folder):
         binary = release / "functions" / name / "bootstrap"
         binary.parent.mkdir(parents=True)
         binary.write_text(name)
-    for name in ("template.yaml", "gateway.yaml"):
-        shutil.copy(ROOT / name, release)
+    shutil.copy(ROOT / "gateway.yaml", release)
+    (release / "template.yaml").write_text(without_code_deploy((ROOT / "template.yaml").read_text()))
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(folder), "AWS_ENDPOINT_URL": emulator.url, "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": ROOT_KEY, "AWS_SECRET_ACCESS_KEY": ROOT_SECRET, "SAM_CLI_TELEMETRY": "0",
@@ -41,3 +42,8 @@ def run(emulator, folder):
             raise Failure(f"sam deploy: the change set of {stage} creates {added} functions instead of {len(names)}")
     shutil.rmtree(release)
     say(f"sam deploy makes the change sets of {', '.join(STAGES)} from samconfig.toml")
+
+
+def without_code_deploy(template):
+    """The template's text without the preferences from which SAM makes CodeDeploy's resources, which the emulator does not know."""
+    return re.sub(r"^( +)DeploymentPreference:\n(?:\1 .*\n)+", "", template, flags=re.MULTILINE)
