@@ -30,7 +30,8 @@ class Client:
     def __init__(self, stack, relay):
         self.stack = stack
         self.relay = relay
-        self.api_id = stack.api_id
+        # Another API than that of the stack.
+        self.api_id = None
         self.operations = {operation.id: operation for operation in stack.operations}
         self.called = set()
         self.token = None
@@ -74,7 +75,7 @@ class Client:
         connection = http.client.HTTPConnection("127.0.0.1", self.stack.emulator.port, timeout=40)
         try:
             # By path: with the API's host name the emulator would take /health for itself.
-            connection.request(method, f"/_aws/execute-api/{self.api_id}/$default{path}", body, headers)
+            connection.request(method, f"/_aws/execute-api/{self.api_id or self.stack.api_id}/$default{path}", body, headers)
             answer = connection.getresponse()
             return Reply(answer.status, answer.getheaders(), answer.read())
         finally:
