@@ -62,6 +62,7 @@ rehearse-faults: rehearse-ready ## show that the rehearsal finds faults in the t
 	$(REHEARSE) --faults
 
 rehearse-alarms: rehearse-ready ## cause failures in the rehearsed deployment, and show that the alarms' metrics move
+	cargo build --locked --example panicking
 	$(REHEARSE) --alarms
 
 # Built first and put aside, because both releases have binaries of the same names: so the dependencies are built once.

@@ -55,6 +55,16 @@ def compare(stack):
     return len(found)
 
 
+def stream_record(table, name, key, **images):
+    """A record of a table's stream, as Lambda gives it to a function."""
+    return {
+        "eventID": "rehearsal", "eventName": name, "eventVersion": "1.1", "eventSource": "aws:dynamodb", "awsRegion": "us-east-1",
+        "eventSourceARN": f"arn:aws:dynamodb:us-east-1:000000000000:table/{table}/stream/rehearsal",
+        "dynamodb": {"ApproximateCreationDateTime": int(time.time()), "Keys": key, **images, "SequenceNumber": "1", "SizeBytes": 1,
+                     "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    }
+
+
 def end_of_life(client):
     """Ends the life of a deleted case with the event that DynamoDB's expiry makes. (The emulator does not expire items.)"""
     stack, dynamodb = client.stack, client.stack.emulator.client("dynamodb")
@@ -63,13 +73,8 @@ def end_of_life(client):
     key = {"lab_id": {"S": "123"}, "sk": {"S": f"DELETED#{case:010}"}}
     table = stack.resources["Table"]
     item = dynamodb.delete_item(TableName=table, Key=key, ReturnValues="ALL_OLD")["Attributes"]
-    record = {
-        "eventID": "rehearsal", "eventName": "REMOVE", "eventVersion": "1.1", "eventSource": "aws:dynamodb", "awsRegion": "us-east-1",
-        "userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"},
-        "eventSourceARN": f"arn:aws:dynamodb:us-east-1:000000000000:table/{table}/stream/rehearsal",
-        "dynamodb": {"ApproximateCreationDateTime": int(time.time()), "Keys": key, "OldImage": item, "SequenceNumber": "1",
-                     "SizeBytes": 1, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    }
+    record = stream_record(table, "REMOVE", key, OldImage=item)
+    record["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
     client.relay.caller = "ProcessStreamsFunction"
     client.relay.refusals.clear()
     answer = json.load(stack.invoke("ProcessStreamsFunction", {"Records": [record]})["Payload"])

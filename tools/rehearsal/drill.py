@@ -5,11 +5,15 @@ alarm on the functions' own metrics (namespace LHCMS), the drill counts the log 
 the alarm's dimensions; of an alarm on Lambda, the emulator counts; of one on a queue, its messages.
 """
 
+import base64
 import json
 import re
+import threading
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import archive
 import verification
 from processes import ROOT, free_port
 from report import Failure, say, wait_for
@@ -19,11 +23,13 @@ LAB = {"X-Lab-Id": "123"}
 
 
 @contextmanager
-def environment(client, target, **variables):
-    """The function with other variables in its environment, for the time of the block."""
+def changed(client, target, code=None, **variables):
+    """The function with other variables in its environment, or with other code (a zip), for the time of the block."""
     functions, name = client.stack.emulator.client("lambda"), client.stack.resources[target]
     before = functions.get_function_configuration(FunctionName=name, Qualifier=ALIAS)
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": before["Environment"]["Variables"] | variables})
+    if code:
+        functions.update_function_code(FunctionName=name, ZipFile=code)
     # Requests go to the version that the alias names, and a version does not change.
     version = functions.publish_version(FunctionName=name)["Version"]
     functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
@@ -32,11 +38,13 @@ def environment(client, target, **variables):
     finally:
         functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=before["Version"])
         functions.update_function_configuration(FunctionName=name, Environment=before["Environment"])
+        if code:
+            functions.update_function_code(FunctionName=name, **client.stack.template["Resources"][target]["Properties"]["Code"])
 
 
 def wrong_secret(client):
     """A function with an empty secret does not start."""
-    with environment(client, "GetCaseFunction", JWT_SECRET_KEY=""):
+    with changed(client, "GetCaseFunction", JWT_SECRET_KEY=""):
         # Not through the gateway: the emulator does not count what its gateway starts.
         client.stack.invoke("GetCaseFunction", {})
 
@@ -81,7 +89,7 @@ def without_token(client):
 
 def beyond_the_limit(client):
     """More requests in a minute than a user may send."""
-    with environment(client, "ListCasesFunction", RATE_LIMIT_PER_USER="1"):
+    with changed(client, "ListCasesFunction", RATE_LIMIT_PER_USER="1"):
         client.call("listCases")
         client.call("listCases", expect=429)
 
@@ -89,7 +97,7 @@ def beyond_the_limit(client):
 def no_answer(target, variable, operation, expect, **parameters):
     """A cause: a service does not answer, because nobody listens at its URL."""
     def call(client):
-        with environment(client, target, **{variable: f"http://127.0.0.1:{free_port()}"}):
+        with changed(client, target, **{variable: f"http://127.0.0.1:{free_port()}"}):
             client.call(operation, expect=expect, **parameters)
 
     return call
@@ -97,11 +105,71 @@ def no_answer(target, variable, operation, expect, **parameters):
 
 def unrecorded(client):
     """A read whose audit record cannot be written."""
-    with environment(client, "GetCaseFunction", AUDIT_TABLE_NAME="lhcms-dev-elsewhere"):
+    with changed(client, "GetCaseFunction", AUDIT_TABLE_NAME="lhcms-dev-elsewhere"):
         client.request("GET", "/api/v1/cases/1")
 
 
+def failing_for_many(client):
+    """UMS fails for three users, one after the other, so the function stops calling it for two seconds."""
+    with changed(client, "ListCasesFunction", UMS_BASE_URL=f"http://127.0.0.1:{free_port()}"):
+        for user in ("admin", "viewer", "technician", "northgate", "admin"):
+            client.log_in(user)
+            client.call("listCases", expect=503)
+    client.log_in("admin")
+
+
+def lost_keys(client):
+    """A provider publishes its keys once, and fails when the function looks for the unknown key of a token."""
+    answers = iter([(200, {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": base64.urlsafe_b64encode(bytes(32)).decode().rstrip("="), "kid": "a"}]})])
+
+    class Provider(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = next(answers, (500, {}))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/keys"
+        with changed(client, "ListCasesFunction", JWT_SECRET_KEY="", UMS_JWKS_URL=url):
+            parts = ({"alg": "EdDSA", "kid": "b"}, {"sub": "1", "exp": 4102444800}, {})
+            client.token = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+            client.call("listCases", expect=401)
+    finally:
+        server.shutdown()
+        client.log_in("admin")
+
+
+def defect(client):
+    """A function whose handler panics, in the place of one of the service."""
+    with changed(client, "GetCaseFunction", code=client.panicking):
+        client.call("getCase", expect=500, id=1)
+
+
+def without_archive(client):
+    """A change reaches the function on the streams, and the bucket of the archive is gone."""
+    stack = client.stack
+    case = client.call("createCase", 201, {"procedure_type": "Crown"}).json["id"]
+    key = {"lab_id": {"S": "123"}, "sk": {"S": f"EVENT#{case:010}#000001"}}
+    item = stack.emulator.client("dynamodb").get_item(TableName=stack.resources["Table"], Key=key)["Item"]
+    record = archive.stream_record(stack.resources["Table"], "INSERT", key, NewImage=item)
+    with changed(client, "ProcessStreamsFunction", ARCHIVE_BUCKET_NAME="lhcms-dev-elsewhere"):
+        answer = json.load(stack.invoke("ProcessStreamsFunction", {"Records": [record]})["Payload"])
+        if not answer["batchItemFailures"]:
+            raise Failure(f"ProcessStreamsFunction: without a bucket it answers {answer}")
+
+
 FAILURES = (
+    ("a defect ends a request", "panics", defect),
+    ("the provider of token keys fails", "stale-keys", lost_keys),
+    ("UMS fails for several users", "circuit-open", failing_for_many),
+    ("the bucket of the archive is gone", "archive-failures", without_archive),
     ("a client that sends too much", "rate-limited-burst", beyond_the_limit),
     ("UMS does not answer", "ums-failures", no_answer("ListCasesFunction", "UMS_BASE_URL", "listCases", 503)),
     ("LinksHub does not answer", "linkshub-failures", no_answer("GetDoctorFunction", "LINKSHUB_BASE_URL", "getDoctor", 503, doctor_id="doctor_77")),

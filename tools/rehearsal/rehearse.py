@@ -28,7 +28,7 @@ from client import Client
 from processes import ROOT, Emulator, StandIns
 from relay import Relay
 from report import Failure, say
-from stack import Stack, zips
+from stack import Stack, zipped, zips
 
 
 class Rehearsal:
@@ -115,6 +115,7 @@ def alarms(rehearsal):
     """The drill of the alarms of template.yaml."""
     client = rehearsal.deploy((ROOT / "template.yaml").read_text())
     client.log_in("admin")
+    client.panicking = zipped(rehearsal.target / "debug/examples/panicking", rehearsal.folder).read_bytes()
     drill.run(client)
 
 

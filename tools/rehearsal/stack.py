@@ -105,20 +105,21 @@ def zips(binaries, folder, root=ROOT):
     folder.mkdir(exist_ok=True)
     names = sorted(path.parent.name for path in root.glob("functions/*/Cargo.toml"))
 
-    def pack(name):
-        binary = binaries / name
-        if not binary.is_file():
-            raise Failure(f"{binary} is missing: `make rehearse` builds it")
-        stripped = folder / name
-        subprocess.run(["strip", "-o", stripped, binary], check=True)
-        file = folder / f"{name}.zip"
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            archive.write(stripped, "bootstrap")
-        stripped.unlink()
-        return f"functions/{name}", file
-
     with ThreadPoolExecutor(2) as pool:
-        return dict(pool.map(pack, names))
+        return dict(pool.map(lambda name: (f"functions/{name}", zipped(binaries / name, folder)), names))
+
+
+def zipped(binary, folder):
+    """The zip of a binary, stripped."""
+    if not binary.is_file():
+        raise Failure(f"{binary} is missing: make builds it")
+    stripped = folder / binary.name
+    subprocess.run(["strip", "-o", stripped, binary], check=True)
+    file = folder / f"{binary.name}.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.write(stripped, "bootstrap")
+    stripped.unlink()
+    return file
 
 
 class Stack:
