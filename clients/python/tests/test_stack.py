@@ -13,7 +13,7 @@ URL, TOKEN = os.environ.get("LHCMS_URL"), os.environ.get("LHCMS_TOKEN")
 @unittest.skipUnless(URL and TOKEN, "LHCMS_URL and LHCMS_TOKEN are not set")
 class Stack(unittest.TestCase):
     def setUp(self):
-        self.client = connect(URL, lambda is_rejected: TOKEN)
+        self.client = self.enterContext(connect(URL, lambda is_rejected: TOKEN))
 
     def test_all_cases_of_a_list_are_read_page_by_page(self):
         doctor = "doctor_654"
@@ -26,7 +26,7 @@ class Stack(unittest.TestCase):
     def test_errors_have_the_codes_of_the_service(self):
         with self.assertRaises(LhcmsError) as raised:
             get_case.sync(client=self.client, id=9_999_999)
-        self.assertEqual((raised.exception.status, raised.exception.code), (404, "not_found"))
+        self.assertEqual((raised.exception.status, raised.exception.code), (404, "case_not_found"))
 
 
 if __name__ == "__main__":

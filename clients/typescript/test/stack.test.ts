@@ -51,7 +51,7 @@ test("a retry with the same key creates no second case", options, async () => {
 
 test("errors have the service's codes", options, async () => {
   const missing = lhcms.api.GET("/api/v1/cases/{id}", { params: { path: { id: 9_999_999 } } });
-  await assert.rejects(ok(missing), { status: 404, code: "not_found" });
+  await assert.rejects(ok(missing), { status: 404, code: "case_not_found" });
   const anonymous = createLhcms({ baseUrl: baseUrl ?? "", token: () => "no.token.atall" });
   await assert.rejects(ok(anonymous.api.GET("/api/v1/cases")), { status: 401, code: "unauthorized" });
 });
