@@ -22,6 +22,8 @@ def run(client):
     say("the life of a case")
     client.log_in("admin")
     case, remake = life_of_a_case(client)
+    say("comments")
+    comments(client, case)
     say("lists, exports, board, feed")
     reading(client, case)
     say("many cases at once, records of access, other people")
@@ -94,6 +96,24 @@ def life_of_a_case(client):
     reply = client.call("remakeCase", expect=201, id=case, body=body, headers={"Idempotency-Key": "rehearsal-2"})
     check(client, "remakeCase", reply, remake_of=case)
     return case, reply.json["id"]
+
+
+def comments(client, case):
+    """A question and its answer, and an edit and the removal of a comment."""
+    body = {"text": "Which shade?", "mentions": ["5"], "asks": True}
+    reply = client.call("createComment", expect=201, id=case, body=body, headers={"Idempotency-Key": "rehearsal-4"})
+    check(client, "createComment", reply, id=1, asks=True)
+    reply = client.call("listCases", query={"waiting_for_answer": "true"})
+    if [found["id"] for found in reply.json["cases"]] != [case]:
+        raise Failure(client.explain(client.operations["listCases"], f"case {case} does not wait for an answer", reply))
+    check(client, "caseStats", client.call("caseStats"), waiting_for_answer=1)
+    path = {"id": case, "comment_id": 1}
+    check(client, "updateComment", client.call("updateComment", body={"text": "Which shade, A2 or A3?"}, **path), id=1)
+    reply = client.call("listComments", id=case)
+    if [comment["text"] for comment in reply.json["comments"]] != ["Which shade, A2 or A3?"]:
+        raise Failure(client.explain(client.operations["listComments"], "the comment is missing", reply))
+    client.call("deleteComment", expect=204, **path)
+    check(client, "getCase", client.call("getCase", id=case), comment_count=0, waiting_for_answer=False)
 
 
 def reading(client, case):

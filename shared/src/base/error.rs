@@ -37,6 +37,8 @@ pub enum ErrorCode {
     CaseNotFound,
     /// The retention of the deleted case has ended.
     CaseDisposed,
+    /// The case does not have this comment.
+    CommentNotFound,
     /// The doctor does not exist or is not related to the caller's lab.
     DoctorNotFound,
     /// The path exists, but not with this method.
@@ -45,6 +47,10 @@ pub enum ErrorCode {
     Conflict,
     /// The workflow does not allow this status change.
     IllegalTransition,
+    /// The author can no longer edit the comment.
+    EditPeriodOver,
+    /// The comment was removed.
+    CommentRemoved,
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
     /// The case has another version than `If-Match` says.
@@ -82,12 +88,15 @@ impl ErrorCode {
             ErrorCode::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
             ErrorCode::CaseNotFound => ("case_not_found", S::NOT_FOUND, "Case not found"),
             ErrorCode::CaseDisposed => ("case_disposed", S::GONE, "Case disposed"),
+            ErrorCode::CommentNotFound => ("comment_not_found", S::NOT_FOUND, "Comment not found"),
             ErrorCode::DoctorNotFound => ("doctor_not_found", S::NOT_FOUND, "Doctor not found"),
             ErrorCode::MethodNotAllowed => {
                 ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed")
             }
             ErrorCode::Conflict => ("conflict", S::CONFLICT, "Conflict"),
             ErrorCode::IllegalTransition => ("illegal_transition", S::CONFLICT, "Illegal transition"),
+            ErrorCode::EditPeriodOver => ("edit_period_over", S::CONFLICT, "Edit period over"),
+            ErrorCode::CommentRemoved => ("comment_removed", S::CONFLICT, "Comment removed"),
             ErrorCode::IdempotencyKeyReused => {
                 ("idempotency_key_reused", S::CONFLICT, "Idempotency key reused")
             }
@@ -138,10 +147,13 @@ impl ErrorCode {
         ErrorCode::NotFound,
         ErrorCode::CaseNotFound,
         ErrorCode::CaseDisposed,
+        ErrorCode::CommentNotFound,
         ErrorCode::DoctorNotFound,
         ErrorCode::MethodNotAllowed,
         ErrorCode::Conflict,
         ErrorCode::IllegalTransition,
+        ErrorCode::EditPeriodOver,
+        ErrorCode::CommentRemoved,
         ErrorCode::IdempotencyKeyReused,
         ErrorCode::PreconditionFailed,
         ErrorCode::PayloadTooLarge,
@@ -231,6 +243,11 @@ impl Error {
     /// The case does not exist in the caller's lab. The response is the same when another lab has it.
     pub fn case_not_found() -> Self {
         Self::new(ErrorCode::CaseNotFound, "The lab does not have this case.")
+    }
+
+    /// The case does not have this comment.
+    pub(crate) fn comment_not_found() -> Self {
+        Self::new(ErrorCode::CommentNotFound, "The case does not have this comment.")
     }
 
     /// The retention of the deleted case has ended, so its data is gone.

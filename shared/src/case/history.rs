@@ -39,7 +39,8 @@ impl Cases<'_> {
         recorded?;
         let has_more = page.cut(&mut events) || stopped_early;
         let last = events.last().filter(|_| has_more).map(|event| u64::from(event.version));
-        Ok(EventPage { case_id: id, pagination: self.pagination(&list, &page, last), events })
+        let pagination = Pagination::new(&page, last.map(|last| self.seal_cursor(&list, last)), None);
+        Ok(EventPage { case_id: id, pagination, events })
     }
 
     /// Checks that the caller may see the case. A deleted case needs the permission to restore, and a disposed case has no
@@ -67,15 +68,19 @@ impl Cases<'_> {
         Ok((events, page.stopped_at.is_some()))
     }
 
-    fn open_cursor(&self, list: &str, page: &PageRequest) -> Result<Option<u64>, Error> {
+    /// The position in a cursor of this list, if the request has one.
+    ///
+    /// # Errors
+    /// Invalid cursor.
+    pub(super) fn open_cursor(&self, list: &str, page: &PageRequest) -> Result<Option<u64>, Error> {
         let Some(cursor) = &page.cursor else { return Ok(None) };
         let position = self.services.cursors.open(list, cursor)?;
         let position = position.try_into().map_err(|_| CursorKey::invalid())?;
         Ok(Some(u64::from_be_bytes(position)))
     }
 
-    fn pagination(&self, list: &str, page: &PageRequest, last: Option<u64>) -> Pagination {
-        let seal = |last: u64| self.services.cursors.seal(list, &last.to_be_bytes());
-        Pagination::new(page, last.map(seal), None)
+    /// The cursor of a position in a list.
+    pub(super) fn seal_cursor(&self, list: &str, last: u64) -> String {
+        self.services.cursors.seal(list, &last.to_be_bytes())
     }
 }

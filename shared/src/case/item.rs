@@ -11,6 +11,7 @@ use super::{
     Case, CaseFields,
     due_info::{DueInfo, DueList, NOBODY},
     members,
+    thread::WAITING_ID,
 };
 use crate::{
     base::{canonical, error::Error, search_text, time::Timestamp, wire_enum::WireEnum},
@@ -58,6 +59,8 @@ impl StoredCase {
 pub(super) fn live(case: &Case) -> Result<Item, Error> {
     let mut item = to_item(case)?;
     case.newer.extend(&mut item);
+    case.thread.extend(&mut item)?;
+    case.thread.add_index_key(case.id, &mut item);
     item.extend(key(case.lab_id, &keys::case(case.id)));
     item.extend(index_keys(case).map(|(name, value)| (name.to_owned(), value)));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
@@ -68,6 +71,7 @@ pub(super) fn live(case: &Case) -> Result<Item, Error> {
 pub(super) fn deleted(case: &Case, expires_at: i64) -> Result<Item, Error> {
     let mut item = to_item(case)?;
     case.newer.extend(&mut item);
+    case.thread.extend(&mut item)?;
     item.extend(key(case.lab_id, &keys::deleted(case.id)));
     item.insert(EXPIRES_AT.to_owned(), number(expires_at));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
@@ -151,7 +155,7 @@ pub(super) fn hash_of_state(item: &Map<String, Value>) -> String {
 
 /// Whether this release writes the attribute itself, besides the members of the case.
 pub(super) fn is_own(name: &str) -> bool {
-    is_outside_state(name) || name == EXPIRES_AT
+    is_outside_state(name) || [EXPIRES_AT, WAITING_ID].contains(&name)
 }
 
 fn is_outside_state(name: &str) -> bool {

@@ -3,6 +3,7 @@
 mod bulk;
 pub mod catalog;
 mod change_set;
+pub mod comment;
 mod create;
 mod delete;
 pub mod details;
@@ -36,6 +37,7 @@ pub mod shade;
 mod stats;
 mod status;
 mod stored_response;
+mod thread;
 pub(crate) mod tokens;
 mod update;
 pub mod verification;
@@ -45,6 +47,7 @@ mod write;
 
 pub use bulk::{BulkResult, BulkStatusUpdate};
 pub use catalog::{CaseType, ProcedureType};
+pub use comment::{Comment, CommentCreate, CommentPage, CommentUpdate};
 pub use create::CaseCreate;
 pub use feed::FeedPage;
 pub use fields::{FIELDS, Field, FieldKind};
