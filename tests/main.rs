@@ -1,5 +1,6 @@
 //! The integration and end-to-end tests, in one binary.
 
+#![recursion_limit = "256"] // A whole case in one `json!`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 /// The test harness: the service in process, its contract, and a proxy that fails on demand.
@@ -14,6 +15,7 @@ mod integration {
     mod bulk;
     mod canary;
     mod cases;
+    mod comments;
     mod compression;
     mod concurrency;
     mod conditional;

@@ -47,10 +47,11 @@ pub struct LabData {
 }
 
 /// The kinds of items in the table of cases, and the beginnings of their sort keys.
-const KINDS: [(&str, &str); 12] = [
+const KINDS: [(&str, &str); 13] = [
     ("cases", keys::CASE_PREFIX),
     ("deleted_cases", keys::DELETED_PREFIX),
     ("events", keys::EVENT_PREFIX),
+    ("comments", keys::COMMENT_PREFIX),
     ("log_entries", "CHANGE#"),
     ("tombstones", "TOMBSTONE#"),
     ("words", keys::TOKEN_PREFIX),

@@ -84,7 +84,7 @@ async fn every_command_of_the_readme_tour_works() {
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     let codes: Vec<&str> =
         text.lines().filter(|line| line.len() == 3 && line.parse::<u16>().is_ok()).collect();
-    let expected = "201 200 200 200 200 200 409 200 200 200 200 201 200 200 200 204 200 200 200 200";
+    let expected = "201 200 200 200 200 200 409 200 200 200 200 201 200 201 200 200 200 204 200 200 200 200";
     assert_eq!(codes.join(" "), expected, "{text}");
     let csv = std::fs::read_to_string(data.path().join("cases.csv")).unwrap();
     assert_eq!(csv.lines().count(), 4, "the header and three cases: {csv}");

@@ -86,6 +86,9 @@ fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
 async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it() {
     let service = Service::start_with(&[("LINKSHUB_BASE_URL", "")]).await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
+    let comment =
+        service.as_user("admin", "POST", "/api/v1/cases/1/comments").json(json!({"text": "a comment"}));
+    comment.send().await.expect(201);
     let mut checked = 0;
     let (whole, patch) = ("application/json", "application/merge-patch+json");
     for (schema, method, path, media_type) in [
@@ -94,6 +97,8 @@ async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it()
         ("CasePatch", "PATCH", "/api/v1/cases/1", patch),
         ("StatusUpdate", "PATCH", "/api/v1/cases/1/status", whole),
         ("RemakeCreate", "POST", "/api/v1/cases/1/remakes", whole),
+        ("CommentCreate", "POST", "/api/v1/cases/1/comments", whole),
+        ("CommentUpdate", "PUT", "/api/v1/cases/1/comments/1", whole),
         ("CaseSearch", "POST", "/api/v1/cases/search", whole),
         ("BulkStatusUpdate", "POST", "/api/v1/cases/bulk-status", whole),
     ] {

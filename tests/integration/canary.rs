@@ -96,6 +96,12 @@ async fn the_content_of_a_case_appears_only_in_responses_about_that_case() {
             "/api/v1/cases/1/remakes",
             json!({"reason_code": "other", "reason": plant("remake_reason")}),
         ),
+        (
+            "POST",
+            "/api/v1/cases/1/comments",
+            json!({"text": plant("comment"), "mentions": [plant("mention")]}),
+        ),
+        ("PUT", "/api/v1/cases/1/comments/1", json!({"text": plant("edited_comment")})),
     ] {
         let reply = admin(method, path).json(body).send().await;
         assert!(reply.status < 300 && canaries(&reply) > 0, "{path} {}", reply.status);
@@ -105,6 +111,7 @@ async fn the_content_of_a_case_appears_only_in_responses_about_that_case() {
         format!("/api/v1/cases?assigned_to={}&limit=1", plant("assigned_to")),
         "/api/v1/cases/1".to_owned(),
         "/api/v1/cases/1/history".to_owned(),
+        "/api/v1/cases/1/comments".to_owned(),
         "/api/v1/cases/changes".to_owned(),
         // Grouped by the user to whom the cases are assigned.
         "/api/v1/cases/stats".to_owned(),
@@ -116,6 +123,7 @@ async fn the_content_of_a_case_appears_only_in_responses_about_that_case() {
     }
     let reply = admin("GET", "/api/v1/cases/1/history/verify").send().await;
     assert_eq!((reply.status, canaries(&reply)), (200, 0));
+    assert_eq!(canaries(&admin("DELETE", "/api/v1/cases/1/comments/1").send().await), 0);
     admin("DELETE", "/api/v1/cases/1").send().await.expect(204);
     admin("POST", "/api/v1/cases/1/restore").send().await.expect(200);
     // The audit records of all this contain only ids.
@@ -143,13 +151,17 @@ async fn the_log_names_the_user_and_the_lab_of_a_rejected_request() {
 async fn an_error_repeats_nothing_of_the_request_except_names_of_unknown_fields() {
     let service = Service::start().await;
     service.create("admin", json!({"procedure_type": "Crown"})).await;
+    let comment =
+        service.as_user("admin", "POST", "/api/v1/cases/1/comments").json(json!({"text": "a comment"}));
+    comment.send().await.expect(201);
     let c = |place: &str| plant(place);
     let bodies = [
         json!({c("unknown_name"): c("unknown_value"), "patient_info": {c("inner_name"): {c("deep"): c("deep")}}}),
         json!({"procedure_type": c("enum"), "status": c("enum"), "priority": c("enum"), "due_date": c("date"),
             "rush_order": c("boolean"), "patient_info": c("object"), "patient_name": [c("item")], "case_type": c("enum"),
             "reason_code": c("enum"), "ids": [c("item")], "reason": {"a": c("object")}, "notes": c("x").repeat(500),
-            "doctor_id": format!("{}/..", c("id")), "id": c("id"), "version": c("version")}),
+            "doctor_id": format!("{}/..", c("id")), "id": c("id"), "version": c("version"), "text": [c("text")], "asks": c("asks"),
+            "mentions": [format!("{}/..", c("mention"))]}),
         json!({"fixed_prosthetic": {"type": c("enum"), "material": c("enum"), "tooth_numbers": [c("item")],
             "shade": {"shade_system": "vita_classical", "shade_value": c("shade")}}}),
         json!({"procedure_type": "Crown", "doctor_id": c("doctor"), "product_id": c("product")}),
@@ -167,6 +179,8 @@ async fn an_error_repeats_nothing_of_the_request_except_names_of_unknown_fields(
         ("PUT", "/api/v1/cases/1"),
         ("PATCH", "/api/v1/cases/1/status"),
         ("POST", "/api/v1/cases/1/remakes"),
+        ("POST", "/api/v1/cases/1/comments"),
+        ("PUT", "/api/v1/cases/1/comments/1"),
         ("POST", "/api/v1/cases/bulk-status"),
     ] {
         for body in &raw {
@@ -193,6 +207,7 @@ async fn no_error_repeats_the_path_query_header_or_method() {
         let path = operation
             .path
             .replace("{id}", &id)
+            .replace("{comment_id}", &id)
             .replace("{doctor_id}", &format!("{id}%2F"))
             .replace("{asset}", &id);
         paths.push(format!("{path}/"));
@@ -327,6 +342,7 @@ async fn send_every_request(what: &str, proxy: fn(&Service) -> &Proxy, fault: Fa
         ("GET", "/api/v1/cases?q=c4n4ry", None),
         ("GET", "/api/v1/cases/1", None),
         ("GET", "/api/v1/cases/1/history", None),
+        ("GET", "/api/v1/cases/1/comments", None),
         ("GET", "/api/v1/cases/changes", None),
         ("GET", "/api/v1/cases/stats", None),
         ("GET", "/api/v1/cases/export", None),
@@ -335,6 +351,9 @@ async fn send_every_request(what: &str, proxy: fn(&Service) -> &Proxy, fault: Fa
         ("POST", "/api/v1/cases", Some(new.clone())),
         ("PUT", "/api/v1/cases/1", Some(json!({"notes": plant("notes"), "doctor_id": "DOC001"}))),
         ("PATCH", "/api/v1/cases/1/status", Some(json!({"status": "on_hold", "reason": plant("reason")}))),
+        ("POST", "/api/v1/cases/1/comments", Some(json!({"text": plant("comment")}))),
+        ("PUT", "/api/v1/cases/1/comments/1", Some(json!({"text": plant("comment")}))),
+        ("DELETE", "/api/v1/cases/1/comments/1", None),
         ("DELETE", "/api/v1/cases/1", None),
     ];
     let calls = requests.into_iter().map(|(method, path, body)| {

@@ -32,7 +32,7 @@ async fn a_case_is_created_with_the_labs_next_id_and_every_field() {
             "patient_name": "John Smith", "procedure_type": "Crown", "case_type": "fixed_prosthetic", "case_name": null, "description": null,
             "notes": "Upper right molar", "special_instructions": null, "priority": "medium", "rush_order": false,
             "due_date": due, "earliest_due_date": due, "warnings": [], "remake_of": null, "remake_reason_code": null,
-            "remakes": [], "doctor_id": null, "product_id": null, "assigned_to": null, "patient_info": null,
+            "remakes": [], "comment_count": 0, "waiting_for_answer": false, "doctor_id": null, "product_id": null, "assigned_to": null, "patient_info": null,
             "fixed_prosthetic": null, "denture": null, "night_guard": null, "implant": null, "created_by": "1",
             "created_at": created_at, "updated_at": updated_at, "status_changed_at": created_at, "completed_at": null,
             "shipped_at": null, "delivered_at": null, "deleted_at": null, "deleted_by": null,
@@ -84,7 +84,8 @@ async fn creating_writes_the_case_its_event_and_the_statistics() {
             "procedure_type",
             "remakes",
             "rush_order",
-            "status"
+            "status",
+            "waiting_for_answer"
         ]
     );
     assert_eq!(items[&format!("STATS#{shard}")]["in_progress"], 1);
@@ -277,6 +278,20 @@ async fn each_operation_makes_the_documented_round_trips() {
             Some(json!({"status": "completed"})),
             &["BatchGetItem", "TransactWriteItems"],
         ),
+        (
+            "POST",
+            "/api/v1/cases/1/comments",
+            Some(json!({"text": "x", "asks": true})),
+            &["BatchGetItem", "TransactWriteItems"],
+        ),
+        ("GET", "/api/v1/cases/1/comments", None, &["GetItem", "PutItem", "Query"]),
+        (
+            "PUT",
+            "/api/v1/cases/1/comments/1",
+            Some(json!({"text": "y"})),
+            &["BatchGetItem", "TransactWriteItems"],
+        ),
+        ("DELETE", "/api/v1/cases/1/comments/1", None, &["BatchGetItem", "TransactWriteItems"]),
         ("DELETE", "/api/v1/cases/1", None, &["BatchGetItem", "TransactWriteItems"]),
     ] {
         service.dynamodb.take_calls();

@@ -102,6 +102,7 @@ async fn a_write_that_never_wins_gets_409_with_retry_after_on_every_route() {
                 .bytes(r#"{"notes": "new"}"#),
             call("PATCH", "/api/v1/cases/1/status", json!({"status": "in_progress"})),
             call("POST", "/api/v1/cases/1/remakes", json!({"reason_code": "fit", "reason": "too tight"})),
+            call("POST", "/api/v1/cases/1/comments", json!({"text": "too tight"})),
             call("POST", "/api/v1/cases/3/restore", Value::Null),
             call("POST", "/api/v1/cases/bulk-status", json!({"ids": [1, 2], "status": "in_progress"})),
             call("DELETE", "/api/v1/cases/1", Value::Null),

@@ -193,10 +193,13 @@ fn every_example_of_the_contract_matches_its_schema() {
 #[tokio::test]
 async fn every_handler_checks_the_permission_that_the_contract_names() {
     const ROLES: [(&str, &[&str]); 4] = [
-        ("viewer", &["read"]),
-        ("technician", &["read", "update_status"]),
-        ("member", &["read", "create", "update", "update_status"]),
-        ("admin", &["read", "create", "update", "update_status", "delete", "restore", "export", "audit"]),
+        ("viewer", &["read", "comment"]),
+        ("technician", &["read", "comment", "update_status"]),
+        ("member", &["read", "comment", "create", "update", "update_status"]),
+        (
+            "admin",
+            &["read", "comment", "create", "update", "update_status", "delete", "restore", "export", "audit"],
+        ),
     ];
     let service = Service::start().await;
     for operation in operations() {
@@ -208,7 +211,8 @@ async fn every_handler_checks_the_permission_that_the_contract_names() {
             assert_eq!(known.permission().as_str(), permission);
             assert_eq!(known.route(), format!("{} {}", operation.method, operation.path));
         }
-        let path = operation.path.replace("{id}", "1").replace("{doctor_id}", "DOC001");
+        let path =
+            operation.path.replace("{id}", "1").replace("{comment_id}", "1").replace("{doctor_id}", "DOC001");
         for (role, permissions) in ROLES.into_iter().filter(|_| !operation.is_public()) {
             let call = service.as_user(role, operation.method, &path);
             let reply = call.header("content-type", "text/plain").send().await;

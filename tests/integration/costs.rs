@@ -26,7 +26,7 @@ const SECTION: &str = "## What a request costs in a large lab";
 const HEAD: &str = "| request | calls | read units | write units | KiB |";
 
 /// The most read and write units of requests, by their beginnings. Further filters are not part of a budget.
-const BUDGETS: [(&str, f64, f64); 15] = [
+const BUDGETS: [(&str, f64, f64); 19] = [
     ("GET /api/v1/cases?q=", 12.0, 1.0),
     ("POST /api/v1/cases/search {", 12.0, 1.0),
     ("GET /api/v1/cases?status=", 12.0, 1.0),
@@ -42,6 +42,10 @@ const BUDGETS: [(&str, f64, f64); 15] = [
     ("POST /api/v1/cases {", 12.0, 20.0),
     ("PUT /api/v1/cases/", 12.0, 20.0),
     ("PATCH /api/v1/cases/", 12.0, 20.0),
+    ("POST /api/v1/cases/{newest}/comments {", 12.0, 20.0),
+    ("DELETE /api/v1/cases/{newest}/comments/", 12.0, 20.0),
+    ("GET /api/v1/cases/{newest}/comments", 12.0, 1.0),
+    ("GET /api/v1/cases?waiting_for_answer=", 12.0, 1.0),
 ];
 /// Parts of requests that cost by the number of open cases, of which the small lab has fewer, or by all cases of a doctor.
 const BY_SOME_CASES: [&str; 5] =

@@ -38,6 +38,11 @@ async fn generate() -> (Service, Model) {
             }
         });
         moved.buffer_unordered(16).for_each(|()| async {}).await;
+        for id in (1..=CASES).filter(|id| id % 7 == 0) {
+            let path = format!("/api/v1/cases/{id}/comments");
+            let question = json!({"text": "Which shade?", "asks": true});
+            service.as_user(user, "POST", &path).json(question).send().await.expect(201);
+        }
         for id in (1..=CASES).filter(|id| id % 3 == 0) {
             let day = format!("2026-{:02}-{:02}", rng.u32(1..=10), rng.u32(1..=28));
             let created_at = json!({"created_at": format!("{day}T12:00:00.000Z")});
@@ -103,7 +108,7 @@ fn passes(case: &Value, filters: &[(&str, &str)], me: &str) -> bool {
         "unassigned" => *value == "false" || case["assigned_to"].is_null(),
         "assigned_to" if *value == "me" => text("assigned_to") == me,
         "procedure_type" => text(name).eq_ignore_ascii_case(&decoded(value)),
-        "rush_order" => case["rush_order"] == (*value == "true"),
+        "rush_order" | "waiting_for_answer" => case[*name] == (*value == "true"),
         "due_from" => due.is_some_and(|due| due >= *value),
         "due_to" => due.is_some_and(|due| due <= *value),
         "created_from" => *created >= **value,
@@ -149,7 +154,7 @@ fn search_body(query: &str) -> Value {
     let members = query.split('&').filter_map(|parameter| parameter.split_once('='));
     let value = |name: &str, value: &str| match name {
         "status" | "doctor_id" | "priority" => value.split(',').collect(),
-        "rush_order" | "overdue" | "unassigned" => json!(value == "true"),
+        "rush_order" | "waiting_for_answer" | "overdue" | "unassigned" => json!(value == "true"),
         "limit" => json!(value.parse::<u64>().unwrap()),
         _ => json!(decoded(value)),
     };
@@ -185,7 +190,7 @@ fn ids(cases: &[Value]) -> Vec<u64> {
 
 const OPEN: &str = "pending,in_progress,on_hold,quality_check,completed,returned";
 
-const FILTERS: [(&str, &[&str]); 19] = [
+const FILTERS: [(&str, &[&str]); 20] = [
     (
         "status",
         &[
@@ -206,6 +211,7 @@ const FILTERS: [(&str, &[&str]); 19] = [
     ("procedure_type", &["Crown", "night%20guard"]),
     ("priority", &["high", "high,low"]),
     ("rush_order", &["true", "false"]),
+    ("waiting_for_answer", &["true", "true", "false"]),
     ("assigned_to", &["me", "tech_7"]),
     ("due_from", &["2026-07-01", "2027-12-01"]),
     ("due_to", &["2026-07-01", "2026-01-01"]),

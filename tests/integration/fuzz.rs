@@ -30,6 +30,9 @@ fn holds<S: Strategy>(cases: u32, values: S, property: impl AsyncFn(&Service, S:
     let service = runtime.block_on(async {
         let service = Service::start_tuned(&[], |config| config.outage_pause = Duration::ZERO).await;
         service.create("admin", json!({"procedure_type": "Crown", "due_date": "2026-12-01"})).await;
+        let comment =
+            service.as_user("admin", "POST", "/api/v1/cases/1/comments").json(json!({"text": "a comment"}));
+        comment.send().await.expect(201);
         service
     });
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
@@ -58,6 +61,12 @@ fn operations() -> impl Strategy<Value = (&'static str, &'static str, Value)> {
             "/api/v1/cases/1/remakes",
             json!({"reason_code": "fit", "reason": "a reason", "due_date": null}),
         ),
+        (
+            "POST",
+            "/api/v1/cases/1/comments",
+            json!({"text": "a comment", "mentions": ["5", "6"], "asks": true}),
+        ),
+        ("PUT", "/api/v1/cases/1/comments/1", json!({"text": "a comment", "mentions": ["5"]})),
         (
             "POST",
             "/api/v1/cases/bulk-status",
@@ -137,7 +146,7 @@ fn encoded(text: &str) -> String {
 #[test]
 fn random_query_strings_and_cursors_get_documented_responses() {
     let parameter = prop_oneof![
-        4 => one_of("status case_number patient_id unassigned doctor_id case_type procedure_type priority rush_order assigned_to due_from due_to created_from created_to overdue q sort order deleted page limit per_page cursor since lab_id format"),
+        4 => one_of("status case_number patient_id unassigned doctor_id case_type procedure_type priority rush_order waiting_for_answer assigned_to due_from due_to created_from created_to overdue q sort order deleted page limit per_page cursor since lab_id format"),
         1 => word().prop_map(|word| encoded(&word)),
     ];
     let cursor = prop_oneof![
@@ -151,7 +160,7 @@ fn random_query_strings_and_cursors_get_documented_responses() {
     let value =
         prop_oneof![4 => word().prop_map(|word| encoded(&word)), 1 => cursor, 1 => "[!$-;=?-~]{0,40}"];
     let path = one_of(
-        "/api/v1/cases /api/v1/cases/export /api/v1/cases/changes /api/v1/cases/1/history /api/v1/cases/stats /api/v1/cases/1 /api/v1/cases/doctor-info/DOC001 /api/v1/cases/types /health /docs",
+        "/api/v1/cases /api/v1/cases/export /api/v1/cases/changes /api/v1/cases/1/history /api/v1/cases/1/comments /api/v1/cases/stats /api/v1/cases/1 /api/v1/cases/doctor-info/DOC001 /api/v1/cases/types /health /docs",
     );
     holds(600, (path, vec((parameter, value), 0..5)), async |service, (path, parameters)| {
         let query: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();

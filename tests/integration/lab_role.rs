@@ -116,6 +116,11 @@ async fn every_call_is_signed_for_the_lab_whose_partition_it_names() {
         ask("PATCH", "/api/v1/cases/1/status").json(json!({"status": "in_progress"})).send().await;
         let ids = json!({"ids": [1, 2], "status": "in_progress"});
         ask("POST", "/api/v1/cases/bulk-status").json(ids).send().await.expect(200);
+        let question = json!({"text": "Which shade?", "asks": true});
+        let comment = ask("POST", "/api/v1/cases/1/comments").json(question).send().await.expect(201);
+        let comment = format!("/api/v1/cases/1/comments/{}", comment["id"]);
+        ask("PUT", &comment).json(json!({"text": user})).send().await.expect(200);
+        ask("DELETE", &comment).send().await.expect_success();
         ask("POST", "/api/v1/cases/search").json(json!({"q": "roe"})).send().await.expect(200);
         for path in [
             "",
@@ -127,11 +132,13 @@ async fn every_call_is_signed_for_the_lab_whose_partition_it_names() {
             "?assigned_to=me",
             "?unassigned=true",
             "?patient_id=4711",
+            "?waiting_for_answer=true",
             "?case_number=RIVERSIDE-202611-1",
             "?sort=updated_at",
             "?q=roe",
             "/1",
             "/1/history",
+            "/1/comments",
             "/1/history/verify",
             "/stats",
             "/changes",

@@ -47,6 +47,8 @@ async fn service() -> Service {
     service.as_user("admin", "DELETE", "/api/v1/cases/4").send().await.expect(204);
     let remake = json!({"reason_code": "fit", "reason": "Margin open"});
     service.as_user("admin", "POST", "/api/v1/cases/5/remakes").json(remake).send().await.expect(201);
+    let question = json!({"text": "Which shade?", "mentions": ["5"], "asks": true});
+    service.as_user("admin", "POST", "/api/v1/cases/6/comments").json(question).send().await.expect(201);
     service.process_streams().await;
     service
 }
@@ -63,8 +65,8 @@ async fn a_lab_that_moves_out_and_in_again_is_equal() {
     let manifest = export::run(&old.lab_data_config(), lab(), &path).await.unwrap();
     let count = |kind: &str| manifest.files[kind].items;
     assert_eq!(
-        (count("cases"), count("deleted_cases"), count("events"), count("log_entries")),
-        (12, 1, 16, 16)
+        (count("cases"), count("deleted_cases"), count("events"), count("log_entries"), count("comments")),
+        (12, 1, 17, 17, 1)
     );
     assert_eq!(count("audit_records") as usize, old.access_records(123).await.len());
     for entry in fs::read_dir(&path).unwrap() {

@@ -75,6 +75,8 @@ enum Action {
     Delete,
     Restore,
     Remake,
+    Comment { asks: bool },
+    RemoveComment { number: u8 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -87,6 +89,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Action::Delete),
         2 => Just(Action::Restore),
         1 => Just(Action::Remake),
+        3 => prop::bool::ANY.prop_map(|asks| Action::Comment { asks }),
+        1 => (1..4u8).prop_map(|number| Action::RemoveComment { number }),
     ];
     let user = select((0..USERS.len()).collect::<Vec<_>>());
     let only = prop::option::weighted(0.15, 1..5u32);
@@ -128,6 +132,10 @@ async fn take(service: &Service, step: &Step) -> Reply {
         Action::Remake => {
             ("POST", path("/remakes"), Some(json!({"reason_code": "fit", "reason": "too tight"})))
         }
+        Action::Comment { asks } => {
+            ("POST", path("/comments"), Some(json!({"text": "a comment", "asks": asks})))
+        }
+        Action::RemoveComment { number } => ("DELETE", path(&format!("/comments/{number}")), None),
     };
     let mut call = service.as_user(user, method, &path).lab(labs[step.lab % labs.len()]);
     match (method, step.only, step.key) {
@@ -148,6 +156,8 @@ fn versions_in(reply: &Reply) -> Vec<Value> {
     let body = reply.json();
     match body["results"].as_array() {
         _ if reply.status >= 300 || reply.status == 204 => Vec::new(),
+        // A comment does not mention the version of its case.
+        None if body["case_id"].is_u64() => Vec::new(),
         Some(results) => {
             results.iter().map(|result| result["case"].clone()).filter(|c| !c.is_null()).collect()
         }
@@ -234,8 +244,8 @@ async fn check(service: &Service, lab: i64, admin: &'static str, seen: &Versions
     for case in live.iter().chain(&deleted) {
         let id = case["id"].as_u64().unwrap();
         check_history(case, &events[&id], lab);
-        let versions =
-            events[&id].iter().filter(|event| event["action"] != "deleted" && event["action"] != "remade");
+        let unmentioned = ["deleted", "remade", "commented", "comment_removed"].map(|action| json!(action));
+        let versions = events[&id].iter().filter(|event| !unmentioned.contains(&event["action"]));
         made.extend(versions.map(|event| (lab, id, event["version"].as_u64().unwrap())));
         let path = format!("/api/v1/cases/{id}/history/verify");
         let verified = service.as_user(admin, "GET", &path).lab(lab).send().await.expect(200);
@@ -253,6 +263,15 @@ async fn check(service: &Service, lab: i64, admin: &'static str, seen: &Versions
     let mut recount = BTreeMap::<String, i64>::new();
     for case in &live {
         *recount.entry(case["status"].as_str().unwrap().to_owned()).or_default() += 1;
+        if case["waiting_for_answer"] == true {
+            *recount.entry("waiting_for_answer".to_owned()).or_default() += 1;
+        }
+    }
+    for case in live.iter().chain(&deleted) {
+        let of_case = |comment: &&&Value| comment["case_id"] == case["id"] && comment["removed"].is_null();
+        let comments = under("COMMENT#").iter().filter(of_case).count();
+        assert_eq!(case["comment_count"].as_u64().unwrap_or(0), comments as u64, "{case}");
+        assert_eq!(case["waiting_for_answer"] == true, !case["open_questions"].is_null(), "{case}");
     }
     assert_eq!(service.statistics(lab).await, recount);
     // The attributes of a month's days: c24 counts cases, r24 remakes.

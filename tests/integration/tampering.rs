@@ -452,9 +452,10 @@ async fn walk_one(service: &Service, id: u64, seed: u64) {
     let path = format!("/api/v1/cases/{id}");
     for step in 0..3 {
         let (method, path, body) = match random.u8(0..10) {
-            0..4 => {
+            0..3 => {
                 ("PUT", path.clone(), json!({"notes": format!("{seed} {step}"), "rush_order": random.bool()}))
             }
+            3 => ("POST", format!("{path}/comments"), json!({"text": "walk", "asks": random.bool()})),
             4..7 => {
                 let status = random.choice(["in_progress", "on_hold", "pending", "completed"]).unwrap();
                 ("PATCH", format!("{path}/status"), json!({"status": status, "reason": "walk"}))

@@ -178,6 +178,10 @@ async fn invisible_characters_are_rejected_in_names_and_misleading_ones_in_every
         assert_eq!(problem["errors"][0]["code"], "characters");
         assert_eq!(reply.pointers(), ["/reason"]);
     }
+    let comment = service.as_user("admin", "POST", "/api/v1/cases/1/comments").json(json!({"text": reason}));
+    let reply = comment.send().await;
+    reply.expect_problem(422, "validation_failed");
+    assert_eq!(reply.pointers(), ["/text"]);
 }
 
 #[tokio::test]

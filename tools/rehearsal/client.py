@@ -36,6 +36,10 @@ class Client:
         self.called = set()
         self.token = None
 
+    def where(self, _operation):
+        """A client of an API that has an operation."""
+        return self
+
     def log_in(self, username):
         """Logs in as a user of the stand-in UMS. The password is the name followed by 123."""
         connection = http.client.HTTPConnection(self.stack.stand_ins.ums.removeprefix("http://"), timeout=10)

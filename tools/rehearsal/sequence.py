@@ -29,6 +29,9 @@ def run(client):
     client.log_in("admin")
     total = client.call("caseStats").json["total"]
     case, remake = life_of_a_case(client)
+    say("comments")
+    # Another release may not have them yet; see upgrade.py.
+    comments(client.where("createComment"), case)
     say("lists, exports, board, feed")
     reading(client, case, total + 2)
     say("many cases at once, records of access, other people")
@@ -106,6 +109,24 @@ def life_of_a_case(client):
 def key():
     """The header with a new idempotency key."""
     return {"Idempotency-Key": f"rehearsal-{uuid.uuid4()}"}
+
+
+def comments(client, case):
+    """A question and its answer, and an edit and the removal of a comment."""
+    body = {"text": "Which shade?", "mentions": ["5"], "asks": True}
+    reply = client.call("createComment", expect=201, id=case, body=body, headers=key())
+    check(client, "createComment", reply, id=1, asks=True)
+    reply = client.call("listCases", query={"waiting_for_answer": "true"})
+    if [found["id"] for found in reply.json["cases"]] != [case]:
+        raise Failure(client.explain(client.operations["listCases"], f"case {case} does not wait for an answer", reply))
+    check(client, "caseStats", client.call("caseStats"), waiting_for_answer=1)
+    path = {"id": case, "comment_id": 1}
+    check(client, "updateComment", client.call("updateComment", body={"text": "Which shade, A2 or A3?"}, **path), id=1)
+    reply = client.call("listComments", id=case)
+    if [comment["text"] for comment in reply.json["comments"]] != ["Which shade, A2 or A3?"]:
+        raise Failure(client.explain(client.operations["listComments"], "the comment is missing", reply))
+    client.call("deleteComment", expect=204, **path)
+    check(client, "getCase", client.call("getCase", id=case), comment_count=0, waiting_for_answer=False)
 
 
 def reading(client, case, total):

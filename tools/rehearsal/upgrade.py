@@ -66,6 +66,14 @@ class Alternating(Client):
         self.is_previous = not starts_with_previous
         self.counts = {False: 0, True: 0}
 
+    def where(self, operation):
+        """This client if both releases have an operation, otherwise one of this release alone."""
+        if operation in self.of_previous:
+            return self
+        client = Client(self.stack, self.relay)
+        client.called, client.token = self.called, self.token
+        return client
+
     def request(self, method, path, body=None, headers=(), operation=None):
         """A request to the release whose turn it is. Neither may fail by itself."""
         self.is_previous = not self.is_previous

@@ -41,6 +41,8 @@ pub enum ErrorCode {
     CaseDisposed,
     /// The data was restored to an earlier time, and the reader of the feed has read changes that are gone.
     FeedRestarted,
+    /// The case does not have this comment.
+    CommentNotFound,
     /// The doctor does not exist or is not related to the caller's lab.
     DoctorNotFound,
     /// The path exists, but not with this method.
@@ -49,6 +51,10 @@ pub enum ErrorCode {
     Conflict,
     /// The workflow does not allow this status change.
     IllegalTransition,
+    /// The author can no longer edit the comment.
+    EditPeriodOver,
+    /// The comment was removed.
+    CommentRemoved,
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
     /// The case has another version than `If-Match` says.
@@ -90,12 +96,15 @@ impl ErrorCode {
             ErrorCode::CaseNotFound => ("case_not_found", S::NOT_FOUND, "Case not found"),
             ErrorCode::CaseDisposed => ("case_disposed", S::GONE, "Case disposed"),
             ErrorCode::FeedRestarted => ("feed_restarted", S::GONE, "Feed restarted"),
+            ErrorCode::CommentNotFound => ("comment_not_found", S::NOT_FOUND, "Comment not found"),
             ErrorCode::DoctorNotFound => ("doctor_not_found", S::NOT_FOUND, "Doctor not found"),
             ErrorCode::MethodNotAllowed => {
                 ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed")
             }
             ErrorCode::Conflict => ("conflict", S::CONFLICT, "Conflict"),
             ErrorCode::IllegalTransition => ("illegal_transition", S::CONFLICT, "Illegal transition"),
+            ErrorCode::EditPeriodOver => ("edit_period_over", S::CONFLICT, "Edit period over"),
+            ErrorCode::CommentRemoved => ("comment_removed", S::CONFLICT, "Comment removed"),
             ErrorCode::IdempotencyKeyReused => {
                 ("idempotency_key_reused", S::CONFLICT, "Idempotency key reused")
             }
@@ -148,10 +157,13 @@ impl ErrorCode {
         ErrorCode::CaseNotFound,
         ErrorCode::CaseDisposed,
         ErrorCode::FeedRestarted,
+        ErrorCode::CommentNotFound,
         ErrorCode::DoctorNotFound,
         ErrorCode::MethodNotAllowed,
         ErrorCode::Conflict,
         ErrorCode::IllegalTransition,
+        ErrorCode::EditPeriodOver,
+        ErrorCode::CommentRemoved,
         ErrorCode::IdempotencyKeyReused,
         ErrorCode::PreconditionFailed,
         ErrorCode::PayloadTooLarge,
@@ -241,6 +253,11 @@ impl Error {
     /// The case does not exist in the caller's lab. The response is the same when another lab has it.
     pub fn case_not_found() -> Self {
         Self::new(ErrorCode::CaseNotFound, "The lab does not have this case.")
+    }
+
+    /// The case does not have this comment.
+    pub(crate) fn comment_not_found() -> Self {
+        Self::new(ErrorCode::CommentNotFound, "The case does not have this comment.")
     }
 
     /// The retention of the deleted case has ended, so its data is gone.

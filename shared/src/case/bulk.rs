@@ -32,7 +32,7 @@ pub struct BulkStatusUpdate {
 
 impl FromObject for BulkStatusUpdate {
     fn from_object(fields: &mut Fields) -> Option<Self> {
-        let ids = fields.required("ids", distinct(MAX_CASES, case_id));
+        let ids = fields.required("ids", distinct(1..=MAX_CASES, case_id));
         let update = StatusUpdate::from_object(fields);
         Some(Self { ids: ids?, update: update? })
     }

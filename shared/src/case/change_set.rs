@@ -7,7 +7,7 @@ use jiff::{ToSpan, civil::Date, tz::TimeZone};
 
 use super::{
     Case, Cases,
-    event::{self, Action, Event},
+    event::{self, Action, Change, Event},
     item::{self, StoredCase},
     stored_response::StoredResponse,
 };
@@ -27,6 +27,9 @@ use crate::{
 
 /// The number of days in the statistics of remakes. A day's counts are kept a little longer.
 pub(super) const DAYS_COUNTED: i64 = 90;
+
+/// The attribute of a shard that counts the live cases that wait for an answer, beside those of the statuses.
+pub(super) const WAITING: &str = "waiting_for_answer";
 
 /// A position in the change log: after the last change of a shard.
 pub(super) struct LogPosition {
@@ -64,7 +67,8 @@ pub(super) struct ChangeSet<'a> {
     position: LogPosition,
     transaction: Transaction,
     entries: u64,
-    statuses: HashMap<&'static str, i64>,
+    /// By how much the attributes of the shard change.
+    counts: HashMap<&'static str, i64>,
     days: BTreeMap<Date, Created>,
 }
 
@@ -78,7 +82,7 @@ pub(super) struct Created {
 impl<'a> ChangeSet<'a> {
     pub(super) fn by(author: Author<'a>, position: LogPosition) -> Self {
         let transaction = Transaction::new(author.table, author.lab);
-        Self { author, position, transaction, entries: 0, statuses: HashMap::new(), days: BTreeMap::new() }
+        Self { author, position, transaction, entries: 0, counts: HashMap::new(), days: BTreeMap::new() }
     }
 
     /// Adds a change of a case, or its creation. The transaction fails if another request has changed the case since
@@ -102,6 +106,32 @@ impl<'a> ChangeSet<'a> {
         after: &Case,
         reason: Option<&Private<String>>,
     ) -> Result<(), Error> {
+        let changes = event::changes(before.map(|stored| &stored.case), Some(after))?;
+        self.add_event(at, action, before, after, reason.cloned(), changes)
+    }
+
+    /// Adds a change of a case by a change of one of its comments.
+    pub(super) fn add_comment(
+        &mut self,
+        action: Action,
+        before: &StoredCase,
+        after: &Case,
+        comment: Change,
+    ) -> Result<(), Error> {
+        let mut changes = vec![comment];
+        changes.extend(event::changes(Some(&before.case), Some(after))?);
+        self.add_event(after.updated_at, action, Some(before), after, None, changes)
+    }
+
+    fn add_event(
+        &mut self,
+        at: Timestamp,
+        action: Action,
+        before: Option<&StoredCase>,
+        after: &Case,
+        reason: Option<Private<String>>,
+        changes: Vec<Change>,
+    ) -> Result<(), Error> {
         if after.version > keys::MAX_VERSION {
             return Err(Error::new(
                 ErrorCode::Conflict,
@@ -117,8 +147,8 @@ impl<'a> ChangeSet<'a> {
             at,
             user_id: self.author.user_id.to_owned(),
             request_id: self.author.request_id.to_owned(),
-            reason: reason.cloned(),
-            changes: event::changes(before.map(|stored| &stored.case), Some(after))?,
+            reason,
+            changes,
             previous_hash: before.and_then(|stored| stored.last_event_hash.clone()),
             state_hash: Some(item::state_hash(&item)),
             log_entry: Some(log_entry),
@@ -148,7 +178,28 @@ impl<'a> ChangeSet<'a> {
         case: &Case,
         now: Timestamp,
     ) -> Result<(), Error> {
-        key.map_or(Ok(()), |key| cases.add_response(&mut self.transaction, key, Some(case), now))
+        key.map_or(Ok(()), |key| self.store(cases, key, &StoredResponse::new(key, Some(case), now), now))
+    }
+
+    /// Stores this response to a request with an idempotency key.
+    pub(super) fn store(
+        &mut self,
+        cases: &Cases<'_>,
+        key: &IdempotencyKey,
+        response: &StoredResponse,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        cases.add_response(&mut self.transaction, key, response, now)
+    }
+
+    /// Adds an item that belongs to a case and must not exist yet.
+    pub(super) fn insert(&mut self, sk: &str, item: Item) -> Result<(), Error> {
+        self.transaction.insert(sk, item)
+    }
+
+    /// Changes an item that belongs to a case.
+    pub(super) fn update(&mut self, sk: &str, update: Update) -> Result<(), Error> {
+        self.transaction.update(sk, update)
     }
 
     /// Returns the attempt to write everything. After the commit the caller gets `value`.
@@ -195,7 +246,10 @@ impl<'a> ChangeSet<'a> {
 
     fn count(&mut self, case: Option<&Case>, amount: i64) {
         let Some(case) = case else { return };
-        *self.statuses.entry(case.status.as_str()).or_default() += amount;
+        *self.counts.entry(case.status.as_str()).or_default() += amount;
+        if case.waiting_for_answer {
+            *self.counts.entry(WAITING).or_default() += amount;
+        }
         let day = self.days.entry(case.created_at.date()).or_default();
         day.cases += amount;
         day.remakes += if case.remake_of.is_some() { amount } else { 0 };
@@ -215,10 +269,9 @@ impl<'a> ChangeSet<'a> {
             update.values.push((":last".to_owned(), number(last)));
         }
         let mut sums = Vec::new();
-        for (index, (status, amount)) in self.statuses.drain().filter(|(_, amount)| *amount != 0).enumerate()
-        {
-            sums.push(format!("#status{index} :amount{index}"));
-            update.names.push((format!("#status{index}"), status.to_owned()));
+        for (index, (name, amount)) in self.counts.drain().filter(|(_, amount)| *amount != 0).enumerate() {
+            sums.push(format!("#count{index} :amount{index}"));
+            update.names.push((format!("#count{index}"), name.to_owned()));
             update.values.push((format!(":amount{index}"), number(amount)));
         }
         let sums = if sums.is_empty() { String::new() } else { format!(" ADD {}", sums.join(", ")) };
@@ -294,7 +347,7 @@ impl Cases<'_> {
         now: Timestamp,
     ) -> Result<Transaction, Error> {
         let mut transaction = Transaction::new(self.table(), self.lab.lab_id());
-        self.add_response(&mut transaction, key, case, now)?;
+        self.add_response(&mut transaction, key, &StoredResponse::new(key, case, now), now)?;
         Ok(transaction)
     }
 
@@ -302,10 +355,9 @@ impl Cases<'_> {
         &self,
         transaction: &mut Transaction,
         key: &IdempotencyKey,
-        case: Option<&Case>,
+        response: &StoredResponse,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let item = item::to_item(&StoredResponse::new(key, case, now))?;
-        transaction.insert_or_replace_expired(&self.response_key(key), item, now)
+        transaction.insert_or_replace_expired(&self.response_key(key), item::to_item(response)?, now)
     }
 }

@@ -5,7 +5,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     Case, CaseFields, Cases, WriteOutcome, change_set::ChangeSet, event::Action, fields, newer::Newer,
-    references::References, workflow::Status, write::Shards,
+    references::References, thread::Thread, workflow::Status, write::Shards,
 };
 use crate::{
     base::{
@@ -105,6 +105,8 @@ impl Cases<'_> {
             remake_of: None,
             remake_reason_code: None,
             remakes: Vec::new(),
+            comment_count: 0,
+            waiting_for_answer: false,
             created_by: self.lab.user_id().to_string(),
             created_at: now,
             updated_at: now,
@@ -114,6 +116,7 @@ impl Cases<'_> {
             delivered_at: None,
             deleted_at: None,
             deleted_by: None,
+            thread: Thread::default(),
             newer: Newer::default(),
         };
         case.update_earliest_due_date(&self.services.calendar);

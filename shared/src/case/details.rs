@@ -43,7 +43,7 @@ impl FromObject for FixedProsthetic {
     fn from_object(fields: &mut Fields) -> Option<Self> {
         let kind = fields.required("type", one_of);
         let material = fields.required("material", one_of);
-        let tooth_numbers = fields.required("tooth_numbers", distinct(32, whole(TEETH)));
+        let tooth_numbers = fields.required("tooth_numbers", distinct(1..=32, whole(TEETH)));
         let preparation_type = fields.optional("preparation_type", one_of).value();
         let margin_type = fields.optional("margin_type", one_of).value();
         let shade = fields.nested("shade").value();
@@ -117,7 +117,7 @@ impl FromObject for NightGuard {
         let thickness = fields.optional("thickness", one_of).value();
         let arch = fields.required("arch", one_of);
         let design = fields.optional("design", one_of).value();
-        let special_features = fields.optional("special_features", distinct(4, one_of)).value();
+        let special_features = fields.optional("special_features", distinct(1..=4, one_of)).value();
         Some(Self { kind: kind?, material: material?, thickness, arch: arch?, design, special_features })
     }
 }

@@ -1,5 +1,5 @@
 //! The end of life of a case. When DynamoDB has removed a deleted case at the end of its retention, the patient data in its
-//! history is erased, its words leave the index of words, and a tombstone stays: its ids, times, number of versions and last
+//! history is erased, its comments and its words in the index of words are removed, and a tombstone stays: its ids, times, number of versions and last
 //! hash.
 //!
 //! Each step can be repeated. The tombstone is written last, so a case with a tombstone has no patient data left.
@@ -22,7 +22,7 @@ use crate::{
     archive::ERASED_AT,
     auth::Permission,
     base::{CaseId, LabId, error::Error, time::Timestamp},
-    table::{self, Consistency, Item, Order, Query, Retry, Table, keys, number, text},
+    table::{self, Consistency, Item, KeyWrite, Order, Query, Retry, Table, keys, number, text},
 };
 
 /// The attributes of an event that hold patient data.
@@ -33,7 +33,7 @@ const CONCURRENCY: usize = 16;
 /// How far a disposal got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disposal {
-    /// All events are erased, the tokens are removed, and the tombstone is written.
+    /// All events are erased, the comments and tokens are removed, and the tombstone is written.
     Done,
     /// The deadline has come first. A repetition continues.
     Unfinished,
@@ -44,7 +44,7 @@ pub(crate) enum Disposal {
     Tampered,
 }
 
-/// Erases the patient data in a case's history, removes its tokens, and writes its tombstone. `deleted` is the removed item, and `removed_at` the
+/// Erases the patient data in a case's history, removes its comments and tokens, and writes its tombstone. `deleted` is the removed item, and `removed_at` the
 /// time of its removal.
 ///
 /// # Errors
@@ -91,6 +91,7 @@ pub(crate) async fn dispose(
         }
     }
     tokens::remove(table, lab, case, deleted).await?;
+    remove_comments(table, lab, case).await?;
     table.add(tombstone(lab, case, deleted, removed_at)).await?;
     Ok(Disposal::Done)
 }
@@ -174,6 +175,20 @@ async fn last_event(table: &Table, lab: LabId, id: CaseId) -> Result<Option<Item
         ..Query::of_table(keys::event(id, 1), keys::last_event(id)).consistent()
     };
     Ok(table.query(lab, last).await?.items.pop())
+}
+
+async fn remove_comments(table: &Table, lab: LabId, case: CaseId) -> Result<(), Error> {
+    let comments = Query {
+        attributes: &["sk"],
+        ..Query::of_table(keys::comment(case, 1), keys::last_comment(case)).consistent()
+    };
+    let sks = table
+        .query_all(lab, comments)
+        .await?
+        .into_iter()
+        .filter_map(|item| item.get("sk")?.as_s().ok().cloned());
+    let removed: Vec<KeyWrite> = sks.map(|sk| KeyWrite::Delete(lab, sk)).collect();
+    table.write_keys(&removed).await
 }
 
 /// The sort key of an event that is not erased yet.

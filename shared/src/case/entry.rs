@@ -78,13 +78,15 @@ pub(super) fn has_order(index: Index<'_>, sort: Sort) -> bool {
     match sort {
         Sort::CreatedAt => true,
         Sort::UpdatedAt => index == Index::ByUpdate,
-        Sort::DueDate | Sort::Priority => !matches!(index, Index::ByPatient(_) | Index::ByUpdate),
+        Sort::DueDate | Sort::Priority => {
+            !matches!(index, Index::ByPatient(_) | Index::ByWaiting | Index::ByUpdate)
+        }
     }
 }
 
 /// Whether the entries of an index have the time of creation.
 pub(super) fn has_creation(index: Index<'_>) -> bool {
-    !matches!(index, Index::ByPatient(_) | Index::ByDue(_))
+    !matches!(index, Index::ByPatient(_) | Index::ByWaiting | Index::ByDue(_))
 }
 
 /// A case's sort key within its lab.

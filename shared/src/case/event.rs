@@ -24,6 +24,7 @@ wire_enum! {
     Action { Created = "created", Updated = "updated", StatusChanged = "status_changed", Deleted = "deleted",
         Restored = "restored", Remade = "remade",
         Imported = "imported",
+        Commented = "commented", CommentEdited = "comment_edited", CommentRemoved = "comment_removed",
     }
 }
 

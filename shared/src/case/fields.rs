@@ -56,6 +56,8 @@ pub const FIELDS: &[Field] = &[
     field("remake_of", Service),
     field("remake_reason_code", Service),
     field("remakes", Service),
+    field("comment_count", Bookkeeping),
+    field("waiting_for_answer", Service),
     field("created_by", Bookkeeping),
     field("created_at", Bookkeeping),
     field("updated_at", Bookkeeping),

@@ -39,7 +39,7 @@ impl Cases<'_> {
         recorded?;
         let has_more = page.cut(&mut events) || stopped_early;
         let last = events.last().filter(|_| has_more).map(|event| u64::from(event.version));
-        Ok(EventPage { case_id: id, pagination: self.pagination(&list, &page, last)?, events })
+        Ok(EventPage { case_id: id, pagination: self.pagination(&list, &page, last, None)?, events })
     }
 
     /// Checks that the caller may see the case. A deleted case needs the permission to restore, and a disposed case has no
@@ -67,16 +67,30 @@ impl Cases<'_> {
         Ok((events, page.stopped_at.is_some()))
     }
 
-    fn open_cursor(&self, list: &str, page: &PageRequest) -> Result<Option<u64>, Error> {
+    /// The position in a cursor of this list, if the request has one.
+    ///
+    /// # Errors
+    /// Invalid cursor.
+    pub(super) fn open_cursor(&self, list: &str, page: &PageRequest) -> Result<Option<u64>, Error> {
         let Some(cursor) = &page.cursor else { return Ok(None) };
         let position = self.lab.cursors()?.open(list, cursor)?;
         let position = position.try_into().map_err(|_| CursorKey::invalid())?;
         Ok(Some(u64::from_be_bytes(position)))
     }
 
-    fn pagination(&self, list: &str, page: &PageRequest, last: Option<u64>) -> Result<Pagination, Error> {
+    /// The page's part of a list, with the cursor of the item `last` if more follow.
+    ///
+    /// # Errors
+    /// Internal, in an operation without cursors.
+    pub(super) fn pagination(
+        &self,
+        list: &str,
+        page: &PageRequest,
+        last: Option<u64>,
+        total: Option<u64>,
+    ) -> Result<Pagination, Error> {
         let cursors = self.lab.cursors()?;
         let next = last.map(|last| cursors.seal(list, &last.to_be_bytes()));
-        Ok(Pagination::new(page, next, None))
+        Ok(Pagination::new(page, next, total))
     }
 }

@@ -360,7 +360,7 @@ impl<'a> IndexReader<'a> {
             consistency: Consistency::Eventual,
             attributes: match (index, self.filter.sort) {
                 (Index::Table, _) => members::ATTRIBUTES,
-                (Index::ByPatient(_), _) => &["sk"],
+                (Index::ByPatient(_) | Index::ByWaiting, _) => &["sk"],
                 (Index::ByDue(_), Sort::Priority) => &["sk", "due_key", "info"],
                 (Index::ByDue(_), _) => &["sk", "due_key"],
                 (Index::ByUpdate, _) => &["sk", "update_key"],

@@ -11,6 +11,7 @@ use super::{
     Case, CaseFields,
     due_info::{DueInfo, DueList, NOBODY},
     members,
+    thread::WAITING_ID,
 };
 use crate::{
     base::{canonical, error::Error, search_text, time::Timestamp, wire_enum::WireEnum},
@@ -56,8 +57,8 @@ impl StoredCase {
 
 /// The item of a live case, with the keys of all indexes. The hash of its last event is added when the event is made.
 pub(super) fn live(case: &Case) -> Result<Item, Error> {
-    let mut item = to_item(case)?;
-    case.newer.extend(&mut item);
+    let mut item = members_of(case)?;
+    case.thread.add_index_key(case.id, &mut item);
     item.extend(key(case.lab_id, &keys::case(case.id)));
     item.extend(index_keys(case).map(|(name, value)| (name.to_owned(), value)));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
@@ -66,11 +67,24 @@ pub(super) fn live(case: &Case) -> Result<Item, Error> {
 
 /// The item of a deleted case, without keys of indexes. It expires at `expires_at`, in seconds since the Unix epoch.
 pub(super) fn deleted(case: &Case, expires_at: i64) -> Result<Item, Error> {
-    let mut item = to_item(case)?;
-    case.newer.extend(&mut item);
+    let mut item = members_of(case)?;
     item.extend(key(case.lab_id, &keys::deleted(case.id)));
     item.insert(EXPIRES_AT.to_owned(), number(expires_at));
     item.insert(SEARCH.to_owned(), text(search_text(case)));
+    Ok(item)
+}
+
+/// The state of a case, live or deleted. A case without comments has no attributes of comments.
+fn members_of(case: &Case) -> Result<Item, Error> {
+    let mut item = to_item(case)?;
+    if case.comment_count == 0 {
+        item.remove("comment_count");
+    }
+    if !case.waiting_for_answer {
+        item.remove("waiting_for_answer");
+    }
+    case.thread.extend(&mut item)?;
+    case.newer.extend(&mut item);
     Ok(item)
 }
 
@@ -151,7 +165,7 @@ pub(super) fn hash_of_state(item: &Map<String, Value>) -> String {
 
 /// Whether this release writes the attribute itself, besides the members of the case.
 pub(super) fn is_own(name: &str) -> bool {
-    is_outside_state(name) || name == EXPIRES_AT
+    is_outside_state(name) || [EXPIRES_AT, WAITING_ID].contains(&name)
 }
 
 fn is_outside_state(name: &str) -> bool {

@@ -201,10 +201,11 @@ impl<'a> CaseLists<'a> {
     /// Counts the cases with the statuses of the filter.
     async fn count(&self, filter: &CaseFilter) -> Result<u64, Error> {
         // The list itself is not consistent either.
-        let counts = self.labs.scopes().iter().map(|lab| stats::by_status(lab, Consistency::Eventual));
+        let counts = self.labs.scopes().iter().map(|lab| stats::counts(lab, Consistency::Eventual));
         let counts = try_join_all(counts).await?;
         let is_selected = |status| filter.statuses.as_ref().is_none_or(|statuses| statuses.contains(status));
-        Ok(counts.iter().flatten().filter(|(status, _)| is_selected(status)).map(|(_, count)| count).sum())
+        let counts = counts.iter().flat_map(|counts| &counts.by_status);
+        Ok(counts.filter(|(status, _)| is_selected(status)).map(|(_, count)| count).sum())
     }
 
     /// The list's name for cursors. A cursor is valid for the same labs and filter; with all labs, for the same caller.

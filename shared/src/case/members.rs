@@ -8,6 +8,7 @@ use super::{
     item::EXPIRES_AT,
     model::{CaseView, Computed},
     newer::{Newer, from_value},
+    thread::Thread,
 };
 use crate::{base::error::Error, table::Item};
 
@@ -35,7 +36,7 @@ macro_rules! members {
         ];
 
         fn write<S: SerializeStruct>(case: &Case, members: &mut S) -> Result<(), S::Error> {
-            let Case { $($identity,)* fields, $($due,)* $($remake,)* $($state,)* $($stamp,)* newer } = case;
+            let Case { $($identity,)* fields, $($due,)* $($remake,)* $($state,)* $($stamp,)* newer, thread: _ } = case;
             let CaseFields { $($field),* } = fields;
             $(write_member(members, newer, stringify!($identity), $identity)?;)*
             $(write_member(members, newer, stringify!($field), $field)?;)*
@@ -53,8 +54,9 @@ macro_rules! members {
             $(let mut $remake = Default::default();)*
             $(let mut $state = None;)*
             $(let mut $stamp = Default::default();)*
-            let mut newer = Newer::default();
+            let (mut newer, mut thread) = (Newer::default(), Thread::default());
             for (name, value) in item {
+                let Some(value) = thread.take(&name, value)? else { continue };
                 let Some(value) = newer.known(&name, value) else { continue };
                 match name.as_str() {
                     $(stringify!($identity) => $identity = Some(from_value(value)?),)*
@@ -74,6 +76,7 @@ macro_rules! members {
                 $($remake,)*
                 $($state: $state.ok_or_else(missing)?,)*
                 $($stamp,)*
+                thread,
                 newer,
             })
         }
@@ -85,7 +88,7 @@ members! {
     fields: patient_name procedure_type case_type case_name description notes special_instructions priority rush_order due_date
         doctor_id product_id assigned_to patient_info fixed_prosthetic denture night_guard implant;
     required: earliest_due_date;
-    optional: remake_of remake_reason_code remakes;
+    optional: remake_of remake_reason_code remakes comment_count waiting_for_answer;
     required: created_by created_at updated_at status_changed_at;
     optional: completed_at shipped_at delivered_at deleted_at deleted_by;
 }

@@ -9,6 +9,7 @@ use super::{
     catalog::{CaseType, CatalogEntry, ProcedureType},
     details::{Denture, FixedProsthetic, Implant, NightGuard, PatientInfo},
     newer::Newer,
+    thread::Thread,
     workflow::Status,
 };
 use crate::{
@@ -116,6 +117,10 @@ pub struct Case {
     pub remake_reason_code: Option<RemakeReason>,
     /// The remakes of this case, oldest first.
     pub remakes: Vec<CaseId>,
+    /// The number of its comments, without removed ones. Cases of earlier releases have none.
+    pub comment_count: u32,
+    /// Whether a comment asks something that nobody has answered.
+    pub waiting_for_answer: bool,
     /// The user who created it.
     pub created_by: String,
     /// When it was created.
@@ -134,6 +139,8 @@ pub struct Case {
     pub deleted_at: Option<Timestamp>,
     /// The user who deleted it.
     pub deleted_by: Option<String>,
+    /// What it knows of its comments.
+    pub(super) thread: Thread,
     /// What a newer release has written and this one does not understand.
     pub(super) newer: Newer,
 }

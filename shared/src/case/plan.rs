@@ -55,8 +55,8 @@ impl<'f> Plan<'f> {
 fn by_creation(filter: &CaseFilter, offset: usize) -> Plan<'_> {
     let is_one_status = filter.statuses.as_ref().is_some_and(|statuses| statuses.len() == 1);
     let is_of_due_list = filter.is_of_open_cases() && filter.has_only(&OF_DUE_LISTS);
-    if let Some(patient) = patient(filter) {
-        Plan::Walk(vec![patient])
+    if let Some(few) = patient(filter).or_else(|| waiting(filter)) {
+        Plan::Walk(vec![few])
     } else if is_of_due_list
         && (filter.due.is_some() || !is_one_status && !filter.has_only(&[Condition::Status]))
     {
@@ -83,8 +83,8 @@ fn by_due_date(filter: &CaseFilter) -> Plan<'_> {
     let is_open = filter.is_of_open_cases();
     if filter.has_only(&OF_DUE_LISTS) && (is_open || filter.assignee.is_none()) {
         walk
-    } else if let Some(patient) = patient(filter) {
-        sort_up_to(MAX_READ, vec![patient], walk)
+    } else if let Some(few) = patient(filter).or_else(|| waiting(filter)) {
+        sort_up_to(MAX_READ, vec![few], walk)
     } else if let Some(doctors) = doctors(filter) {
         sort_up_to(MAX_SORTED, doctors, walk)
     } else if is_open {
@@ -100,7 +100,7 @@ fn by_due_date(filter: &CaseFilter) -> Plan<'_> {
 /// if they are really few.
 fn by_update(filter: &CaseFilter) -> Plan<'_> {
     let walk = Plan::Walk(vec![Index::ByUpdate]);
-    let few = patient(filter).map(|patient| vec![patient]);
+    let few = patient(filter).or_else(|| waiting(filter)).map(|few| vec![few]);
     match few.or_else(|| doctors(filter)).or_else(|| assignee(filter)) {
         Some(indexes) => sort_up_to(MAX_READ, indexes, walk),
         None => walk,
@@ -113,8 +113,8 @@ fn by_priority(filter: &CaseFilter) -> Plan<'_> {
         return Plan::Sort(due_lists(filter));
     }
     let sort = Plan::Sort(statuses(filter));
-    if let Some(patient) = patient(filter) {
-        sort_up_to(MAX_READ, vec![patient], sort)
+    if let Some(few) = patient(filter).or_else(|| waiting(filter)) {
+        sort_up_to(MAX_READ, vec![few], sort)
     } else if let Some(doctors) = doctors(filter) {
         sort_up_to(MAX_SORTED, doctors, sort)
     } else {
@@ -128,6 +128,11 @@ fn sort_up_to<'f>(most: u32, of: Vec<Index<'f>>, otherwise: Plan<'f>) -> Plan<'f
 
 fn patient(filter: &CaseFilter) -> Option<Index<'_>> {
     filter.patient_id.as_ref().map(Private::expose).map(|id| Index::ByPatient(id))
+}
+
+/// The index of the cases that wait for an answer, which are few. Nearly all cases do not, so that condition names no index.
+fn waiting(filter: &CaseFilter) -> Option<Index<'_>> {
+    (filter.waiting_for_answer == Some(true)).then_some(Index::ByWaiting)
 }
 
 fn doctors(filter: &CaseFilter) -> Option<Vec<Index<'_>>> {
@@ -192,6 +197,11 @@ mod tests {
             ("patient_id=p&status=pending&doctor_id=d", "Walk([ByPatient(p)])"),
             ("overdue=true", "Sort([ByDue(open)])"),
             ("due_to=2030-01-01&product_id=x", "Walk([ById])"),
+            ("waiting_for_answer=true", "Walk([ByWaiting])"),
+            ("waiting_for_answer=true&status=pending&doctor_id=d", "Walk([ByWaiting])"),
+            ("waiting_for_answer=true&patient_id=p", "Walk([ByPatient(p)])"),
+            ("waiting_for_answer=false", "Walk([ById])"),
+            ("waiting_for_answer=true&deleted=true", "Walk([Table])"),
         ] {
             assert_eq!(plan(query), expected, "{query}");
         }
@@ -219,6 +229,8 @@ mod tests {
             ("sort=updated_at&status=pending", "Walk([ByUpdate])".to_owned()),
             ("sort=updated_at&doctor_id=d", few(MAX_READ, "ByDoctor(d)", "Walk([ByUpdate])")),
             ("sort=priority", "Sort([ByDue(open)])".to_owned()),
+            ("sort=due_date&waiting_for_answer=true", few(MAX_READ, "ByWaiting", all_due)),
+            ("sort=updated_at&waiting_for_answer=true", few(MAX_READ, "ByWaiting", "Walk([ByUpdate])")),
             ("sort=priority&status=on_hold&product_id=x", "Sort([ByStatus(on_hold)])".to_owned()),
             (
                 "sort=priority&status=on_hold&patient_id=p",

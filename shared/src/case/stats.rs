@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cases,
-    change_set::{DAYS_COUNTED, created_on, remade_on},
+    change_set::{DAYS_COUNTED, WAITING, created_on, remade_on},
     due_info::{DueInfo, DueList, NOBODY},
     item::from_item,
     workflow::Status,
@@ -25,6 +25,8 @@ pub struct CaseStats {
     date: Date,
     /// All live cases.
     total: u64,
+    /// Those that wait for an answer to a comment.
+    waiting_for_answer: u64,
     /// The number of cases in each status.
     by_status: BTreeMap<&'static str, u64>,
     /// Cases that are not shipped, delivered or cancelled.
@@ -74,16 +76,14 @@ impl Cases<'_> {
     /// Unavailable, when the database does not answer.
     pub async fn stats(&self) -> Result<CaseStats, Error> {
         let today = Timestamp::now().date();
-        let (counts, open, remakes) = tokio::try_join!(
-            by_status(self.lab, Consistency::Strong),
-            self.open_cases(),
-            self.remakes(today),
-        )?;
+        let (counts, open, remakes) =
+            tokio::try_join!(counts(self.lab, Consistency::Strong), self.open_cases(), self.remakes(today),)?;
         let in_7_days = today.saturating_add(7.days());
         let mut stats = CaseStats {
             date: today,
-            total: counts.iter().map(|(_, count)| count).sum(),
-            by_status: counts.iter().map(|(status, count)| (status.as_str(), *count)).collect(),
+            total: counts.by_status.iter().map(|(_, count)| count).sum(),
+            waiting_for_answer: counts.waiting_for_answer,
+            by_status: counts.by_status.iter().map(|(status, count)| (status.as_str(), *count)).collect(),
             open: 0,
             overdue: 0,
             due_today: 0,
@@ -163,15 +163,22 @@ fn created_between(items: &[Item], first: Date, last: Date) -> (u64, u64) {
     (sum(counts.iter().map(|(cases, _)| *cases)), sum(counts.iter().map(|(_, remakes)| *remakes)))
 }
 
-/// Reads the number of live cases in each status.
-pub(super) async fn by_status(lab: &LabScope, consistency: Consistency) -> Result<Vec<(Status, u64)>, Error> {
+/// The numbers of live cases that the shards count.
+pub(super) struct Counts {
+    /// In each status.
+    pub by_status: Vec<(Status, u64)>,
+    /// Those that wait for an answer.
+    pub waiting_for_answer: u64,
+}
+
+/// Reads the counts of the shards.
+pub(super) async fn counts(lab: &LabScope, consistency: Consistency) -> Result<Counts, Error> {
     let range = Query::of_table(keys::SHARD_PREFIX, format!("{}{}", keys::SHARD_PREFIX, keys::PAST_ALL));
     let shards = lab.table().query_all(lab.lab_id(), Query { consistency, ..range }).await?;
-    let count = |shard: &Item, status: Status| -> Option<i64> {
-        shard.get(status.as_str())?.as_n().ok()?.parse().ok()
-    };
-    let total = |status| sum(shards.iter().filter_map(|shard| count(shard, status)));
-    Ok(Status::ALL.iter().map(|status| (*status, total(*status))).collect())
+    let count = |shard: &Item, name: &str| -> Option<i64> { shard.get(name)?.as_n().ok()?.parse().ok() };
+    let total = |name: &str| sum(shards.iter().filter_map(|shard| count(shard, name)));
+    let by_status = Status::ALL.iter().map(|status| (*status, total(status.as_str()))).collect();
+    Ok(Counts { by_status, waiting_for_answer: total(WAITING) })
 }
 
 /// Adds the counts of all shards. One shard may count a case's start and another its end, so a single count may be

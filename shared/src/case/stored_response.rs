@@ -3,7 +3,12 @@
 
 use serde::Serialize;
 
-use super::{Case, Cases, WriteOutcome, item::EXPIRES_AT, members, references::References};
+use super::{
+    Case, Cases, Comment, WriteOutcome,
+    item::{EXPIRES_AT, from_item},
+    members,
+    references::References,
+};
 use crate::{
     auth::Permission,
     base::{
@@ -23,6 +28,7 @@ pub(super) struct StoredResponse {
     fingerprint: String,
     #[serde(rename = "answer")]
     case: Option<Case>,
+    comment: Option<Comment>,
     /// Seconds since the Unix epoch. DynamoDB may take days to remove an expired item.
     expires_at: i64,
 }
@@ -31,7 +37,12 @@ impl StoredResponse {
     /// Makes the stored response of a request at `now`.
     pub(super) fn new(key: &IdempotencyKey, case: Option<&Case>, now: Timestamp) -> Self {
         let expires_at = now.epoch_seconds_after_days(DAYS);
-        Self { fingerprint: key.fingerprint().to_owned(), case: case.cloned(), expires_at }
+        Self { fingerprint: key.fingerprint().to_owned(), case: case.cloned(), comment: None, expires_at }
+    }
+
+    /// Makes the stored response of a request that created a comment.
+    pub(super) fn of_comment(key: &IdempotencyKey, comment: &Comment, now: Timestamp) -> Self {
+        Self { comment: Some(comment.clone()), ..Self::new(key, None, now) }
     }
 
     /// Reads the item of a key. Returns `None` when it has expired.
@@ -44,11 +55,13 @@ impl StoredResponse {
             return Ok(None);
         }
         let fingerprint = item.remove("fingerprint").and_then(|value| value.as_s().ok().cloned());
-        let case = item.remove("answer").and_then(|value| value.as_m().ok().cloned());
+        let mut answer = |name: &str| item.remove(name).and_then(|value| value.as_m().ok().cloned());
+        let (case, comment) = (answer("answer"), answer("comment"));
         let stored = Self {
             fingerprint: fingerprint
                 .ok_or_else(|| Error::internal("a stored response lacks an attribute"))?,
             case: case.map(members::from_item).transpose()?,
+            comment: comment.map(from_item).transpose()?,
             expires_at,
         };
         if stored.fingerprint != key.fingerprint() {
@@ -61,6 +74,11 @@ impl StoredResponse {
     /// The case of the response.
     pub(super) fn into_case(self) -> Option<Case> {
         self.case
+    }
+
+    /// The comment of the response.
+    pub(super) fn into_comment(self) -> Option<Comment> {
+        self.comment
     }
 }
 

@@ -1,6 +1,6 @@
 //! Updates a case's fields. PUT sets the fields in its body; PATCH also merges nested objects.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
@@ -51,7 +51,7 @@ impl FromObject for CasePatch {
 }
 
 /// Returns the object without checks. [`updated`] checks it, because it knows the case.
-fn whole_object(fields: &mut Fields) -> Map<String, Value> {
+pub(super) fn whole_object(fields: &mut Fields) -> Map<String, Value> {
     fields.skip_all();
     fields.object().clone()
 }
@@ -135,7 +135,7 @@ impl Cases<'_> {
 /// Validation, with all errors, including read-only fields that differ from the case.
 fn updated(object: &Map<String, Value>, case: &Case) -> Result<Updated, Error> {
     let mut updated = case.clone();
-    let read_only = read_only_errors(object, case)?;
+    let read_only = read_only_errors(object, &case.view(), fields::read_only())?;
     let object = updated.newer.updated_by(object);
     let mut fields = Fields::new(&object);
     if let Some(status) = fields.optional_but_not_null("status", one_of) {
@@ -149,17 +149,22 @@ fn updated(object: &Map<String, Value>, case: &Case) -> Result<Updated, Error> {
     Ok(Updated { case: updated, reason })
 }
 
-fn read_only_errors(object: &Map<String, Value>, case: &Case) -> Result<Vec<FieldError>, Error> {
-    let current = to_json(case)?;
+/// The errors of the read-only fields in a request that differ from those of the resource.
+pub(super) fn read_only_errors(
+    object: &Map<String, Value>,
+    current: &impl Serialize,
+    names: impl Iterator<Item = &'static str>,
+) -> Result<Vec<FieldError>, Error> {
+    let current = to_json(current)?;
     let differs = |name: &&str| match (object.get(*name), current.get(*name)) {
         (None, _) => false,
         (Some(sent), current) => !current.is_some_and(|current| is_same(sent, current)),
     };
     let error = |name: &str| {
-        let detail = "is read-only and differs from the case's value";
+        let detail = "is read-only and differs from the current value";
         FieldError::new(format!("/{name}"), Invalid::new(FieldCode::ReadOnly, detail))
     };
-    Ok(fields::read_only().filter(differs).map(error).collect())
+    Ok(names.filter(differs).map(error).collect())
 }
 
 /// Whether a read-only value in the request equals the current value. Generated clients parse times and write the same
@@ -172,7 +177,7 @@ fn is_same(sent: &Value, current: &Value) -> bool {
 /// Merges each nested object of the patch into the case's object (RFC 7396). The result is an update with complete nested
 /// objects.
 fn merged(patch: &Map<String, Value>, case: &Case) -> Result<Map<String, Value>, Error> {
-    let mut current = to_json(case)?;
+    let mut current = to_json(&case.view())?;
     let mut object = patch.clone();
     for (name, value) in object.iter_mut().filter(|(_, value)| value.is_object()) {
         let mut target = current.remove(name).unwrap_or_default();
@@ -201,10 +206,10 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-fn to_json(case: &Case) -> Result<Map<String, Value>, Error> {
-    match serde_json::to_value(case.view()) {
+fn to_json(resource: &impl Serialize) -> Result<Map<String, Value>, Error> {
+    match serde_json::to_value(resource) {
         Ok(Value::Object(members)) => Ok(members),
-        _ => Err(Error::internal("a case does not serialize")),
+        _ => Err(Error::internal("a resource does not serialize")),
     }
 }
 

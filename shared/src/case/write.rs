@@ -136,9 +136,26 @@ impl Snapshot<'_> {
         cases: &Cases<'_>,
         key: Option<&IdempotencyKey>,
     ) -> Result<Option<Case>, Error> {
+        Ok(self.stored_response(cases, key)?.and_then(StoredResponse::into_case))
+    }
+
+    /// Takes the stored response in the same way, whatever it is of.
+    ///
+    /// # Errors
+    /// Idempotency key reused.
+    pub(super) fn stored_response(
+        &mut self,
+        cases: &Cases<'_>,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Option<StoredResponse>, Error> {
         let Some(key) = key else { return Ok(None) };
-        let Some(item) = self.items.remove(&cases.response_key(key)) else { return Ok(None) };
-        Ok(StoredResponse::read(key, item)?.and_then(StoredResponse::into_case))
+        let Some(item) = self.take_item(&cases.response_key(key)) else { return Ok(None) };
+        StoredResponse::read(key, item)
+    }
+
+    /// Takes an item by its sort key.
+    pub(super) fn take_item(&mut self, sk: &str) -> Option<Item> {
+        self.items.remove(sk)
     }
 }
 

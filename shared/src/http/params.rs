@@ -21,6 +21,17 @@ pub fn case_id(request: &Request) -> Result<CaseId, Error> {
     CaseId::parse(path_parameter(request, "id")?).ok_or_else(Error::case_not_found)
 }
 
+/// The number of the comment in the path.
+///
+/// # Errors
+/// Comment not found, when the text cannot be a comment's number.
+pub fn comment_id(request: &Request) -> Result<u32, Error> {
+    let text = path_parameter(request, "comment_id")?;
+    let is_number =
+        !text.starts_with('0') && text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number).ok_or_else(Error::comment_not_found)
+}
+
 /// The id of the doctor in the path.
 ///
 /// # Errors

@@ -146,7 +146,7 @@ impl Query {
         if self.source == Source::Body {
             return self.checked(name, |value| match value {
                 Value::String(_) => check(value).map(|value| vec![value]),
-                _ => distinct(most, check)(value),
+                _ => distinct(1..=most, check)(value),
             });
         }
         let mut values = Vec::new();
@@ -161,7 +161,7 @@ impl Query {
             }
         }
         if values.len() > most {
-            self.reject(name, validate::not_so_many(most));
+            self.reject(name, validate::not_so_many(&(1..=most)));
             return None;
         }
         Some(values)

@@ -91,13 +91,36 @@ pub fn created(resource: &impl Resource) -> Result {
     Ok(response)
 }
 
+/// A new thing with a path of its own and without a version.
+pub trait Located {
+    /// The JSON of its representation.
+    fn view(&self) -> impl Serialize;
+
+    /// Its path.
+    fn path(&self) -> String;
+
+    /// Whether this is the stored response of an earlier request with the same idempotency key.
+    fn is_replay(&self) -> bool;
+}
+
+/// 201 with something new and its `Location`. `Idempotency-Replayed` marks a stored response.
+pub fn created_at(new: &impl Located) -> Result {
+    let mut response = with_status(StatusCode::CREATED, &new.view())?;
+    response.headers_mut().insert(header::LOCATION, header_value(new.path())?);
+    mark_replay(&mut response, new.is_replay());
+    Ok(response)
+}
+
+fn mark_replay(response: &mut Response, is_replay: bool) {
+    if is_replay {
+        response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+}
+
 fn of_resource(status: StatusCode, resource: &impl Resource) -> Result {
     let mut response = with_status(status, &resource.view())?;
-    let headers = response.headers_mut();
-    headers.insert(header::ETAG, header_value(entity_tag(resource.version()))?);
-    if resource.is_replay() {
-        headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
-    }
+    response.headers_mut().insert(header::ETAG, header_value(entity_tag(resource.version()))?);
+    mark_replay(&mut response, resource.is_replay());
     Ok(response)
 }
 

@@ -41,6 +41,19 @@ pub(crate) fn last_event(id: CaseId) -> String {
     format!("{EVENT_PREFIX}{:010}#:", id.get())
 }
 
+/// The sort key of a comment of a case.
+pub(crate) fn comment(case: CaseId, id: u32) -> String {
+    format!("{COMMENT_PREFIX}{:010}#{id:06}", case.get())
+}
+
+/// The prefix of the sort keys of comments.
+pub(crate) const COMMENT_PREFIX: &str = "COMMENT#";
+
+/// The end of the range of a case's comments. `:` follows `9` in ASCII.
+pub(crate) fn last_comment(case: CaseId) -> String {
+    format!("{COMMENT_PREFIX}{:010}#:", case.get())
+}
+
 /// The sort key of what is left of a case after the end of its retention.
 pub(crate) fn tombstone(id: CaseId) -> String {
     format!("TOMBSTONE#{:010}", id.get())
@@ -175,6 +188,7 @@ mod tests {
         assert!(key(9) < key(10) && key(10) < key(CaseId::MAX));
         assert_eq!(key(7), "CASE#0000000007");
         assert_eq!(event(CaseId::new(7).unwrap(), 12), "EVENT#0000000007#000012");
+        assert_eq!(comment(CaseId::new(7).unwrap(), 12), "COMMENT#0000000007#000012");
         assert_eq!(token("o'neil", CaseId::new(7).unwrap()), "TOKEN#o'neil#0000000007");
         assert_eq!(case_id("TOKEN#a#b#0000000007"), CaseId::new(7));
         assert_eq!((shard(3), change(3, 42)), ("STATS#03".to_owned(), "CHANGE#03#000000000042".to_owned()));

@@ -281,6 +281,12 @@ pub(crate) fn to_item(value: &impl Serialize) -> Result<Item, Error> {
     Ok(item)
 }
 
+/// The attribute of a value.
+pub(crate) fn to_attribute(value: &impl Serialize) -> Result<AttributeValue, Error> {
+    serde_dynamo::to_attribute_value(value)
+        .map_err(|_| Error::internal("a value does not serialize to an attribute"))
+}
+
 /// Reads the value from an item.
 pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
     serde_dynamo::from_item(item).map_err(|_| Error::internal("an item does not have the expected fields"))

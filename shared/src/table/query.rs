@@ -22,6 +22,8 @@ pub(crate) enum Index<'a> {
     ByAssignee(&'a str),
     /// Live cases of one patient, by id.
     ByPatient(&'a str),
+    /// Live cases that wait for an answer, by id.
+    ByWaiting,
     /// Live cases of one list (its name in the table), by due date.
     ByDue(&'a str),
     /// Live cases by the time of their last change.
@@ -37,6 +39,7 @@ impl Index<'_> {
             Index::ByDoctor(_) => Some("by_doctor"),
             Index::ByAssignee(_) => Some("by_assignee"),
             Index::ByPatient(_) => Some("by_patient"),
+            Index::ByWaiting => Some("by_waiting"),
             Index::ByDue(_) => Some("by_due"),
             Index::ByUpdate => Some("by_update"),
         }
@@ -51,6 +54,7 @@ impl Index<'_> {
             Index::ByDoctor(_) => ("doctor_key", "live_id"),
             Index::ByAssignee(_) => ("assignee_key", "live_id"),
             Index::ByPatient(_) => ("patient_key", "live_id"),
+            Index::ByWaiting => ("lab_id", "waiting_id"),
             Index::ByDue(_) => ("due", "due_key"),
             Index::ByUpdate => ("lab_id", "update_key"),
         }
@@ -64,7 +68,7 @@ impl Index<'_> {
     /// The partition key. It always begins with the lab, so no query can read another lab's items.
     fn partition(self, lab: LabId) -> String {
         match self {
-            Index::Table | Index::ById | Index::ByUpdate => keys::lab(lab),
+            Index::Table | Index::ById | Index::ByWaiting | Index::ByUpdate => keys::lab(lab),
             Index::ByStatus(part)
             | Index::ByDoctor(part)
             | Index::ByAssignee(part)

@@ -57,7 +57,7 @@ pub(super) async fn service() -> Service {
     service
 }
 
-/// Creates one case in the caller's lab and three in the other, with marks to look for.
+/// Creates one case in the caller's lab and three in the other, with marks to look for. The first case of each lab has comments.
 pub(super) async fn create_cases(service: &Service, own: &str, other: &str) {
     let create =
         |token: &str, body: Value| service.request("POST", "/api/v1/cases").token(token).json(body).send();
@@ -67,6 +67,10 @@ pub(super) async fn create_cases(service: &Service, own: &str, other: &str) {
             "notes": "M4RK", "doctor_id": "doctor_north"});
         let call = service.request("POST", "/api/v1/cases").token(other).json(case);
         call.header("idempotency-key", &format!("key-{number}")).send().await.expect(201);
+    }
+    for (token, text) in [(own, "by its author"), (other, "M4RK one"), (other, "M4RK two")] {
+        let call = service.request("POST", "/api/v1/cases/1/comments").token(token);
+        call.json(json!({"text": text})).send().await.expect(201);
     }
     service.dynamodb.take_calls();
 }
@@ -118,7 +122,7 @@ pub(super) fn token_signed_in_at(auth_time: i64) -> String {
 /// The user with the most rights who does not have this permission.
 pub(super) fn user_without(permission: &str) -> i64 {
     match permission {
-        "read" => people::WITHOUT_PERMISSION,
+        "read" | "comment" => people::WITHOUT_PERMISSION,
         "update_status" => user("viewer"),
         "create" | "update" => user("technician"),
         "delete" | "restore" | "export" | "audit" => user("member"),

@@ -159,6 +159,7 @@ async fn cursors(service: &Service) -> BTreeMap<&'static str, String> {
         ("exportCases", "/api/v1/cases/export?limit=1"),
         ("caseChanges", "/api/v1/cases/changes?limit=1"),
         ("getCaseHistory", "/api/v1/cases/1/history?limit=1"),
+        ("listComments", "/api/v1/cases/1/comments?limit=1"),
         ("listAccess", "/api/v1/audit?limit=1"),
         ("getCaseAccess", "/api/v1/cases/1/access?limit=1"),
     ] {
@@ -337,7 +338,9 @@ async fn a_missing_attribute_is_rejected_like_a_missing_role() {
     for operation in operations().iter().filter(|operation| !operation.is_public()) {
         let service = service().await;
         let attributes: &[&str] = match permission(operation) {
-            "read" => &["lab.samples.read", "lab.samples.track", "lab.patient.export", "lab.audit.export"],
+            "read" | "comment" => {
+                &["lab.samples.read", "lab.samples.track", "lab.patient.export", "lab.audit.export"]
+            }
             "update_status" => &["lab.patient.read", "lab.patient.write", "lab.samples.write"],
             "create" | "update" => &["lab.patient.read", "lab.samples.track", "lab.samples.write"],
             "delete" | "restore" => &["lab.patient.read", "lab.patient.write", "lab.audit.view"],

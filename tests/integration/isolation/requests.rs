@@ -22,10 +22,12 @@ pub(crate) fn row(operation: &Operation) -> Row {
         "patchCase" => (Some(json!({"notes": "by its owner"})), 200),
         "updateCaseStatus" => (Some(json!({"status": "in_progress"})), 200),
         "bulkUpdateStatus" => (Some(json!({"ids": [OWN_CASE], "status": "in_progress"})), 200),
+        "createComment" => (Some(json!({"text": "by its owner"})), 201),
+        "updateComment" => (Some(json!({"text": "by its author"})), 200),
         "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
         "searchCases" => (Some(json!({"limit": 1})), 200),
-        "deleteCase" => (None, 204),
-        "restoreCase" | "listCases" | "getCase" | "getCaseHistory" | "verifyCaseHistory"
+        "deleteCase" | "deleteComment" => (None, 204),
+        "restoreCase" | "listCases" | "getCase" | "getCaseHistory" | "verifyCaseHistory" | "listComments"
         | "getCaseAccess" | "listAccess" | "verifyAudit" | "caseStats" | "caseChanges" | "exportCases"
         | "getDoctor" => (None, 200),
         _ if operation.is_public() => (None, 200),
@@ -60,6 +62,7 @@ impl TestRequest {
         let path = operation
             .path
             .replace("{id}", &self.case.to_string())
+            .replace("{comment_id}", "1")
             .replace("{doctor_id}", self.doctor)
             .replace("{asset}", "swagger-ui.css");
         let mut call = service.request(operation.method, &format!("{path}{}", self.query));

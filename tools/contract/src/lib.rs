@@ -179,14 +179,19 @@ fn operation_of(method: &str, path: &str, operation: &Value, document: &Value) -
     })
 }
 
-/// Whether the value, or what it refers to, has a member for a cursor. `seen` are the references that were followed already.
+/// The schema of errors. It has a cursor for the one operation whose readers can be told to start again, which has others as well.
+const PROBLEM: &str = "#/components/schemas/Problem";
+
+/// Whether the value, or what it refers to, has a member for a cursor. Errors do not count. `seen` are the references that were
+/// followed already.
 fn names_cursor(document: &Value, value: &Value, seen: &mut BTreeSet<String>) -> bool {
     match value {
         Value::Array(values) => values.iter().any(|value| names_cursor(document, value, seen)),
         Value::Object(members) => members.iter().any(|(name, value)| match value.as_str() {
             Some(reference) if name == "$ref" => {
                 let target = reference.strip_prefix('#').and_then(|path| document.pointer(path));
-                seen.insert(reference.to_owned())
+                reference != PROBLEM
+                    && seen.insert(reference.to_owned())
                     && target.is_some_and(|target| names_cursor(document, target, seen))
             }
             _ => name == "next_cursor" || name == "X-Next-Cursor" || names_cursor(document, value, seen),

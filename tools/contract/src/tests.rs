@@ -7,7 +7,7 @@ openapi: 3.0.3
 paths:
   /z/{id}:
     parameters: []
-    put: {operationId: updateZ, x-permission: update, summary: Change it}
+    put: {operationId: updateZ, x-permission: update, summary: Change it, responses: {'410': {content: {json: {schema: {$ref: '#/components/schemas/Problem'}}}}}}
     get: {operationId: getZ, x-permission: read, x-patient-data: false}
   /z/{id}/notes:
     get: {operationId: listNotes, x-permission: read, responses: {'200': {content: {json: {schema: {$ref: '#/components/schemas/Notes'}}}}}}
@@ -21,6 +21,7 @@ components:
     Notes: {properties: {first: {$ref: '#/components/schemas/Note'}, pagination: {$ref: '#/components/schemas/Pagination'}}}
     Note: {properties: {answers: {type: array, items: {$ref: '#/components/schemas/Note'}}}}
     Pagination: {properties: {next_cursor: {type: string}}}
+    Problem: {properties: {next_cursor: {type: string}}}
 ";
 
 fn contract() -> Contract {
@@ -56,7 +57,7 @@ fn an_operation_has_what_the_file_says_of_it_or_the_default() {
 }
 
 #[test]
-fn an_operation_has_cursors_if_a_response_has_one() {
+fn an_operation_has_cursors_if_a_response_that_is_no_error_has_one() {
     let contract = contract();
     let with = contract.operations().iter().filter(|operation| operation.cursors);
     assert_eq!(with.map(|operation| &operation.id[..]).collect::<Vec<_>>(), ["listNotes"]);

@@ -139,15 +139,15 @@ pub fn not_a_case_id() -> Invalid {
     Invalid::format("case_id", "must be a case's id")
 }
 
-/// A list of 1 to `most` distinct items.
+/// A list of `count` distinct items.
 pub fn distinct<T: PartialEq>(
-    most: usize,
+    count: RangeInclusive<usize>,
     item: impl Fn(&Value) -> Checked<T>,
 ) -> impl Fn(&Value) -> Checked<Vec<T>> {
     move |value| {
         let values = value.as_array().ok_or_else(|| wrong_type("a list", "list"))?;
-        if !(1..=most).contains(&values.len()) {
-            return Err(not_so_many(most));
+        if !count.contains(&values.len()) {
+            return Err(not_so_many(&count));
         }
         let mut items = Vec::with_capacity(values.len());
         for value in values {
@@ -161,9 +161,12 @@ pub fn distinct<T: PartialEq>(
     }
 }
 
-/// The list has no item or more than `most`.
-pub fn not_so_many(most: usize) -> Invalid {
-    Invalid::new(FieldCode::Items, format!("must have 1 to {most} items")).with("min", 1).with("max", most)
+/// The list has fewer or more items than `count`.
+pub fn not_so_many(count: &RangeInclusive<usize>) -> Invalid {
+    let (min, max) = (*count.start(), *count.end());
+    Invalid::new(FieldCode::Items, format!("must have {min} to {max} items"))
+        .with("min", min)
+        .with("max", max)
 }
 
 /// One of an enumeration's values, in its exact spelling.

@@ -6,6 +6,7 @@ use crate::{
     base::{CaseId, wire_enum::WireEnum},
     case::{
         due_info::{DueInfo, DueList, NOBODY},
+        thread::OPEN_QUESTIONS,
         workflow::Status,
     },
     table::{Filter, Index, boolean, keys, text},
@@ -30,10 +31,13 @@ const fn check(index: Index<'_>, condition: Condition) -> Check {
         | (Index::ByDoctor(_), C::Doctor)
         | (Index::ByAssignee(_), C::Assignee)
         | (Index::ByPatient(_), C::Patient)
+        | (Index::ByWaiting, C::Waiting)
         | (Index::ByDue(_), C::Due) => Check::Key,
         (_, C::Patient | C::Words) => Check::Case,
-        (Index::Table | Index::ByUpdate, _) => Check::Attribute,
-        (Index::ByPatient(_), _) => Check::Case,
+        (Index::Table, _) => Check::Attribute,
+        (_, C::Waiting) => Check::Case,
+        (Index::ByUpdate, _) => Check::Attribute,
+        (Index::ByPatient(_) | Index::ByWaiting, _) => Check::Case,
         (Index::ByDue(_), C::Status | C::Assignee | C::Priority | C::RushOrder) => Check::Attribute,
         (Index::ByDue(_), _) | (Index::ById, C::Status | C::Doctor | C::Assignee) => Check::Case,
         _ => Check::Attribute,
@@ -86,6 +90,9 @@ impl CaseFilter {
             Condition::Procedure => filter.one_of("procedure_type", self.procedure.as_slice()),
             Condition::Priority => filter.one_of("priority", self.priorities.as_deref().unwrap_or_default()),
             Condition::RushOrder => filter.equals("rush_order", boolean(self.rush_order == Some(true))),
+            // Cases of earlier releases have no attribute that says that they do not wait.
+            Condition::Waiting if self.waiting_for_answer == Some(true) => filter.exists(OPEN_QUESTIONS),
+            Condition::Waiting => filter.is_absent(OPEN_QUESTIONS),
             Condition::Due => {
                 if let Some((from, to)) = self.due {
                     filter.between("due_date", text(from.to_string()), text(to.to_string()));

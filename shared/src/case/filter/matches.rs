@@ -44,6 +44,7 @@ impl CaseFilter {
                 self.priorities.iter().flatten().any(|priority| *priority == fields.priority)
             }
             Condition::RushOrder => Some(fields.rush_order) == self.rush_order,
+            Condition::Waiting => Some(case.waiting_for_answer) == self.waiting_for_answer,
             Condition::Due => fields.due_date.is_some_and(|date| is_in(date, self.due)),
             Condition::Created => is_in(case.created_at.date(), self.created),
             Condition::Words => self.words.as_ref().is_some_and(|words| words.find(case)),

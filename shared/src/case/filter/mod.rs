@@ -60,6 +60,7 @@ pub(super) enum Condition {
     Procedure,
     Priority,
     RushOrder,
+    Waiting,
     Due,
     Created,
     Words,
@@ -85,6 +86,8 @@ pub(super) struct CaseFilter {
     procedure: Option<ProcedureType>,
     priorities: Option<Vec<Priority>>,
     rush_order: Option<bool>,
+    /// Whether the cases wait for an answer.
+    pub waiting_for_answer: Option<bool>,
     /// The due dates to select, both ends included.
     pub due: Option<(Date, Date)>,
     /// The days of creation to select, both ends included.
@@ -139,6 +142,7 @@ impl CaseFilter {
             procedure: query.checked("procedure_type", ProcedureType::from_value),
             priorities: query.several("priority", Priority::ALL.len(), one_of),
             rush_order: query.boolean("rush_order"),
+            waiting_for_answer: query.boolean("waiting_for_answer"),
             due,
             created: span(query, "created_from", "created_to"),
             words: query.checked("q", words),
@@ -160,6 +164,7 @@ impl CaseFilter {
             (C::Procedure, self.procedure.is_some()),
             (C::Priority, self.priorities.is_some()),
             (C::RushOrder, self.rush_order.is_some()),
+            (C::Waiting, self.waiting_for_answer.is_some()),
             (C::Due, self.due.is_some()),
             (C::Created, self.created.is_some()),
             (C::Words, self.words.is_some()),

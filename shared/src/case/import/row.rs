@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{Case, CaseFields, newer::Newer, workflow::Status},
+    super::{Case, CaseFields, newer::Newer, thread::Thread, workflow::Status},
     ImportedCase,
 };
 use crate::base::{
@@ -135,6 +135,8 @@ impl RowReader {
             remake_of: typed(row, "remake_of"),
             remake_reason_code: typed(row, "remake_reason_code"),
             remakes: typed(row, "remakes").unwrap_or_default(),
+            comment_count: 0,
+            waiting_for_answer: false,
             created_by: row.get("created_by").and_then(plain).unwrap_or_else(|| super::USER.to_owned()),
             created_at,
             updated_at,
@@ -145,6 +147,7 @@ impl RowReader {
             deleted_at,
             deleted_by: deleted_at
                 .map(|_| row.get("deleted_by").and_then(plain).unwrap_or_else(|| super::USER.to_owned())),
+            thread: Thread::default(),
             newer: Newer::default(),
         };
         match typed(row, "earliest_due_date") {

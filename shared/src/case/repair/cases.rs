@@ -19,7 +19,7 @@ use super::{
     Fault, FaultKind, Place, Repair, RepairReport, place_of,
 };
 use crate::{
-    base::{CaseId, LabId, error::Error, private::Private, time::Timestamp, wire_enum::WireEnum},
+    base::{CaseId, LabId, error::Error, time::Timestamp, wire_enum::WireEnum},
     table::{self, Item, Query, keys, text},
 };
 
@@ -67,6 +67,7 @@ pub(super) struct Counted {
     pub status: Status,
     pub created: Date,
     pub is_remake: bool,
+    pub is_waiting: bool,
 }
 
 /// The time of an event, and its place in the log.
@@ -123,7 +124,11 @@ impl Repair {
                 true => None,
                 false => Some(self.verify(lab, id, &events, &items)?),
             };
-            if verification.as_ref().is_some_and(|found| !found.valid)
+            let comments = match is_disposed {
+                true => Vec::new(),
+                false => self.comment_faults(lab, id, &events).await?,
+            };
+            if (verification.as_ref().is_some_and(|found| !found.valid) || !comments.is_empty())
                 && attempts < ATTEMPTS
                 && reader.items(id).await?.differ_from(&items)
             {
@@ -133,6 +138,7 @@ impl Repair {
             if let Some(Verification { broken_at: Some(version), fault: Some(fault), .. }) = verification {
                 report.add(FaultKind::History, keys::event(id, version), fault, false);
             }
+            report.faults.extend(comments);
             match (&items.live, &items.deleted) {
                 (Some(_), _) => report.live = 1,
                 (None, Some(_)) if !is_disposed => report.deleted = 1,
@@ -217,6 +223,7 @@ impl Repair {
             status: case.status,
             created: case.created_at.date(),
             is_remake: case.remake_of.is_some(),
+            is_waiting: case.waiting_for_answer,
         };
         seen.counted = Some(counted).filter(|_| items.live.is_some());
         let events: Vec<Event> =
@@ -270,12 +277,24 @@ fn deltas(now: Counted, is_live: bool, events: &[Event]) -> Vec<(Place, Vec<(Cou
         match event.action {
             StoredAction::Known(Action::Created | Action::Imported | Action::Restored) => is_live = false,
             StoredAction::Known(Action::Deleted) => is_live = true,
-            StoredAction::Known(Action::Updated | Action::StatusChanged | Action::Remade)
+            StoredAction::Known(
+                Action::Updated
+                | Action::StatusChanged
+                | Action::Remade
+                | Action::Commented
+                | Action::CommentEdited
+                | Action::CommentRemoved,
+            )
             | StoredAction::Newer(_) => {}
         }
-        let status = event.changes.iter().find(|change| change.field == "status");
-        let status = status.map(|change| &change.from).map(Private::expose).and_then(Value::as_str);
+        let from = |field: &str| {
+            let change = event.changes.iter().find(|change| change.field == field);
+            change.map(|change| change.from.expose())
+        };
+        let status = from("status").and_then(Value::as_str);
         counted.status = status.and_then(Status::parse).unwrap_or(counted.status);
+        let is_waiting = from("waiting_for_answer").and_then(Value::as_bool);
+        counted.is_waiting = is_waiting.unwrap_or(counted.is_waiting);
         let before = Some(counted).filter(|_| is_live);
         if before != after
             && let Some(place) = event.log_entry.as_deref().and_then(place_of)

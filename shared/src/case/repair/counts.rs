@@ -9,7 +9,7 @@ use jiff::{ToSpan, civil::Date};
 
 use super::{
     super::{
-        change_set::{Created, DAYS_COUNTED, created_on, day_updates, last_change, remade_on},
+        change_set::{Created, DAYS_COUNTED, WAITING, created_on, day_updates, last_change, remade_on},
         workflow::Status,
     },
     FaultKind, Repair, RepairReport,
@@ -38,16 +38,20 @@ pub(super) struct Counts {
 /// The shard that corrections go to.
 const CORRECTED: u8 = 0;
 
-/// Live cases by status, and by day of creation: cases and remakes.
+/// Live cases by status, those that wait for an answer, and by day of creation: cases and remakes.
 #[derive(Clone, Default)]
 struct Totals {
-    statuses: BTreeMap<&'static str, i64>,
+    /// By the attributes of the shards: the statuses, and that of the cases that wait for an answer.
+    shards: BTreeMap<&'static str, i64>,
     days: BTreeMap<Date, Created>,
 }
 
 impl Totals {
     fn count(&mut self, case: Counted, by: i64) {
-        *self.statuses.entry(case.status.as_str()).or_default() += by;
+        *self.shards.entry(case.status.as_str()).or_default() += by;
+        if case.is_waiting {
+            *self.shards.entry(WAITING).or_default() += by;
+        }
         let day = self.days.entry(case.created).or_default();
         day.cases += by;
         day.remakes += if case.is_remake { by } else { 0 };
@@ -123,15 +127,16 @@ impl Repair {
             shard.values.push((":seen".to_owned(), text(seen)));
         }
         let mut sums = Vec::new();
-        for status in Status::ALL.iter().map(|status| status.as_str()) {
-            let of = |totals: &Totals| totals.statuses.get(status).copied().unwrap_or(0);
+        for name in counted_names() {
+            let of = |totals: &Totals| totals.shards.get(name).copied().unwrap_or(0);
             let (is, should) = (of(&before.totals), of(&expected));
             if is != should {
-                let detail = format!("{status} is {is} instead of {should}");
-                report.add(FaultKind::StatusCount, keys::SHARD_PREFIX, detail, true);
+                let detail = format!("{name} is {is} instead of {should}");
+                let kind = if name == WAITING { FaultKind::WaitingCount } else { FaultKind::StatusCount };
+                report.add(kind, keys::SHARD_PREFIX, detail, true);
                 let index = sums.len();
-                sums.push(format!("#status{index} :amount{index}"));
-                shard.names.push((format!("#status{index}"), status.to_owned()));
+                sums.push(format!("#count{index} :amount{index}"));
+                shard.names.push((format!("#count{index}"), name.to_owned()));
                 shard.values.push((format!(":amount{index}"), number(should - is)));
             }
         }
@@ -178,8 +183,8 @@ impl Counts {
             item.get(name).and_then(|count| count.as_n().ok()?.parse().ok()).unwrap_or(0)
         };
         if let Some(item) = item {
-            for status in Status::ALL.iter().map(|status| status.as_str()) {
-                *self.totals.statuses.entry(status).or_default() += count(item, status);
+            for name in counted_names() {
+                *self.totals.shards.entry(name).or_default() += count(item, name);
             }
             if shard == CORRECTED {
                 self.repaired_at = item.get(REPAIRED_AT).and_then(|at| at.as_s().ok()).cloned();
@@ -205,6 +210,11 @@ impl Counts {
             }
         }
     }
+}
+
+/// The attributes of a shard that count live cases.
+fn counted_names() -> impl Iterator<Item = &'static str> {
+    Status::ALL.iter().map(|status| status.as_str()).chain([WAITING])
 }
 
 /// The shard at the end of the sort key of an item.

@@ -6,6 +6,7 @@
 //! fails after another change. Every step can be repeated.
 
 mod cases;
+mod comments;
 mod counts;
 mod log;
 mod words;
@@ -37,10 +38,10 @@ pub enum Mode {
 wire_enum! {
     /// The kind of a fault.
     FaultKind {
-        History = "history", Case = "case", IndexKeys = "index_keys", SearchText = "search_text",
+        History = "history", Case = "case", Comment = "comment", IndexKeys = "index_keys", SearchText = "search_text",
         WordsMissing = "words_missing", WordsStale = "words_stale", LogEntryMissing = "log_entry_missing",
         LogEntryWrong = "log_entry_wrong", ShardBehind = "shard_behind", StatusCount = "status_count",
-        DayCount = "day_count", CounterBehind = "counter_behind", LabUnlisted = "lab_unlisted",
+        WaitingCount = "waiting_count", DayCount = "day_count", CounterBehind = "counter_behind", LabUnlisted = "lab_unlisted",
     }
 }
 
