@@ -53,7 +53,7 @@ def needs(present, other, config, stage):
                            "says under New indexes, one at a time, and run `make migrate` of the other release")
     for index in sorted(indexes(present) - indexes(other)):
         found.first.append(f"the other release has no index {index}, and CloudFormation removes one index in a deployment: keep it in the "
-                           "other release's template.yaml, so that the way forward stays short")
+                           "other release's template.yaml, and deploy the folder with `make deploy`, because its checksums no longer fit")
     for name in sorted(parameters(config, stage) - other["Parameters"].keys()):
         found.first.append(f"samconfig.toml sets {name} for {stage}, which the other release does not know: remove the line")
     for name in sorted(name for name, parameter in other["Parameters"].items()
