@@ -119,5 +119,5 @@ fn the_template_of_the_project_has_the_table() {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
     let definition = Definition::read(&template, "Table").unwrap();
     assert_eq!(definition.ttl_attribute.as_deref(), Some("expires_at"));
-    assert_eq!(definition.create["GlobalSecondaryIndexes"].as_array().map(Vec::len), Some(8));
+    assert_eq!(definition.create["GlobalSecondaryIndexes"].as_array().map(Vec::len), Some(9));
 }
