@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-restore rehearse-upgrade rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-release check-route generate bench bench-count bench-record bench-check bench-harness bench-functions bench-stock-sdk bench-valgrind soak audit audit-search redrive migrate check-data repair import export-lab destroy-lab begin-epoch lab-data-ready build release deploy rollback clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-restore rehearse-upgrade rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-release check-route generate bench bench-count bench-record bench-check bench-functions bench-valgrind soak audit audit-search redrive migrate check-data repair import export-lab destroy-lab begin-epoch lab-data-ready build release deploy rollback clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -195,12 +195,12 @@ CHECKED   := get-case create-case list-cases
 LHCMS_BENCH := $(TARGET_DIR)/debug/lhcms-bench
 BINARIES  := $(TARGET_DIR)/release $(TARGET_DIR)/debug
 
-# Its parts are built side by side, because linking with LTO keeps only one core busy.
-bench: bench-valgrind ## measure the release binaries: docs/performance.md says what and how
-	$(MAKE) --no-print-directory -j3 bench-harness bench-functions bench-stock-sdk
+bench: bench-valgrind bench-functions ## measure the release binaries: docs/performance.md says what and how
+	cargo build --locked --release --package floor
+	cargo build --locked --release --manifest-path bench/stock-sdk/Cargo.toml --target-dir $(TARGET_DIR)
 	$(LHCMS_BENCH) run $(BINARIES)
 
-bench-count: bench-valgrind bench-harness bench-functions ## only the part of `make bench` that counts: instructions, calls, units, sizes
+bench-count: bench-valgrind bench-functions ## only the part of `make bench` that counts: instructions, calls, units, sizes
 	$(LHCMS_BENCH) count $(BINARIES)
 
 bench-record: ## put the figures of the last `make bench` into the docs, and make its counts the reference
@@ -218,18 +218,9 @@ soak: ## mixed load with 8 environments for MINUTES=20: memory flat, no errors, 
 	cargo build --locked --bin lhcms-bench $(addprefix --bin ,$(MEASURED))
 	$(LHCMS_BENCH) soak $(BINARIES) $(MINUTES)
 
-bench-harness:
-	cargo build --locked --bin lhcms-bench
-
 bench-functions:
+	cargo build --locked --bin lhcms-bench
 	cargo build --locked --release $(addprefix --package ,$(MEASURED))
-	cargo build --locked --release --package floor
-
-# In a folder of its own: cargo lets only one build at a time into a folder.
-bench-stock-sdk:
-	cargo build --locked --release --manifest-path bench/stock-sdk/Cargo.toml --target-dir $(TARGET_DIR)/stock-sdk
-	mkdir -p $(TARGET_DIR)/release
-	cp $(TARGET_DIR)/stock-sdk/release/stock-sdk $(TARGET_DIR)/release/
 
 bench-valgrind:
 	@command -v valgrind >/dev/null || { echo 'make: valgrind is needed (Debian and Ubuntu: apt-get install valgrind)' >&2; exit 1; }
