@@ -280,7 +280,7 @@ ARM := aarch64-unknown-linux-gnu
 WITH_COMMIT = LHCMS_COMMIT="$$(git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown)"
 # The folder of a deployment: the functions, with the template and what it includes.
 BUILT   := dist/build
-RELEASE := $(BUILT)
+DIST    := $(BUILT)
 # Without the paths of this machine, the same commit gives the same bytes everywhere.
 CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
 WITHOUT_PATHS := RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/lhcms --remap-path-prefix=$(CARGO_FOLDER)=/cargo" \
@@ -308,22 +308,22 @@ $(TOOLS)/.cargo-cyclonedx-$(CARGO_CYCLONEDX):
 
 HAS_STAGE = @case "$(STAGE)" in dev|qa|prod) ;; *) echo 'make: say STAGE=dev, qa or prod' >&2; exit 1 ;; esac
 
-DEPLOY = $(WITH_TOOLS) $(CHECK_PY) tools/release/deploy.py --stage $(STAGE) --release $(RELEASE) $(if $(AT_ONCE),--at-once) $(if $(DRY_RUN),--dry-run)
+DEPLOY = $(WITH_TOOLS) $(CHECK_PY) tools/release/deploy.py --stage $(STAGE) --release $(DIST) $(if $(AT_ONCE),--at-once) $(if $(DRY_RUN),--dry-run)
 
-deploy: $(CHECK_VENV)/.installed ## deploy to AWS: make deploy STAGE=dev|qa|prod [RELEASE=dist/lhcms-v1.0.0, else it builds] [DRY_RUN=1: only show the changes] [AT_ONCE=1: no canary]
+deploy: $(CHECK_VENV)/.installed ## deploy to AWS: make deploy STAGE=dev|qa|prod [DIST=dist/lhcms-v1.0.0, else it builds] [DRY_RUN=1: only show the changes] [AT_ONCE=1: no canary]
 	$(HAS_STAGE)
 	@$(DEPLOY) --check
-ifeq ($(RELEASE),$(BUILT))
+ifeq ($(DIST),$(BUILT))
 	$(MAKE) build
 endif
 	@$(DEPLOY)
 
-rollback: $(CHECK_VENV)/.installed ## say what going back to a release needs, and deploy it: make rollback STAGE=prod RELEASE=dist/lhcms-v1.0.0
+rollback: $(CHECK_VENV)/.installed ## say what going back to a release needs, and deploy it: make rollback STAGE=prod DIST=dist/lhcms-v1.0.0
 	$(HAS_STAGE)
-	@test -f '$(RELEASE)/template.yaml' || { echo 'make: say RELEASE=<the folder of the release to go back to>' >&2; exit 1; }
-	cd $(RELEASE) && sha256sum --quiet --check SHA256SUMS
-	@$(CHECK_PY) tools/release/rollback.py $(RELEASE) $(STAGE)
-	$(MAKE) deploy STAGE=$(STAGE) RELEASE=$(RELEASE)
+	@test -f '$(DIST)/template.yaml' || { echo 'make: say DIST=<the folder of the release to go back to>' >&2; exit 1; }
+	cd $(DIST) && sha256sum --quiet --check SHA256SUMS
+	@$(CHECK_PY) tools/release/rollback.py $(DIST) $(STAGE)
+	$(MAKE) deploy STAGE=$(STAGE) DIST=$(DIST)
 
 # clean
 
