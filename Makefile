@@ -281,15 +281,16 @@ WITH_COMMIT = LHCMS_COMMIT="$$(git describe --always --dirty --abbrev=12 --exclu
 # The folder of a deployment: the functions, with the template and what it includes.
 BUILT   := dist/build
 DIST    := $(BUILT)
-# Without the paths of this machine, the same commit gives the same bytes everywhere.
+# Without the paths and the time of this machine, the same commit gives the same bytes everywhere.
 CARGO_FOLDER := $(or $(CARGO_HOME),$(HOME)/.cargo)
-WITHOUT_PATHS := RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/lhcms --remap-path-prefix=$(CARGO_FOLDER)=/cargo" \
+# (SOURCE_DATE_EPOCH: a C library has the time of its compilation in it. Always the same one, because objects are kept between builds.)
+REPRODUCIBLE := SOURCE_DATE_EPOCH=0 RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/lhcms --remap-path-prefix=$(CARGO_FOLDER)=/cargo" \
   CFLAGS="-ffile-prefix-map=$(CURDIR)=/lhcms -ffile-prefix-map=$(CARGO_FOLDER)=/cargo"
 
 build: $(VENV)/.dev-installed $(CHECK_VENV)/.installed ## the functions for AWS, in a folder of dist/, and their sizes
 	@rustup target list --installed | grep -qx $(ARM) || rustup target add $(ARM)
 	rm -rf $(BUILT)
-	$(WITH_COMMIT) $(WITH_TOOLS) $(WITHOUT_PATHS) cargo lambda build --release --arm64 --locked --lambda-dir $(BUILT)/functions \
+	$(WITH_COMMIT) $(WITH_TOOLS) $(REPRODUCIBLE) cargo lambda build --release --arm64 --locked --lambda-dir $(BUILT)/functions \
 	  $(addprefix --package ,$(FUNCTIONS))
 	cp template.yaml gateway.yaml $(BUILT)
 	@$(CHECK_PY) tools/release/sizes.py $(BUILT)
