@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-restore rehearse-upgrade rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-release check-route generate bench bench-count bench-record bench-check bench-functions bench-valgrind soak audit audit-search redrive migrate check-data repair import export-lab destroy-lab begin-epoch lab-data-ready build release deploy rollback clean reset-data
+.PHONY: help dev test rehearse rehearse-faults rehearse-alarms rehearse-restore rehearse-upgrade rehearse-ready check check-rust check-deps check-contract check-clients check-template check-archive check-release check-route generate bench bench-count bench-record bench-check bench-harness bench-binaries bench-valgrind soak audit audit-search redrive migrate check-data repair import export-lab destroy-lab begin-epoch lab-data-ready build release deploy rollback clean reset-data
 
 TOOLS      := .tools
 VENV       := $(TOOLS)/venv
@@ -195,12 +195,13 @@ CHECKED   := get-case create-case list-cases
 LHCMS_BENCH := $(TARGET_DIR)/debug/lhcms-bench
 BINARIES  := $(TARGET_DIR)/release $(TARGET_DIR)/debug
 
-bench: bench-valgrind bench-functions ## measure the release binaries: docs/performance.md says what and how
-	cargo build --locked --release --package floor
-	cargo build --locked --release --manifest-path bench/stock-sdk/Cargo.toml --target-dir $(TARGET_DIR)
+# Two builds side by side, because linking with LTO keeps only one core busy. Those in one folder wait for each other, so they are one recipe.
+bench: bench-valgrind ## measure the release binaries: docs/performance.md says what and how
+	$(MAKE) --no-print-directory --jobs=2 bench-harness bench-binaries
 	$(LHCMS_BENCH) run $(BINARIES)
 
-bench-count: bench-valgrind bench-functions ## only the part of `make bench` that counts: instructions, calls, units, sizes
+bench-count: bench-valgrind bench-harness ## only the part of `make bench` that counts: instructions, calls, units, sizes
+	cargo build --locked --release $(addprefix --package ,$(MEASURED))
 	$(LHCMS_BENCH) count $(BINARIES)
 
 bench-record: ## put the figures of the last `make bench` into the docs, and make its counts the reference
@@ -218,9 +219,12 @@ soak: ## mixed load with 8 environments for MINUTES=20: memory flat, no errors, 
 	cargo build --locked --bin lhcms-bench $(addprefix --bin ,$(MEASURED))
 	$(LHCMS_BENCH) soak $(BINARIES) $(MINUTES)
 
-bench-functions:
+bench-harness:
 	cargo build --locked --bin lhcms-bench
-	cargo build --locked --release $(addprefix --package ,$(MEASURED))
+
+bench-binaries:
+	cargo build --locked --release --manifest-path bench/stock-sdk/Cargo.toml --target-dir $(TARGET_DIR)
+	cargo build --locked --release --package floor $(addprefix --package ,$(MEASURED))
 
 bench-valgrind:
 	@command -v valgrind >/dev/null || { echo 'make: valgrind is needed (Debian and Ubuntu: apt-get install valgrind)' >&2; exit 1; }

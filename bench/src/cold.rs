@@ -18,7 +18,7 @@ const WARM_UP: usize = 100;
 /// The timed requests: with the warm-up 1,000.
 const TIMED: usize = 900;
 /// The requests after these, which must not need more memory.
-const MORE: usize = 2_000;
+const MORE: usize = 1_000;
 
 /// The figures of an operation. Times are in milliseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub(crate) struct Times {
     pub(crate) cpu_ms: f64,
     /// The peak after 1,000 requests, in KiB.
     pub(crate) peak_kib: u64,
-    /// The peak after 3,000 requests, in KiB.
+    /// The peak after 2,000 requests, in KiB.
     pub(crate) later_peak_kib: u64,
 }
 

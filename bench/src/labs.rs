@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::ToSpan;
 use local::{Error, Result, table::Api};
 use serde_json::{Map, Value, json};
@@ -164,7 +165,7 @@ impl<'a> Labs<'a> {
     async fn copy(&self, lab: i64, copies: &[(Source, &Items, u64)], most: u64) -> Result<u64> {
         let api = Api::new(self.bench.stack.dynamodb());
         let mut next = FIRST_CASE;
-        let mut batch = Batch { api: &api, table: self.bench.stack.table(), puts: Vec::new() };
+        let mut batch = Batch::new(&api, self.bench.stack.table());
         for (source, items, count) in copies {
             let renamed = |text: &str| text.replace(&source.lab.to_string(), &lab.to_string());
             for _ in 0..*count {
@@ -234,25 +235,47 @@ fn sums(copies: &[(Source, &Items, u64)]) -> Vec<Map<String, Value>> {
     sums.into_values().collect()
 }
 
-/// Writes items, 25 at a time.
+/// Writes items, 25 at a time. DynamoDB works on some batches while others are being made.
 struct Batch<'a> {
     api: &'a Api<'a>,
     table: &'a str,
     puts: Vec<Value>,
+    sent: FuturesUnordered<BoxFuture<'a, Result<Value>>>,
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    /// The batches that DynamoDB works on at most.
+    const IN_FLIGHT: usize = 4;
+
+    fn new(api: &'a Api<'a>, table: &'a str) -> Self {
+        Self { api, table, puts: Vec::new(), sent: FuturesUnordered::new() }
+    }
+
     async fn put(&mut self, item: &str) -> Result<()> {
         let item: Value =
             serde_json::from_str(item).map_err(|error| Error::new(format!("a copy: {error}")))?;
         self.puts.push(json!({"PutRequest": {"Item": item}}));
-        if self.puts.len() == 25 { self.finish().await } else { Ok(()) }
+        if self.puts.len() == 25 { self.send(Self::IN_FLIGHT - 1).await } else { Ok(()) }
     }
 
-    async fn finish(&mut self) -> Result<()> {
-        let puts = std::mem::take(&mut self.puts);
-        if !puts.is_empty() {
-            call(self.api, "BatchWriteItem", &json!({"RequestItems": {self.table: puts}})).await?;
+    async fn finish(mut self) -> Result<()> {
+        if !self.puts.is_empty() {
+            self.send(0).await?;
+        }
+        self.wait(0).await
+    }
+
+    /// Sends a batch, and waits until only so many have no answer.
+    async fn send(&mut self, most: usize) -> Result<()> {
+        let request = json!({"RequestItems": {self.table: std::mem::take(&mut self.puts)}});
+        let api = self.api;
+        self.sent.push(async move { call(api, "BatchWriteItem", &request).await }.boxed());
+        self.wait(most).await
+    }
+
+    async fn wait(&mut self, most: usize) -> Result<()> {
+        while self.sent.len() > most {
+            self.sent.next().await.transpose()?;
         }
         Ok(())
     }

@@ -123,7 +123,7 @@ impl Report {
             "warm p99",
             "CPU",
             "peak MiB at 1,000",
-            "at 3,000",
+            "at 2,000",
         ];
         table(head, &rows)
     }
