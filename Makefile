@@ -70,12 +70,13 @@ UPGRADE := $(TARGET_DIR)/previous
 
 rehearse-upgrade: ## run another release beside this one on one table: make rehearse-upgrade PREVIOUS=v1.0.0 (a tag or commit)
 	@git rev-parse --quiet --verify '$(PREVIOUS)^{commit}' >/dev/null || { echo 'make: say PREVIOUS=<tag or commit of the other release>' >&2; exit 1; }
-	rm -rf $(UPGRADE)
+	rm -rf $(UPGRADE)/source $(UPGRADE)/binaries
 	mkdir -p $(UPGRADE)/source $(UPGRADE)/binaries
 	git archive '$(PREVIOUS)' | tar -x -C $(UPGRADE)/source
-	cargo build --locked --manifest-path $(UPGRADE)/source/Cargo.toml --target-dir $(TARGET_DIR) \
+	@# In a folder of its own: in one folder cargo would take the crates of one release for those of the other.
+	cargo build --locked --manifest-path $(UPGRADE)/source/Cargo.toml --target-dir $(UPGRADE)/target \
 	  $$(cd $(UPGRADE)/source/functions && for name in *; do echo --bin $$name; done)
-	for name in $(UPGRADE)/source/functions/*; do cp $(TARGET_DIR)/debug/$${name##*/} $(UPGRADE)/binaries/; done
+	for name in $(UPGRADE)/source/functions/*; do cp $(UPGRADE)/target/debug/$${name##*/} $(UPGRADE)/binaries/; done
 	$(MAKE) --no-print-directory rehearse-ready
 	$(REHEARSE) --previous $(UPGRADE)
 

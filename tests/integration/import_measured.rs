@@ -1,5 +1,6 @@
 //! 20,000 cases, with the program that `make import` runs, killed twice. It is run by hand, because it takes minutes:
-//! `cargo build -p lab-data && cargo test -p tests import_measured -- --ignored --nocapture`
+//! `cargo build -p lab-data && cargo test -p tests import_measured -- --ignored --nocapture`. The source is SQLite, or with
+//! `LHCMS_TEST_POSTGRES` the database of that URL.
 
 use std::{
     collections::BTreeMap,
@@ -73,50 +74,50 @@ async fn count(url: &str) -> usize {
 async fn twenty_thousand_cases_are_imported_although_the_import_is_killed_twice() {
     let rows: Vec<Value> = (1..=20_000).map(row).collect();
     let folder = tempfile::tempdir().unwrap();
-    let mut sources = vec![("SQLite", sqlite(folder.path(), &rows).to_str().unwrap().to_owned())];
-    if let Some(url) = postgres_url() {
-        postgres(&url, folder.path(), &rows);
-        sources.push(("PostgreSQL", url));
+    let (name, source) = match postgres_url() {
+        Some(url) => {
+            postgres(&url, folder.path(), &rows);
+            ("PostgreSQL", url)
+        }
+        None => ("SQLite", sqlite(folder.path(), &rows).to_str().unwrap().to_owned()),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (server, _expiry) = dynamodb::serve(listener, &dynamodb::Storage::Memory).unwrap();
+    for ((resource, _), table) in table::TABLES.into_iter().zip([TABLE, AUDIT_TABLE]) {
+        let definition = table::Definition::read(&spec::root().join("template.yaml"), resource).unwrap();
+        table::create(server.url(), table, &definition).await.unwrap();
     }
-    for (name, source) in sources {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (server, _expiry) = dynamodb::serve(listener, &dynamodb::Storage::Memory).unwrap();
-        for ((resource, _), table) in table::TABLES.into_iter().zip([TABLE, AUDIT_TABLE]) {
-            let definition = table::Definition::read(&spec::root().join("template.yaml"), resource).unwrap();
-            table::create(server.url(), table, &definition).await.unwrap();
+    let run = |command: &str, variables: &[(&str, &str)]| {
+        let started = Instant::now();
+        let output = lab_data(server.url(), command, variables).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}");
+        eprintln!("{name}: {command} {variables:?}: {:.0?}\n{text}", started.elapsed());
+        text
+    };
+    for at_least in [1, 300] {
+        let mut process = lab_data(server.url(), "import", &[("SOURCE", &source)]).spawn().unwrap();
+        while count(server.url()).await < at_least {
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let run = |command: &str, variables: &[(&str, &str)]| {
-            let started = Instant::now();
-            let output = lab_data(server.url(), command, variables).output().unwrap();
-            let text = String::from_utf8(output.stdout).unwrap();
-            assert!(output.status.success(), "{text}");
-            eprintln!("{name}: {command} {variables:?}: {:.0?}\n{text}", started.elapsed());
-            text
-        };
-        for at_least in [1, 300] {
-            let mut process = lab_data(server.url(), "import", &[("SOURCE", &source)]).spawn().unwrap();
-            while count(server.url()).await < at_least {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            process.kill().unwrap();
-            process.wait().unwrap();
-            eprintln!("{name}: killed");
-        }
-        let import = [("SOURCE", source.as_str())];
-        let text = tokio::task::block_in_place(|| run("import", &import));
-        assert!(!text.contains("         0 cases that an earlier run has written"), "{text}");
-        let mut labs = BTreeMap::new();
-        for lab in ["123", "456"] {
-            labs.insert(lab.to_owned(), items(server.url(), lab).await);
-        }
-        compare_items(&labs, &rows);
-        eprintln!("{name}: the table is equal to the source");
-        for lab in ["123", "456"] {
-            let text = tokio::task::block_in_place(|| run("check", &[("LAB", lab)]));
-            assert!(text.contains("         0 faults\n"));
-        }
-        let text = tokio::task::block_in_place(|| run("import", &import));
-        assert!(text.contains("         0 cases written\n"), "{text}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        process.kill().unwrap();
+        process.wait().unwrap();
+        eprintln!("{name}: killed");
     }
+    let import = [("SOURCE", source.as_str())];
+    let text = tokio::task::block_in_place(|| run("import", &import));
+    assert!(!text.contains("         0 cases that an earlier run has written"), "{text}");
+    let mut labs = BTreeMap::new();
+    for lab in ["123", "456"] {
+        labs.insert(lab.to_owned(), items(server.url(), lab).await);
+    }
+    compare_items(&labs, &rows);
+    eprintln!("{name}: the table is equal to the source");
+    for lab in ["123", "456"] {
+        let text = tokio::task::block_in_place(|| run("check", &[("LAB", lab)]));
+        assert!(text.contains("         0 faults\n"));
+    }
+    let text = tokio::task::block_in_place(|| run("import", &import));
+    assert!(text.contains("         0 cases written\n"), "{text}");
 }

@@ -141,3 +141,25 @@ async fn a_history_with_an_event_of_a_newer_release_is_readable() {
     let history = call(&service, "GET", &path).send().await.expect(200);
     assert_eq!(history["events"][0]["action"], json!("scanned"));
 }
+
+#[tokio::test]
+async fn a_record_of_an_operation_of_a_newer_release_is_shown_as_it_is() {
+    let service = Service::start().await;
+    let id = service.create("admin", json!({"procedure_type": "Crown"})).await["id"].as_u64().unwrap();
+    let [record] = &service.access_records(LAB).await[..] else { panic!("one record") };
+    let newer = json!({"action": "scanCase", "outcome": "postponed"});
+    service.change_record(LAB, record["sk"].as_str().unwrap(), newer).await;
+    for path in [format!("/api/v1/cases/{id}/access"), "/api/v1/audit".into()] {
+        let page = call(&service, "GET", &path).send().await.expect(200);
+        // The second list also has the record of the first one.
+        let oldest = page["records"].as_array().unwrap().last().unwrap();
+        assert_eq!(
+            [&oldest["action"], &oldest["outcome"]],
+            [&json!("scanCase"), &json!("postponed")],
+            "{path}"
+        );
+    }
+    let csv = call(&service, "GET", "/api/v1/audit?format=csv").send().await;
+    csv.expect_success();
+    assert!(String::from_utf8(csv.bytes).unwrap().contains(",scanCase,postponed,"));
+}

@@ -143,7 +143,10 @@ def reading(client, case, total):
         if "John Doe" not in reply.text:
             raise Failure(client.explain(client.operations["exportCases"], f"{query} does not find case {case}", reply))
     reply = client.call("listCases", query={"page": 2, "per_page": 1})
-    check(client, "listCases", reply, cases=[client.call("getCase", id=case).json])
+    [listed], single = reply.json["cases"], client.call("getCase", id=case).json
+    # Beside another release, only one of the two may have a member.
+    if any(listed[name] != single[name] for name in listed.keys() & single.keys()):
+        raise Failure(client.explain(client.operations["listCases"], f"case {case} is not {single}", reply))
     reply = client.call("caseStats")
     check(client, "caseStats", reply, total=total)
     reply = client.call("caseChanges", query={"limit": 100})

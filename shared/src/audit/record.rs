@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     auth::Operation,
-    base::{CaseId, time::Timestamp, wire_enum::WireEnum},
+    base::{CaseId, time::Timestamp, wire_enum::Stored},
     wire_enum,
 };
 
@@ -24,9 +24,9 @@ pub struct AuditRecord {
     /// The caller's role in the lab; `None` if UMS names only attributes.
     pub role: Option<String>,
     /// The operation; `None` in some records of earlier releases.
-    pub action: Option<Operation>,
+    pub action: Option<Stored<Operation>>,
     /// Whether the request got the data.
-    pub outcome: Outcome,
+    pub outcome: Stored<Outcome>,
     /// The code of the problem, when the request was denied.
     pub code: Option<String>,
     /// The returned or requested cases.
@@ -68,7 +68,7 @@ impl AuditRecord {
             self.at.to_string(),
             self.user_id.clone(),
             text(&self.role),
-            self.action.map(WireEnum::as_str).unwrap_or_default().to_owned(),
+            self.action.as_ref().map(Stored::as_str).unwrap_or_default().to_owned(),
             self.outcome.as_str().to_owned(),
             text(&self.code),
             ids.join(" "),

@@ -1,5 +1,7 @@
 //! Enumerations whose values have names in JSON, in the table and in parameters.
 
+use serde::{Deserialize, Serialize};
+
 /// An enumeration whose values have names on the wire. The macro [`wire_enum!`](crate::wire_enum!) implements it.
 pub trait WireEnum: Copy + 'static {
     /// Every value, in the contract's order.
@@ -14,6 +16,32 @@ pub trait WireEnum: Copy + 'static {
     /// The value with this name.
     fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|value| value.as_str() == name)
+    }
+}
+
+/// A value as it is stored: a release shows what a newer one has written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Stored<T> {
+    /// A value that this release knows.
+    Known(T),
+    /// A value of a newer release, as it is.
+    Newer(String),
+}
+
+impl<T: WireEnum> Stored<T> {
+    /// The name on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(value) => value.as_str(),
+            Self::Newer(name) => name,
+        }
+    }
+}
+
+impl<T> From<T> for Stored<T> {
+    fn from(value: T) -> Self {
+        Self::Known(value)
     }
 }
 

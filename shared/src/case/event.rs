@@ -15,6 +15,7 @@ use crate::{
         private::Private,
         seal::{Seal, SealKeys, Sealed},
         time::Timestamp,
+        wire_enum::Stored,
     },
     wire_enum,
 };
@@ -28,22 +29,6 @@ wire_enum! {
     }
 }
 
-/// The kind of an event as it is stored. An older release shows the history of cases that a newer one has changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum StoredAction {
-    /// A kind that this release knows.
-    Known(Action),
-    /// A kind of a newer release, as it is.
-    Newer(String),
-}
-
-impl From<Action> for StoredAction {
-    fn from(action: Action) -> Self {
-        Self::Known(action)
-    }
-}
-
 /// The event of one change of one case. `Debug` shows only its identity, no content.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -52,7 +37,7 @@ pub struct Event {
     /// The case's version after the change.
     pub version: u32,
     /// The kind of change.
-    pub action: StoredAction,
+    pub action: Stored<Action>,
     /// The time of the change.
     pub at: Timestamp,
     /// The user who made the change.

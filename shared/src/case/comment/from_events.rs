@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{Comment, CommentAuthor, Removal};
 use crate::{
-    base::private::Private,
-    case::event::{Action, Event, StoredAction},
+    base::{private::Private, wire_enum::Stored},
+    case::event::{Action, Event},
 };
 
 /// The content of a comment in an event.
@@ -31,7 +31,7 @@ pub(in crate::case) fn comments<'e>(events: impl IntoIterator<Item = &'e Event>)
         let content = |value: &Value| Content::deserialize(value).unwrap_or_default();
         let (from, to) = (content(change.from.expose()), content(change.to.expose()));
         match event.action {
-            StoredAction::Known(Action::Commented) => {
+            Stored::Known(Action::Commented) => {
                 let Content { id, text, mentions, asks } = to;
                 let comment = Comment {
                     id,
@@ -46,13 +46,13 @@ pub(in crate::case) fn comments<'e>(events: impl IntoIterator<Item = &'e Event>)
                 };
                 comments.insert(id, comment);
             }
-            StoredAction::Known(Action::CommentEdited) => {
+            Stored::Known(Action::CommentEdited) => {
                 if let Some(comment) = comments.get_mut(&to.id) {
                     (comment.text, comment.mentions, comment.edited_at) =
                         (to.text, to.mentions, Some(event.at));
                 }
             }
-            StoredAction::Known(Action::CommentRemoved) => {
+            Stored::Known(Action::CommentRemoved) => {
                 if let Some(comment) = comments.get_mut(&from.id) {
                     comment.text = None;
                     comment.mentions.clear();

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     super::{
         Case,
-        event::{Action, Event, StoredAction},
+        event::{Action, Event},
         item::{self, SEARCH},
         tokens::{Words, words_of},
         verification::{CaseItems, Verification, Verifier},
@@ -19,7 +19,12 @@ use super::{
     Fault, FaultKind, Place, Repair, RepairReport, place_of,
 };
 use crate::{
-    base::{CaseId, LabId, error::Error, time::Timestamp, wire_enum::WireEnum},
+    base::{
+        CaseId, LabId,
+        error::Error,
+        time::Timestamp,
+        wire_enum::{Stored, WireEnum},
+    },
     table::{self, Item, Query, keys, text},
 };
 
@@ -275,9 +280,9 @@ fn deltas(now: Counted, is_live: bool, events: &[Event]) -> Vec<(Place, Vec<(Cou
     for event in events.iter().rev() {
         let after = Some(counted).filter(|_| is_live);
         match event.action {
-            StoredAction::Known(Action::Created | Action::Imported | Action::Restored) => is_live = false,
-            StoredAction::Known(Action::Deleted) => is_live = true,
-            StoredAction::Known(
+            Stored::Known(Action::Created | Action::Imported | Action::Restored) => is_live = false,
+            Stored::Known(Action::Deleted) => is_live = true,
+            Stored::Known(
                 Action::Updated
                 | Action::StatusChanged
                 | Action::Remade
@@ -285,7 +290,7 @@ fn deltas(now: Counted, is_live: bool, events: &[Event]) -> Vec<(Place, Vec<(Cou
                 | Action::CommentEdited
                 | Action::CommentRemoved,
             )
-            | StoredAction::Newer(_) => {}
+            | Stored::Newer(_) => {}
         }
         let from = |field: &str| {
             let change = event.changes.iter().find(|change| change.field == field);
