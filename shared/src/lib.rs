@@ -36,3 +36,4 @@ mod table;
 pub mod telemetry;
 pub mod trail;
 mod upstream;
+pub mod webhook;
