@@ -13,6 +13,7 @@ mod seal;
 mod table;
 mod token;
 mod verification;
+mod webhook;
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -32,6 +33,7 @@ pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, SecretConfig, TokenConfig};
 pub use verification::VerificationConfig;
+pub use webhook::WebhookKeysConfig;
 
 /// The time that all calls to UMS, or all calls to LinksHub, may take together in one request.
 pub(crate) const UPSTREAM_BUDGET: Duration = Duration::from_secs(2);

@@ -54,6 +54,19 @@ pub(crate) fn last_comment(case: CaseId) -> String {
     format!("{COMMENT_PREFIX}{:010}#:", case.get())
 }
 
+/// The sort key of a webhook.
+pub(crate) fn webhook(id: &str) -> String {
+    format!("{WEBHOOK_PREFIX}{id}")
+}
+
+/// The prefix of the sort keys of webhooks.
+pub(crate) const WEBHOOK_PREFIX: &str = "WEBHOOK#";
+
+/// The end of the range of the lab's webhooks.
+pub(crate) fn last_webhook() -> String {
+    format!("{WEBHOOK_PREFIX}{PAST_ALL}")
+}
+
 /// The sort key of what is left of a case after the end of its retention.
 pub(crate) fn tombstone(id: CaseId) -> String {
     format!("TOMBSTONE#{:010}", id.get())

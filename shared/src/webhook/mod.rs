@@ -1,5 +1,19 @@
-//! Webhooks: a lab's addresses that get a message of each change, and the delivery to them.
+//! Webhooks: endpoints of other systems that get messages about the cases of a lab (Standard Webhooks).
 
+mod attempt;
+mod deliverer;
 mod delivery;
+mod endpoint;
+mod model;
+mod pause;
+mod publish;
+mod schedule;
+mod secrets;
+mod signature;
 
+pub use deliverer::{Deliverer, QueueEvent, QueueReport};
 pub use delivery::{Assignment, Delivery, DeliveryState};
+pub use endpoint::{Endpoint, is_public, parse_url};
+pub use model::{DisabledReason, MessageFilter, Webhook, WebhookId};
+pub(crate) use publish::{Change, publish};
+pub use secrets::SigningSecrets;
