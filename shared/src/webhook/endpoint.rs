@@ -84,7 +84,7 @@ fn is_allowed(address: IpAddr, stage: Stage) -> bool {
 
 /// Whether an address belongs to the public internet, by the registries of special-purpose addresses of IANA. Addresses that
 /// carry another one (IPv4-mapped, 6to4, Teredo, NAT64) count as not public.
-pub fn is_public(address: IpAddr) -> bool {
+fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

@@ -13,7 +13,7 @@ mod signature;
 
 pub use deliverer::{Deliverer, QueueEvent, QueueReport};
 pub use delivery::{Assignment, Delivery, DeliveryState};
-pub use endpoint::{Endpoint, is_public, parse_url};
+pub use endpoint::{Endpoint, parse_url};
 pub use model::{DisabledReason, MessageFilter, Webhook, WebhookId};
 pub(crate) use publish::{Change, publish};
 pub use secrets::SigningSecrets;
