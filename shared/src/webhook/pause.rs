@@ -109,7 +109,7 @@ pub(super) async fn disable(
 ) -> Result<bool, Error> {
     let mut update = Update {
         expression: "SET enabled = :no, disabled_reason = :reason, version = :next, updated_at = :now \
-                     REMOVE failing_since, failures, paused_until"
+                     REMOVE paused_until"
             .into(),
         condition: Some("version = :version".into()),
         ..Update::default()
