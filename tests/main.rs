@@ -23,6 +23,8 @@ mod integration {
     mod contract;
     mod contract_values;
     mod costs;
+    mod deliveries;
+    mod delivery_faults;
     mod dependencies;
     mod disposal;
     mod documents;

@@ -1,5 +1,6 @@
 pub(crate) mod browser;
 mod call;
+pub(crate) mod deliveries;
 mod dynamodb_rules;
 pub(crate) mod emf;
 pub(crate) mod leaks;

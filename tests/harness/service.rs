@@ -23,7 +23,10 @@ use serde_json::{Value, json};
 use shared::{
     auth::Operation,
     case::{ScheduledVerification, VerificationReport},
-    config::{Common, Config, Env, LabDataConfig, StreamsConfig, TableConfig, VerificationConfig},
+    config::{
+        Common, Config, DeliveryConfig, DeliveryTimes, Env, LabDataConfig, StreamsConfig, TableConfig,
+        VerificationConfig,
+    },
     http::{self, Request, Response},
     lab::{Scope, Services},
     runtime::{
@@ -31,6 +34,7 @@ use shared::{
         health::{Probe, ProbeConfig},
     },
     streams::{StreamProcessor, StreamReport},
+    webhook::Deliverer,
 };
 
 use super::{Reply, call::Call, leaks, proxy::Proxy, registry, spec};
@@ -254,6 +258,13 @@ impl Service {
             }
         }
         None
+    }
+
+    /// Makes the function on the queue of webhooks.
+    pub(crate) fn deliverer(&self, times: DeliveryTimes) -> Arc<Deliverer> {
+        let lookup = |name: &str| self.settings.get(name).cloned();
+        let config = DeliveryConfig { times, ..DeliveryConfig::read(Env::new(&lookup)).unwrap() };
+        Arc::new(Deliverer::new(&config).unwrap())
     }
 
     /// Lets DynamoDB remove the items whose time has come, as soon as there is one: an item expires in the second after its

@@ -113,3 +113,65 @@ fn word_of_error(error: &reqwest::Error) -> &'static str {
     }
     if error.is_connect() { "no_connection" } else { "broken_connection" }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, sync::Arc};
+
+    use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{
+        config::Stage,
+        webhook::{endpoint, parse_url},
+    };
+
+    /// A resolver of somebody who wants a request to reach this machine.
+    struct ToThisMachine;
+
+    impl Resolve for ToThisMachine {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(async { Ok(Box::new([SocketAddr::from(([127, 0, 0, 1], 0))].into_iter()) as Addrs) })
+        }
+    }
+
+    async fn outcome(stage: Stage, url: &str) -> Outcome {
+        let client = endpoint::client(stage, Duration::from_secs(5), Arc::new(ToThisMachine)).unwrap();
+        let endpoint = parse_url(url, stage).unwrap();
+        let headers = [("webhook-id", "1"), ("webhook-timestamp", "2"), ("webhook-signature", "3")];
+        let headers = headers.map(|(name, value)| (name, value.to_owned()));
+        send(&client, &endpoint, headers, "{}".to_owned(), Duration::from_secs(5)).await
+    }
+
+    #[tokio::test]
+    async fn a_name_with_an_address_that_is_not_public_gets_no_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let refused = outcome(Stage::Prod, &format!("https://example.com:{port}/")).await;
+        assert_eq!((refused.error.as_deref(), refused.status), (Some("blocked_address"), None));
+        let accepted = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(accepted.is_err(), "there was a connection");
+    }
+
+    #[tokio::test]
+    async fn a_port_without_a_server_refuses() {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let refused = outcome(Stage::Dev, &format!("http://example.com:{port}/")).await;
+        assert_eq!(refused.error.as_deref(), Some("refused"));
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_an_error_of_tls() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.writable().await.unwrap();
+            stream.try_write(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+            std::future::pending::<()>().await;
+        });
+        let refused = outcome(Stage::Dev, &format!("https://example.com:{port}/")).await;
+        assert_eq!(refused.error.as_deref(), Some("tls"));
+    }
+}

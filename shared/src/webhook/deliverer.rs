@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use reqwest::{Client, StatusCode, dns::Resolve};
+use reqwest::{Client, StatusCode};
 use tokio::try_join;
 
 use super::{
@@ -55,21 +55,13 @@ impl Deliverer {
     /// # Errors
     /// The text says which client could not be made.
     pub fn new(config: &DeliveryConfig) -> Result<Self, String> {
-        Self::with_dns(config, Arc::new(SystemDns))
-    }
-
-    /// The same with another resolver of names.
-    ///
-    /// # Errors
-    /// The text says which client could not be made.
-    pub(super) fn with_dns(config: &DeliveryConfig, dns: Arc<dyn Resolve>) -> Result<Self, String> {
         let stage = config.common.stage;
         Ok(Self {
             stage,
             table: Table::new(&config.table)?,
             queue: Queue::new(&config.queue, &config.table)?,
             keys: config.keys.encryption_keys()?,
-            client: endpoint::client(stage, config.times.connect_timeout, dns)?,
+            client: endpoint::client(stage, config.times.connect_timeout, Arc::new(SystemDns))?,
             times: config.times.clone(),
         })
     }
@@ -128,7 +120,7 @@ impl Deliverer {
         if delivery.state != DeliveryState::Pending {
             return Ok(Next::Remove);
         }
-        if !webhook.enabled {
+        if !webhook.is_enabled() {
             let error = Some("disabled".to_owned());
             let failed = Delivery { state: DeliveryState::Failed, next_attempt_at: None, error, ..delivery };
             delivery::put(&self.table, failed).await?;
