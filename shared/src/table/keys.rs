@@ -87,6 +87,19 @@ pub(crate) fn tokens(beginning: &str) -> (String, String) {
 /// The prefix of the sort keys of words.
 pub(crate) const TOKEN_PREFIX: &str = "TOKEN#";
 
+/// The sort key of the record of a message's delivery to a webhook.
+pub(crate) fn delivery(webhook: &str, message: &str) -> String {
+    format!("{DELIVERY_PREFIX}{webhook}#{message}")
+}
+
+/// The sort keys of the records of a webhook's deliveries: before the first one, and after the last.
+pub(crate) fn deliveries(webhook: &str) -> (String, String) {
+    (delivery(webhook, ""), delivery(webhook, PAST_ALL))
+}
+
+/// The prefix of the sort keys of records of deliveries.
+pub(crate) const DELIVERY_PREFIX: &str = "DELIVERY#";
+
 /// The case that a sort key ends with.
 pub(crate) fn case_id(sk: &str) -> Option<CaseId> {
     sk.rsplit('#').next()?.parse().ok().and_then(CaseId::new)

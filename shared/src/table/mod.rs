@@ -183,6 +183,12 @@ impl Table {
         }
     }
 
+    /// Writes an item, which must contain its key. It replaces an existing one.
+    pub(crate) async fn put(&self, item: Item) -> Result<(), Error> {
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        put.send().await.map(|_| ()).map_err(|error| failed("PutItem", &error))
+    }
+
     /// Removes attributes of an existing item and sets another one. An item that is gone stays so.
     pub(crate) async fn strip(
         &self,
