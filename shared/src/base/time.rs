@@ -56,6 +56,11 @@ impl Timestamp {
         Self(self.0.checked_sub(time).unwrap_or(jiff::Timestamp::MIN))
     }
 
+    /// The moment this long after.
+    pub(crate) fn plus(self, time: std::time::Duration) -> Self {
+        Self(self.0.checked_add(time).unwrap_or(jiff::Timestamp::MAX))
+    }
+
     /// The calendar date in UTC.
     pub fn date(self) -> Date {
         TimeZone::UTC.to_datetime(self.0).date()

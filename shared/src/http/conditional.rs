@@ -63,7 +63,7 @@ impl EntityTags {
         }
         Err(Error::new(
             ErrorCode::PreconditionFailed,
-            "The case has changed since it was read. Read it again.",
+            "It has changed since it was read. Read it again.",
         ))
     }
 
