@@ -52,6 +52,7 @@ pub fn greeting(settings: &Settings, urls: &Urls) -> String {
     lines.named("DynamoDB", format_args!("{dynamodb}, tables {table} and {audit}, kept in {data}"));
     let bucket = settings.function_variable("ARCHIVE_BUCKET_NAME");
     lines.named("S3", format_args!("{}, bucket {bucket}", local(&urls.s3)));
+    lines.named("SQS", format_args!("{} (stand-in)", local(&urls.sqs)));
 
     if settings.ums.is_none() {
         people(&mut lines);

@@ -13,6 +13,7 @@ fn settings(folder: &Path, variables: &[(&str, &str)]) -> Settings {
         ("LINKSHUB_PORT", "0"),
         ("DYNAMODB_PORT", "0"),
         ("S3_PORT", "0"),
+        ("SQS_PORT", "0"),
         ("LOCAL_DATA_DIR", data),
         ("WITHOUT_API", "1"),
     ];
@@ -32,7 +33,7 @@ async fn the_parts_answer_without_the_api_and_stop_with_the_stack() {
         assert_eq!(client.get(&url).await.unwrap().status, 200, "{url}");
     }
     stack.stop().await;
-    for url in [&urls.ums, &urls.linkshub, &urls.dynamodb, &urls.s3] {
+    for url in [&urls.ums, &urls.linkshub, &urls.dynamodb, &urls.s3, &urls.sqs] {
         assert!(Client::new(Duration::from_secs(5)).get(url).await.is_err(), "{url}");
     }
 }
@@ -42,7 +43,7 @@ async fn a_port_in_use_is_named_with_the_variable_that_changes_it() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for variable in ["API_PORT", "UMS_PORT", "LINKSHUB_PORT", "DYNAMODB_PORT", "S3_PORT"] {
+    for variable in ["API_PORT", "UMS_PORT", "LINKSHUB_PORT", "DYNAMODB_PORT", "S3_PORT", "SQS_PORT"] {
         let settings = settings(folder.path(), &[(variable, &port)]);
         let mut stack = Stack::default();
         let error = stack.start(&settings).await.unwrap_err().to_string();

@@ -35,9 +35,8 @@ impl Cases<'_> {
             ..Query::of_table("", keys::PAST_ALL)
         };
         let page = self.table().query(self.lab.lab_id(), query).await?;
-        let ids: Vec<CaseId> = (page.items.iter())
-            .filter_map(|item| keys::case_id(item.get("sk")?.as_s().ok()?))
-            .collect();
+        let ids: Vec<CaseId> =
+            (page.items.iter()).filter_map(|item| keys::case_id(item.get("sk")?.as_s().ok()?)).collect();
         let position = page.stopped_at.and_then(|key| key.get("update_key")?.as_s().ok().cloned());
         Ok((self.with_last_events(&ids).await?, position))
     }

@@ -3,12 +3,7 @@
 
 use serde::Serialize;
 
-use super::{
-    Case, Cases, Comment, WriteOutcome,
-    item::from_item,
-    members,
-    references::References,
-};
+use super::{Case, Cases, Comment, WriteOutcome, item::from_item, members, references::References};
 use crate::{
     auth::Permission,
     base::{error::Error, time::Timestamp},

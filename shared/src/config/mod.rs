@@ -5,6 +5,7 @@
 //! lists the same variables for operators.
 
 mod archive;
+mod delivery;
 mod env;
 mod import;
 mod lab_data;
@@ -25,6 +26,7 @@ use crate::{
 };
 
 pub use archive::{ArchiveConfig, StreamsConfig};
+pub use delivery::{DeliveryConfig, DeliveryTimes};
 pub use env::{ConfigError, Env};
 pub use import::ImportConfig;
 pub use lab_data::LabDataConfig;

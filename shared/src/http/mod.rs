@@ -35,8 +35,8 @@ pub use problem::problem_response;
 pub use query::{Query, Source};
 pub use rate_limit::RateLimitStatus;
 pub use respond::{
-    File, Located, Resource, accepted, catalogue, created, created_at, file, no_content, ok, resource, with_header,
-    with_status,
+    File, Located, Resource, accepted, catalogue, created, created_at, file, no_content, ok, resource,
+    with_header, with_status,
 };
 pub(crate) use respond::{MAX_RESPONSE_BYTES, add_standard_headers, length_in_json, size_in_response};
 

@@ -11,9 +11,7 @@ use super::linkshub::LinksHub;
 use crate::{
     archive::Archive,
     auth::Authenticator,
-    base::{
-        calendar::Calendar, cursor::CursorKey, encryption::EncryptionKeys, error::Error, seal::SealKeys,
-    },
+    base::{calendar::Calendar, cursor::CursorKey, encryption::EncryptionKeys, error::Error, seal::SealKeys},
     config::{ArchiveConfig, Config, PagingConfig, Stage, TableConfig},
     queue::Queue,
     table::LabTables,

@@ -28,8 +28,7 @@ pub(crate) fn check_stored_response(key: &IdempotencyKey, item: &Item) -> Result
         return Ok(None);
     }
     let fingerprint = item.get("fingerprint").and_then(|value| value.as_s().ok());
-    let fingerprint =
-        fingerprint.ok_or_else(|| Error::internal("a stored response lacks an attribute"))?;
+    let fingerprint = fingerprint.ok_or_else(|| Error::internal("a stored response lacks an attribute"))?;
     if fingerprint != key.fingerprint() {
         let detail = "The Idempotency-Key belongs to another request. Use a new key.";
         return Err(Error::new(ErrorCode::IdempotencyKeyReused, detail));

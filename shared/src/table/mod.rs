@@ -189,6 +189,30 @@ impl Table {
         put.send().await.map(|_| ()).map_err(|error| failed("PutItem", &error))
     }
 
+    /// Changes attributes of an item under the condition of `update`. Returns whether it was so.
+    pub(crate) async fn update(&self, lab: LabId, sk: &str, update: Update) -> Result<bool, Error> {
+        let names = Some(update.names.into_iter().collect())
+            .filter(|names: &HashMap<String, String>| !names.is_empty());
+        let values = Some(update.values.into_iter().collect())
+            .filter(|values: &HashMap<String, AttributeValue>| !values.is_empty());
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key(lab, sk)))
+            .update_expression(update.expression)
+            .set_condition_expression(update.condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+            Err(error) => Err(failed("UpdateItem", &error)),
+        }
+    }
+
     /// Removes attributes of an existing item and sets another one. An item that is gone stays so.
     pub(crate) async fn strip(
         &self,

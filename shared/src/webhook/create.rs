@@ -1,8 +1,6 @@
 //! Creates a webhook.
 
-use super::{
-    SigningSecrets, Webhook, WebhookId, WebhookInput, WebhookWithSecret, Webhooks, input::Settings,
-};
+use super::{SigningSecrets, Webhook, WebhookId, WebhookInput, WebhookWithSecret, Webhooks, input::Settings};
 use crate::{
     base::{
         error::{Error, ErrorCode},

@@ -39,7 +39,17 @@ impl From<Delivery> for DeliveryView {
         let id = delivery.id();
         let Delivery { message, state, attempts, attempted_at, next_attempt_at, .. } = delivery;
         let Delivery { response_status, latency_ms, error, .. } = delivery;
-        Self { id, message, state, attempts, attempted_at, next_attempt_at, response_status, latency_ms, error }
+        Self {
+            id,
+            message,
+            state,
+            attempts,
+            attempted_at,
+            next_attempt_at,
+            response_status,
+            latency_ms,
+            error,
+        }
     }
 }
 
@@ -56,8 +66,10 @@ impl Webhooks<'_> {
         query.finish()?;
         let shown = state.map_or("all", DeliveryState::as_str);
         let list = format!("deliveries of {id} of {}: {shown}", self.lab.lab_id());
-        let before = page.cursor.as_ref().map(|cursor| self.lab.cursors()?.open(&list, cursor)).transpose()?;
-        let before = before.map(|bytes| String::from_utf8(bytes).map_err(|_| CursorKey::invalid())).transpose()?;
+        let before =
+            page.cursor.as_ref().map(|cursor| self.lab.cursors()?.open(&list, cursor)).transpose()?;
+        let before =
+            before.map(|bytes| String::from_utf8(bytes).map_err(|_| CursorKey::invalid())).transpose()?;
         let read = self.read_deliveries(id, state, before.as_deref(), page.read_limit());
         let (webhook, read) = tokio::join!(self.get(id), read);
         webhook?;

@@ -2,14 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::{MessageFilter, Webhook};
+use super::{MessageFilter, Webhook, parse_url};
 use crate::{
     base::{
         error::Error,
+        field_error::Invalid,
         private::Private,
         validate::{
-            Checked, Fields, FromObject, Patch, boolean, distinct, not_one_of, read_only_errors, string, text,
-            whole_object,
+            Checked, Fields, FromObject, Patch, boolean, distinct, not_one_of, read_only_errors, string,
+            text, whole_object,
         },
         wire_enum::WireEnum,
     },
@@ -111,8 +112,12 @@ impl Settings {
 }
 
 /// An address that messages can go to.
-fn url(_stage: Stage) -> impl Fn(&Value) -> Checked<Private<String>> {
-    move |value| string(1..=MAX_URL)(value)
+fn url(stage: Stage) -> impl Fn(&Value) -> Checked<Private<String>> {
+    move |value| {
+        let url = string(1..=MAX_URL)(value)?;
+        parse_url(url.expose(), stage).map_err(|detail| Invalid::format("webhook_url", detail))?;
+        Ok(url)
+    }
 }
 
 /// The types of messages that a webhook can ask for. A test comes whatever they are.

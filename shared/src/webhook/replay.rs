@@ -73,7 +73,8 @@ impl Webhooks<'_> {
         let list = format!("replay to {id} of {lab} since {}", replay.since);
         let cursors = self.lab.cursors()?;
         let after = replay.cursor.as_ref().map(|cursor| cursors.open(&list, cursor)).transpose()?;
-        let after = after.map(|bytes| String::from_utf8(bytes).map_err(|_| CursorKey::invalid())).transpose()?;
+        let after =
+            after.map(|bytes| String::from_utf8(bytes).map_err(|_| CursorKey::invalid())).transpose()?;
         let webhook = self.get(id).await?;
         webhook.check_enabled()?;
         let cases = Cases::of(self.lab);

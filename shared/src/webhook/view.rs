@@ -4,7 +4,11 @@ use serde::Serialize;
 
 use super::{DisabledReason, MessageFilter, Webhook, WebhookId, input::Settings};
 use crate::{
-    base::{LabId, private::{Private, Secret}, time::Timestamp},
+    base::{
+        LabId,
+        private::{Private, Secret},
+        time::Timestamp,
+    },
     http::Resource,
 };
 

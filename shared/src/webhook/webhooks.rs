@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Assignment, Webhook, WebhookId, all, delivery, get};
+use super::{Assignment, Webhook, WebhookId, delivery, model};
 use crate::{
     base::error::{Error, ErrorCode},
     http::{self, Request},
@@ -54,7 +54,7 @@ impl<'a> Webhooks<'a> {
     /// # Errors
     /// Unavailable.
     pub async fn list(&self) -> Result<Vec<Webhook>, Error> {
-        let mut webhooks = all(self.table(), self.lab.lab_id()).await?;
+        let mut webhooks = model::all(self.table(), self.lab.lab_id()).await?;
         webhooks.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
         Ok(webhooks)
     }
@@ -64,7 +64,7 @@ impl<'a> Webhooks<'a> {
     /// # Errors
     /// Webhook not found; unavailable.
     pub async fn get(&self, id: &WebhookId) -> Result<Webhook, Error> {
-        get(self.table(), self.lab.lab_id(), id).await?.ok_or_else(Error::webhook_not_found)
+        model::get(self.table(), self.lab.lab_id(), id).await?.ok_or_else(Error::webhook_not_found)
     }
 
     pub(super) fn table(&self) -> &Table {

@@ -19,7 +19,7 @@ pub use route::Route;
 pub const FALLBACK: &str = "fallback";
 
 /// The functions that AWS calls for another reason than a request. No operation of the contract names them.
-pub const TRIGGERED: [&str; 2] = ["process-streams", "verify-histories"];
+pub const TRIGGERED: [&str; 3] = ["deliver-webhooks", "process-streams", "verify-histories"];
 
 /// The permission of an operation that needs no login.
 const PUBLIC: &str = "public";
