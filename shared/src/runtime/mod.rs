@@ -48,7 +48,7 @@ where
     F: Future<Output = http::Result> + Send + 'static,
 {
     serve(|| {
-        let config = Config::read(Env::process(), operation.has_cursors())?;
+        let config = Config::read(Env::process(), operation.needs())?;
         let services = Arc::new(Services::new(&config)?);
         Ok((LogSettings::of(&config.common), LabFunction::new(config.common, services, operation, handler)))
     })

@@ -30,7 +30,7 @@ pub(crate) use key_items::KeyWrite;
 pub(crate) use lab_role::{LabTable, LabTables};
 pub(crate) use query::{Filter, Index, Order, Query};
 pub(crate) use retry::Retry;
-pub(crate) use transaction::{Transaction, Update};
+pub(crate) use transaction::{ItemChange, Transaction, Update};
 pub(crate) use write::Attempt;
 
 use crate::{

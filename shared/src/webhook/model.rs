@@ -100,8 +100,8 @@ pub struct Webhook {
     /// Which messages it gets.
     #[serde(default)]
     pub types: MessageFilter,
-    /// Whether it gets messages at all.
-    pub enabled: bool,
+    /// Whether people and the service want it to get messages.
+    pub(super) enabled: bool,
     /// Why the service has disabled it; `None` if it did not.
     pub disabled_reason: Option<DisabledReason>,
     /// When its deliveries began to fail; `None` after each success.
@@ -119,8 +119,8 @@ pub struct Webhook {
     pub updated_at: Timestamp,
     /// The user who created it.
     pub created_by: String,
-    /// The encrypted secrets.
-    pub(super) secrets: String,
+    /// The encrypted secrets; `None` in a lab that came from another deployment.
+    pub(super) secrets: Option<String>,
     /// The public key of the secrets, in the format of Standard Webhooks.
     pub(super) public_key: String,
     /// The secrets before the last rotation.
@@ -136,14 +136,16 @@ impl Webhook {
     /// The secrets that sign a message at `now`: the current ones, and during a rotation the previous ones.
     ///
     /// # Errors
-    /// Internal, when the secrets are not of this webhook or were changed, or their key is not configured any more.
+    /// Internal, when there are no secrets, or they are not of this webhook or were changed, or their key is not configured any
+    /// more.
     pub fn signing_secrets(
         &self,
         keys: &EncryptionKeys,
         now: Timestamp,
     ) -> Result<Vec<SigningSecrets>, Error> {
+        let current = self.secrets.as_ref().ok_or_else(|| Error::internal("a webhook has no secrets"))?;
         let previous = self.previous(now).map(|previous| &previous.secrets);
-        let texts = [&self.secrets].into_iter().chain(previous);
+        let texts = [current].into_iter().chain(previous);
         texts.map(|text| SigningSecrets::decrypt(text, keys, self.lab_id, &self.id)).collect()
     }
 
@@ -152,12 +154,17 @@ impl Webhook {
         self.previous.as_ref().filter(|previous| now < previous.until)
     }
 
+    /// Whether it gets messages. Without secrets it gets none until the next rotation.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled && self.secrets.is_some()
+    }
+
     /// Checks that messages can be sent to it.
     ///
     /// # Errors
     /// Webhook disabled.
     pub(super) fn check_enabled(&self) -> Result<(), Error> {
-        if self.enabled {
+        if self.is_enabled() {
             return Ok(());
         }
         Err(Error::new(ErrorCode::WebhookDisabled, "The webhook is disabled. Enable it first."))
@@ -186,7 +193,7 @@ pub(crate) async fn all(table: &Table, lab: LabId) -> Result<Vec<Webhook>, Error
 /// # Errors
 /// The errors of [`all`].
 pub(crate) async fn enabled(table: &Table, lab: LabId) -> Result<Vec<Webhook>, Error> {
-    Ok(all(table, lab).await?.into_iter().filter(|webhook| webhook.enabled).collect())
+    Ok(all(table, lab).await?.into_iter().filter(Webhook::is_enabled).collect())
 }
 
 #[cfg(test)]
@@ -240,7 +247,7 @@ mod tests {
             created_at: at("2026-11-27T10:00:00.000Z"),
             updated_at: at("2026-11-28T10:00:00.000Z"),
             created_by: "1".to_owned(),
-            secrets: new.encrypted(&keys, lab, &id).unwrap(),
+            secrets: Some(new.encrypted(&keys, lab, &id).unwrap()),
             public_key: new.public_key(),
             previous: Some(PreviousSecrets {
                 secrets: old.encrypted(&keys, lab, &id).unwrap(),

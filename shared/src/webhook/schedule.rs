@@ -57,7 +57,15 @@ mod tests {
             .collect();
         let hour = 60.0;
         let expected = [
-            5.0 / 60.0, 5.0, 30.0, 2.0 * hour, 5.0 * hour, 10.0 * hour, 14.0 * hour, 20.0 * hour, 24.0 * hour,
+            5.0 / 60.0,
+            5.0,
+            30.0,
+            2.0 * hour,
+            5.0 * hour,
+            10.0 * hour,
+            14.0 * hour,
+            20.0 * hour,
+            24.0 * hour,
         ];
         assert_eq!(minutes, expected);
         assert_eq!(next_attempt(&times, 10, now(), None), None);

@@ -26,6 +26,8 @@ pub(crate) fn operations(contract: &Contract) -> Output {
     let routes = arms(&|of| format!("{:?}", format!("{} {}", of.method, of.path)));
     let patient_data = arms(&|of| of.patient_data.to_string());
     let cursors = arms(&|of| of.cursors.to_string());
+    let uses = |name: &str| arms(&|of| of.uses.iter().any(|it| it == name).to_string());
+    let (webhook_keys, webhook_queue) = (uses("webhook_keys"), uses("webhook_queue"));
     let public = contract.operations().iter().filter(|operation| operation.is_public());
     let public: String = public
         .map(|of| format!("    ({:?}, {:?}),\n", of.id, format!("{} {}", of.method, of.path)))
@@ -36,7 +38,7 @@ pub(crate) fn operations(contract: &Contract) -> Output {
 //! the complete access control. {GENERATED}
 
 use super::Permission;
-use crate::wire_enum;
+use crate::{{config::Needs, wire_enum}};
 
 wire_enum! {{
     /// An operation of the contract, by its `operationId`.
@@ -68,6 +70,27 @@ impl Operation {{
     pub const fn has_cursors(self) -> bool {{
         match self {{
 {cursors}        }}
+    }}
+
+    /// Whether its function encrypts or decrypts the secrets of webhooks: `x-uses` in the contract.
+    pub const fn uses_webhook_keys(self) -> bool {{
+        match self {{
+{webhook_keys}        }}
+    }}
+
+    /// Whether its function sends messages to webhooks: `x-uses` in the contract.
+    pub const fn uses_webhook_queue(self) -> bool {{
+        match self {{
+{webhook_queue}        }}
+    }}
+
+    /// What its function needs besides the rest of the configuration.
+    pub const fn needs(self) -> Needs {{
+        Needs {{
+            cursor_key: self.has_cursors(),
+            webhook_keys: self.uses_webhook_keys(),
+            webhook_queue: self.uses_webhook_queue(),
+        }}
     }}
 }}
 
