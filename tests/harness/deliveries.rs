@@ -53,6 +53,8 @@ pub(crate) enum Behaviour {
     Answer(u16),
     /// It answers with this status and these headers.
     AnswerWith(u16, &'static str, String),
+    /// It answers 200 after this time.
+    Slow(Duration),
     /// It never answers.
     Hang,
     /// It answers 200 with so many bytes.
@@ -160,7 +162,7 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, text: Byt
     let status = match &behaviour {
         Behaviour::Answer(status) | Behaviour::AnswerWith(status, ..) => *status,
         Behaviour::Hang => 0,
-        Behaviour::Large(_) | Behaviour::SlowBody => 200,
+        Behaviour::Slow(_) | Behaviour::Large(_) | Behaviour::SlowBody => 200,
     };
     let id = headers["webhook-id"].to_str().unwrap().to_owned();
     let is_accepted = (200..300).contains(&status);
@@ -170,6 +172,10 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, text: Byt
     match behaviour {
         Behaviour::Answer(_) => code.into_response(),
         Behaviour::AnswerWith(_, name, value) => (code, [(name, value)]).into_response(),
+        Behaviour::Slow(time) => {
+            tokio::time::sleep(time).await;
+            code.into_response()
+        }
         Behaviour::Hang => pending().await,
         Behaviour::Large(size) => vec![b'x'; size].into_response(),
         Behaviour::SlowBody => {

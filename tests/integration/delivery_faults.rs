@@ -233,7 +233,32 @@ async fn no_endpoint_waits_for_one_that_hangs() {
     assert!(slow.accepted().is_empty());
 }
 
-/// The record of a message that the queue delivers once more after it was delivered.
+#[tokio::test]
+async fn a_slow_endpoint_gets_one_request_at_a_time() {
+    let service = Service::start_with_streams().await;
+    let (slow, quick) = (Receiver::start().await, Receiver::start().await);
+    let hook = service.add_webhook(123, &slow.url(), &[]).await;
+    slow.behave(|_, _| Behaviour::Slow(Duration::from_millis(500)));
+    create(&service, 1).await;
+    service.process_streams().await;
+    let times = DeliveryTimes { slow: Duration::from_millis(300), probe: Duration::from_secs(1), ..fast() };
+    let _deliveries = service.deliver(times);
+    hook.wait_for_end(&service, 1).await;
+    wait(|| service.queue.bodies().is_empty(), || "the first message is still in the queue".into()).await;
+    assert!(hook.item(&service).await["paused_until"].is_string());
+
+    // Twelve messages for ten executions.
+    service.add_webhook(123, &quick.url(), &[]).await;
+    create(&service, 12).await;
+    service.process_streams().await;
+    quick.wait_for(12).await;
+    assert!(slow.received().len() <= 6, "{}", slow.received().len());
+    slow.behave(|_, _| Behaviour::Answer(200));
+    slow.wait_for(13).await;
+    hook.wait_for_end(&service, 13).await;
+    assert!(hook.item(&service).await.get("paused_until").is_none());
+}
+
 #[tokio::test]
 async fn a_message_that_the_queue_delivers_again_is_not_sent_again() {
     let service = Service::start_with_streams().await;
