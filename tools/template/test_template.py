@@ -728,7 +728,7 @@ class Safe(unittest.TestCase):
 
     def test_the_function_on_the_queue_holds_one_secret_and_reaches_webhooks_only_by_key(self):
         function = TRIGGERED["DeliverWebhooksFunction"]
-        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_KEYS"})
+        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_KEYS", "WEBHOOK_QUEUE_URL"})
         allowed = {(action, name) for statement in role_of("DeliverWebhooksFunction")[1:]
                    for action in actions(statement) for name in references(statement["Resource"])}
         self.assertEqual(allowed, {
@@ -759,7 +759,7 @@ class Safe(unittest.TestCase):
 
     def test_the_function_on_the_streams_adds_to_the_archive_and_holds_no_secret(self):
         function = TRIGGERED["ProcessStreamsFunction"]
-        self.assertNotIn("Environment", function)
+        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_QUEUE_URL"})
         allowed = set()
         for statement in role_of("ProcessStreamsFunction"):
             statement = statement["Fn::If"][1] if "Fn::If" in statement else statement
