@@ -70,6 +70,7 @@ mod integration {
     mod trail;
     mod validation;
     mod walks;
+    mod webhooks;
     mod words;
     mod workflow;
 }

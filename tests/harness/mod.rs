@@ -14,6 +14,7 @@ pub(crate) mod spec;
 pub(crate) mod stack;
 pub(crate) mod sts;
 pub(crate) mod tcp_proxy;
+pub(crate) mod webhooks;
 
 pub(crate) use call::Call;
 pub(crate) use proxy::Fault;

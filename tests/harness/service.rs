@@ -24,7 +24,7 @@ use shared::{
     auth::Operation,
     case::{ScheduledVerification, VerificationReport},
     config::{
-        Common, Config, DeliveryConfig, DeliveryTimes, Env, LabDataConfig, StreamsConfig, TableConfig,
+        Common, Config, DeliveryConfig, DeliveryTimes, Env, LabDataConfig, Needs, StreamsConfig, TableConfig,
         VerificationConfig,
     },
     http::{self, Request, Response},
@@ -559,7 +559,7 @@ fn functions(
     tune: fn(&mut Config),
 ) -> BTreeMap<&'static str, Box<dyn AnyFunction>> {
     let lookup = |name: &str| settings.get(name).cloned();
-    let mut config = Config::read(Env::new(&lookup), true).unwrap();
+    let mut config = Config::read(Env::new(&lookup), Needs::ALL).unwrap();
     tune(&mut config);
     let probe_config = ProbeConfig::read(Env::new(&lookup)).unwrap();
     registry::functions(&Start {

@@ -89,6 +89,7 @@ async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it()
     let comment =
         service.as_user("admin", "POST", "/api/v1/cases/1/comments").json(json!({"text": "a comment"}));
     comment.send().await.expect(201);
+    service.put_webhooks_of_both_labs().await;
     let mut checked = 0;
     let (whole, patch) = ("application/json", "application/merge-patch+json");
     for (schema, method, path, media_type) in [
@@ -101,6 +102,9 @@ async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it()
         ("CommentUpdate", "PUT", "/api/v1/cases/1/comments/1", whole),
         ("CaseSearch", "POST", "/api/v1/cases/search", whole),
         ("BulkStatusUpdate", "POST", "/api/v1/cases/bulk-status", whole),
+        ("WebhookCreate", "POST", "/api/v1/webhooks", whole),
+        ("WebhookUpdate", "PUT", "/api/v1/webhooks/wh_0123456789abcdef", whole),
+        ("Replay", "POST", "/api/v1/webhooks/wh_0123456789abcdef/replay", whole),
     ] {
         let mut found = Vec::new();
         collect(&SPEC["components"]["schemas"][schema], "", &mut found);

@@ -222,7 +222,7 @@ class Fits(unittest.TestCase):
         for name, row in ROWS.items():
             with self.subTest(name):
                 own = {"Cases", "Actions", "Index", "Audit", "Cursors"} if has_secrets(f"{name}Function") else {"Probe"}
-                self.assertEqual(set(row) - {"Concurrency"}, common | own)
+                self.assertEqual(set(row) - {"Concurrency", "WebhookKeys", "WebhookQueue"}, common | own)
 
     def test_an_index_in_a_row_is_one_of_the_table(self):
         indexes = {index["IndexName"] for index in SOURCE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]}
@@ -294,7 +294,7 @@ class Safe(unittest.TestCase):
         for name, function in FUNCTIONS.items():
             with self.subTest(name):
                 variables = function.get("Environment", {}).get("Variables", {})
-                self.assertLessEqual(set(variables), SECRETS | {"ORIGIN_SECRET", "SESSION_POLICY"})
+                self.assertLessEqual(set(variables), SECRETS | {"ORIGIN_SECRET", "SESSION_POLICY", "WEBHOOK_QUEUE_URL"})
                 for variable, value in variables.items():
                     if variable not in SECRETS or value == "":
                         continue
@@ -317,11 +317,24 @@ class Safe(unittest.TestCase):
         self.assertEqual(SOURCE["Parameters"]["OriginSecrets"]["Default"], 0)
         self.assertNotIn("ORIGIN_SECRET", json.dumps(list(TRIGGERED.values())))
 
-    def test_only_functions_with_cursors_get_the_key_for_them(self):
-        code = (ROOT / "shared/src/auth/operation.rs").read_text().partition("fn has_cursors")[2].partition("\n    }\n")[0]
-        using = {f"{name}Function": it == "true" for name, it in re.findall(r"Self::(\w+) => (true|false),", code)}
-        self.assertEqual(len(using), sum(has_secrets(name) for name in FUNCTIONS))
-        self.assertEqual({name: FUNCTIONS[name]["Environment"]["Variables"]["CURSOR_SECRET_KEY"] != "" for name in using}, using)
+    def test_a_function_gets_the_keys_and_the_queue_that_its_operation_uses_and_no_others(self):
+        code = (ROOT / "shared/src/auth/operation.rs").read_text()
+        for method, variable in (("has_cursors", "CURSOR_SECRET_KEY"), ("uses_webhook_keys", "WEBHOOK_KEYS"),
+                                 ("uses_webhook_queue", "WEBHOOK_QUEUE_URL")):
+            with self.subTest(variable):
+                arms = code.partition(f"fn {method}")[2].partition("\n    }\n")[0]
+                using = {f"{name}Function": it == "true" for name, it in re.findall(r"Self::(\w+) => (true|false),", arms)}
+                self.assertEqual(len(using), sum(has_secrets(name) for name in FUNCTIONS))
+                self.assertEqual({name: FUNCTIONS[name]["Environment"]["Variables"][variable] != "" for name in using}, using)
+
+    def test_a_function_that_sends_to_webhooks_has_the_right_to_it_and_no_other_has(self):
+        policy = SOURCE["Resources"]["WebhookSenders"]["Properties"]
+        senders = {role["Ref"].removesuffix("Role") for role in policy["Roles"]}
+        self.assertEqual(senders, {name for name in FUNCTIONS if has_secrets(name)
+                                   and FUNCTIONS[name]["Environment"]["Variables"]["WEBHOOK_QUEUE_URL"] != ""})
+        [statement] = policy["PolicyDocument"]["Statement"]
+        self.assertEqual((statement["Effect"], statement["Action"], list(references(statement["Resource"]))),
+                         ("Allow", "sqs:SendMessage", ["WebhookQueue"]))
 
     def test_expensive_functions_have_a_limit_of_their_own_with_a_parameter(self):
         reserved = {name: function.get("ReservedConcurrentExecutions") for name, function in FUNCTIONS.items() if has_secrets(name)}
