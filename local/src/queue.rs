@@ -130,6 +130,12 @@ impl Queue {
         self.contents().dead.clone()
     }
 
+    /// How many messages are hidden for at least this long from now on.
+    pub fn hidden_for(&self, time: Duration) -> usize {
+        let until = Instant::now() + time;
+        self.contents().messages.iter().filter(|message| message.is_hidden(until)).count()
+    }
+
     /// Refuses all messages after the next `accepted` ones, until [`heal`](Self::heal).
     pub fn refuse_after(&self, accepted: u32) {
         self.contents().refused = accepted + 1;

@@ -53,6 +53,8 @@ pub(crate) enum Behaviour {
     Answer(u16),
     /// It answers with this status and these headers.
     AnswerWith(u16, &'static str, String),
+    /// It answers 200 after this time.
+    Slow(Duration),
     /// It never answers.
     Hang,
     /// It answers 200 with so many bytes.
@@ -160,7 +162,7 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, text: Byt
     let status = match &behaviour {
         Behaviour::Answer(status) | Behaviour::AnswerWith(status, ..) => *status,
         Behaviour::Hang => 0,
-        Behaviour::Large(_) | Behaviour::SlowBody => 200,
+        Behaviour::Slow(_) | Behaviour::Large(_) | Behaviour::SlowBody => 200,
     };
     let id = headers["webhook-id"].to_str().unwrap().to_owned();
     let is_accepted = (200..300).contains(&status);
@@ -170,6 +172,10 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, text: Byt
     match behaviour {
         Behaviour::Answer(_) => code.into_response(),
         Behaviour::AnswerWith(_, name, value) => (code, [(name, value)]).into_response(),
+        Behaviour::Slow(time) => {
+            tokio::time::sleep(time).await;
+            code.into_response()
+        }
         Behaviour::Hang => pending().await,
         Behaviour::Large(size) => vec![b'x'; size].into_response(),
         Behaviour::SlowBody => {
@@ -210,15 +216,43 @@ impl Hook {
         items.into_iter().filter_map(|(sk, item)| Some((sk.strip_prefix(&prefix)?.to_owned(), item))).collect()
     }
 
-    /// Waits until all of its so many deliveries are over, and returns their records.
+    /// Waits until all of its so many deliveries are over, and their messages have left the queue. Returns their records.
     pub(crate) async fn wait_for_end(&self, service: &Service, count: usize) -> Vec<Value> {
+        let is_over = |records: &[Value]| {
+            records.len() == count && records.iter().all(|record| record["state"] != "pending")
+        };
+        let records = self.wait_for_records(service, is_over).await;
+        let is_left = |body: &Value| body["webhook_id"] == json!(self.id);
+        wait(|| !service.queue.bodies().iter().any(is_left), || "a message is still in the queue".into()).await;
+        records
+    }
+
+    /// Waits until the records of its deliveries are so, and returns them.
+    pub(crate) async fn wait_for_records(
+        &self,
+        service: &Service,
+        is_so: impl Fn(&[Value]) -> bool,
+    ) -> Vec<Value> {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let records: Vec<Value> = self.deliveries(service).await.into_values().collect();
-            if records.len() == count && records.iter().all(|record| record["state"] != "pending") {
+            if is_so(&records) {
                 return records;
             }
             assert!(Instant::now() < deadline, "{records:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until its endpoint is paused, and returns its item.
+    pub(crate) async fn wait_for_pause(&self, service: &Service) -> Value {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let item = self.item(service).await;
+            if item.get("paused_until").is_some() {
+                return item;
+            }
+            assert!(Instant::now() < deadline, "{item}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -31,7 +31,6 @@ async fn record_of(behaviour: Behaviour) -> (Value, Value, usize) {
     service.process_streams().await;
     let _deliveries = service.deliver(DeliveryTimes { retries: Vec::new(), ..fast() });
     let record = hook.wait_for_end(&service, 1).await.remove(0);
-    wait(|| service.queue.bodies().is_empty(), || "the message is still in the queue".into()).await;
     (record, hook.item(&service).await, receiver.received().len())
 }
 
@@ -161,10 +160,10 @@ async fn after_a_receiver_was_down_every_message_arrives_once_and_in_order() {
     let pause = Duration::from_secs(1);
     let times = DeliveryTimes { first_pause: pause, longest_pause: pause, probe: pause, ..fast() };
     let _deliveries = service.deliver(times);
-    wait(|| receiver.received().len() >= 3, || "no attempts".into()).await;
+    assert!(hook.wait_for_pause(&service).await["failing_since"].is_string());
     // While it is down, one message probes in each pause.
-    let item = hook.item(&service).await;
-    assert!(item["paused_until"].is_string() && item["failing_since"].is_string(), "{item}");
+    let before = receiver.received().len();
+    wait(|| receiver.received().len() > before + 1, || "no probes".into()).await;
     receiver.behave(|_, _| Behaviour::Answer(200));
     receiver.wait_for(12).await;
     hook.wait_for_end(&service, 12).await;
@@ -177,15 +176,16 @@ async fn after_a_receiver_was_down_every_message_arrives_once_and_in_order() {
 async fn a_paused_endpoint_gets_few_requests() {
     let service = Service::start_with_streams().await;
     let receiver = Receiver::start().await;
-    service.add_webhook(123, &receiver.url(), &[]).await;
+    let hook = service.add_webhook(123, &receiver.url(), &[]).await;
     receiver.behave(|_, _| Behaviour::Answer(500));
     create(&service, 20).await;
     service.process_streams().await;
     let hour = Duration::from_secs(3600);
     let _deliveries = service.deliver(DeliveryTimes { first_pause: hour, longest_pause: hour, ..fast() });
-    wait(|| !receiver.received().is_empty(), || "no attempt".into()).await;
-    // All messages that were not sent before the pause began are hidden.
-    wait(|| service.queue.receive().is_none(), || "a message is not hidden".into()).await;
+    hook.wait_for_pause(&service).await;
+    let hidden = || service.queue.hidden_for(hour - Duration::from_secs(60));
+    wait(|| hidden() == 20, || format!("{} messages are hidden", hidden())).await;
+    // As many as there were executions when the pause began.
     assert!(receiver.received().len() <= 10, "{}", receiver.received().len());
 }
 
@@ -198,13 +198,7 @@ async fn a_receiver_can_ask_for_a_later_attempt() {
     create(&service, 1).await;
     service.process_streams().await;
     let _deliveries = service.deliver(fast());
-    wait(|| !receiver.received().is_empty(), || "no attempt".into()).await;
-    let record = loop {
-        match hook.deliveries(&service).await.into_values().next() {
-            Some(record) => break record,
-            None => tokio::task::yield_now().await,
-        }
-    };
+    let record = hook.wait_for_records(&service, |records| records.len() == 1).await.remove(0);
     let seconds = |item: &Value, from: &str, to: &str| {
         let at = |name: &str| shared::base::time::Timestamp::parse(item[name].as_str().unwrap()).unwrap();
         at(to).seconds_since(at(from))
@@ -233,7 +227,31 @@ async fn no_endpoint_waits_for_one_that_hangs() {
     assert!(slow.accepted().is_empty());
 }
 
-/// The record of a message that the queue delivers once more after it was delivered.
+#[tokio::test]
+async fn a_slow_endpoint_gets_one_request_at_a_time() {
+    let service = Service::start_with_streams().await;
+    let (slow, quick) = (Receiver::start().await, Receiver::start().await);
+    let hook = service.add_webhook(123, &slow.url(), &[]).await;
+    slow.behave(|_, _| Behaviour::Slow(Duration::from_millis(500)));
+    create(&service, 1).await;
+    service.process_streams().await;
+    let times = DeliveryTimes { slow: Duration::from_millis(300), probe: Duration::from_secs(1), ..fast() };
+    let _deliveries = service.deliver(times);
+    hook.wait_for_end(&service, 1).await;
+    assert!(hook.item(&service).await["paused_until"].is_string());
+
+    // Twelve messages for ten executions.
+    service.add_webhook(123, &quick.url(), &[]).await;
+    create(&service, 12).await;
+    service.process_streams().await;
+    quick.wait_for(12).await;
+    assert!(slow.received().len() <= 6, "{}", slow.received().len());
+    slow.behave(|_, _| Behaviour::Answer(200));
+    slow.wait_for(13).await;
+    hook.wait_for_end(&service, 13).await;
+    assert!(hook.item(&service).await.get("paused_until").is_none());
+}
+
 #[tokio::test]
 async fn a_message_that_the_queue_delivers_again_is_not_sent_again() {
     let service = Service::start_with_streams().await;

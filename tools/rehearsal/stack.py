@@ -23,6 +23,7 @@ SECRET_NAME = "lhcms/dev"
 CURSOR_SECRET = "rehearsal-cursor-secret-key-0123456789abcdef"
 ORIGIN_SECRET = "rehearsal-origin-secret-0123456789abcdef"
 SEAL_KEYS = "rehearsal:rehearsal-seal-key-0123456789abcdef"
+WEBHOOK_KEYS = "rehearsal:cmVoZWFyc2FsIGVuY3J5cHRzIHRoZSB3ZWJob29rcy4="
 EXPAND = "tools/template/expand.py"
 CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
 # What the stack uses in place of a resource of its own.
@@ -139,7 +140,7 @@ class Stack:
         for key, file in packages.items():
             with file.open("rb") as body:
                 s3.put_object(Bucket=BUCKET, Key=key, Body=body)
-        secret = {"JWT_SECRET_KEY": JWT_SECRET, "CURSOR_SECRET_KEY": CURSOR_SECRET, "SEAL_KEYS": SEAL_KEYS,
+        secret = {"JWT_SECRET_KEY": JWT_SECRET, "CURSOR_SECRET_KEY": CURSOR_SECRET, "SEAL_KEYS": SEAL_KEYS, "WEBHOOK_KEYS": WEBHOOK_KEYS,
                   "UMS_API_KEY": "", "ORIGIN_SECRET": ORIGIN_SECRET}
         self.emulator.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString=json.dumps(secret))
 

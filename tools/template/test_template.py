@@ -14,17 +14,19 @@ from samcli.lib.cfn_language_extensions.sam_integration import detect_dynamic_ar
 from conditions import EXISTING_TABLES, OWN_TABLES, chosen
 from expand import ROOT, expanded, functions, load, operations, rows, source
 
-SECRETS = {"JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "UMS_API_KEY", "WEBHOOK_KEYS"}
+SECRETS = {"JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "WEBHOOK_KEYS", "UMS_API_KEY"}
 
 # The metrics in the lines of requests and of the functions without one (namespace LHCMS), with the sets of dimensions of each.
 # A test compares them with the code.
 BY_STAGE, BY_OPERATION = ("stage",), ("stage", "operation")
+WEBHOOK_METRICS = {"WebhookDeliveries", "WebhookFailures", "WebhookLatency", "WebhooksDisabled"}
 METRICS = {
     **{name: {BY_STAGE, BY_OPERATION} for name in ("Requests", "Latency", "ServerErrors", "ClientErrors")},
     **{name: {BY_STAGE} for name in (
         "ColdStarts", "DynamoDbCalls", "DynamoDbTime", "ReadUnits", "WriteUnits", "DynamoDbConflicts", "DynamoDbRetries",
         "UmsCalls", "UmsTime", "UmsFailures", "LinksHubCalls", "LinksHubTime", "LinksHubFailures", "CircuitOpen",
         "AuditFailures", "StaleKeys", "RateLimited", "Panics")},
+    **{name: {BY_STAGE} for name in WEBHOOK_METRICS},
     "Errors": {("stage", "code")}, "ArchiveFailures": {BY_OPERATION}, "SecurityEvents": {("stage", "event")},
 }
 
@@ -411,7 +413,7 @@ class Safe(unittest.TestCase):
                 rows |= {name.replace("<function>", row["Folder"]) for row in ROWS.values()}
             elif "<index>" in name:
                 rows |= {name.replace("<index>", index) for index in indexes}
-            elif name != "process-streams":
+            elif name not in ("process-streams", "deliver-webhooks"):
                 rows.add(name)
         self.assertEqual({name.removeprefix("lhcms-${Stage}-") for name in alarm_names()}, rows)
 
@@ -450,8 +452,9 @@ class Safe(unittest.TestCase):
         parts = {BY_OPERATION: line.split("fn of_operation")[1].split("fn of_stage")[0], BY_STAGE: line.split("fn of_stage")[1].split("fn serialize")[0]}
         written = {dimensions: set(re.findall(r'Value::(?:count|new)\("(\w+)"', part)) for dimensions, part in parts.items()}
         self.assertEqual(written[BY_OPERATION], {name for name, sets in METRICS.items() if sets == {BY_STAGE, BY_OPERATION}})
-        self.assertEqual(written[BY_STAGE], {name for name, sets in METRICS.items() if sets == {BY_STAGE}})
-        elsewhere = set(re.findall(r'"([A-Z]\w+)"', (telemetry / "mod.rs").read_text() + (telemetry / "security_event.rs").read_text()))
+        self.assertEqual(written[BY_STAGE], {name for name, sets in METRICS.items() if sets == {BY_STAGE}} - WEBHOOK_METRICS)
+        files = ("mod.rs", "security_event.rs", "webhook.rs")
+        elsewhere = set(re.findall(r'"([A-Z]\w+)"', "".join((telemetry / file).read_text() for file in files)))
         self.assertLessEqual(set(METRICS) - written[BY_OPERATION] - written[BY_STAGE] - {"Errors"}, elsewhere)
         self.assertIn('&[&["stage", "code"]], &errors', line)
 
@@ -459,7 +462,7 @@ class Safe(unittest.TestCase):
         body = re.sub(r"\$\{([\w.:]+)\}", r"\1", SOURCE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
         widgets = json.loads(body)["widgets"]
         aws = {"AWS/DynamoDB": {"ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
-               "AWS/Lambda": {"ConcurrentExecutions", "Throttles", "IteratorAge"}, "AWS/SQS": {"ApproximateNumberOfMessagesVisible"}}
+               "AWS/Lambda": {"ConcurrentExecutions", "Throttles", "IteratorAge"}, "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"}}
         shown, places = set(), set()
         for widget in widgets:
             places |= (area := {(x, y) for x in range(widget["x"], widget["x"] + widget["width"])
@@ -701,6 +704,7 @@ class Safe(unittest.TestCase):
 
     def test_both_streams_keep_their_order_and_lose_no_change(self):
         mappings = of_type(SOURCE, "AWS::Lambda::EventSourceMapping")
+        del mappings["WebhookDeliveries"]
         self.assertEqual({name: mapping["EventSourceArn"]["Fn::GetAtt"] for name, mapping in mappings.items()},
                          {"CasesStream": ["Table", "StreamArn"], "AuditStream": ["AuditTable", "StreamArn"]})
         for name, mapping in mappings.items():
@@ -719,7 +723,31 @@ class Safe(unittest.TestCase):
         [patterns] = [[json.loads(pattern["Pattern"]) for pattern in mapping["FilterCriteria"]["Filters"]]
                       for name, mapping in of_type(SOURCE, "AWS::Lambda::EventSourceMapping").items() if name == "CasesStream"]
         found = {pattern["dynamodb"]["Keys"]["sk"]["S"][0]["prefix"]: pattern.get("eventName") for pattern in patterns}
-        self.assertEqual(found, {"EVENT#": None, "CASE#": ["INSERT", "MODIFY"], "DELETED#": ["REMOVE"]})
+        self.assertEqual(found, {"EVENT#": None, "CASE#": None, "DELETED#": ["REMOVE"]})
+
+    def test_the_queue_of_webhooks_keeps_the_order_of_each_case_and_loses_no_message(self):
+        queues = of_type(SOURCE, "AWS::SQS::Queue")
+        queue, dead_letters = queues["WebhookQueue"], queues["WebhookDeadLetters"]
+        self.assertTrue(queue["FifoQueue"] and dead_letters["FifoQueue"])
+        self.assertEqual((queue["MessageRetentionPeriod"], dead_letters["MessageRetentionPeriod"]), (1209600, 1209600))
+        self.assertEqual(queue["RedrivePolicy"], {"deadLetterTargetArn": {"Fn::GetAtt": ["WebhookDeadLetters", "Arn"]}, "maxReceiveCount": 1000})
+        function = TRIGGERED["DeliverWebhooksFunction"]
+        self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * function["Timeout"])
+        mapping = of_type(SOURCE, "AWS::Lambda::EventSourceMapping")["WebhookDeliveries"]
+        self.assertEqual((mapping["BatchSize"], mapping["FunctionResponseTypes"]), (1, ["ReportBatchItemFailures"]))
+        self.assertEqual(mapping["FunctionName"], {"Ref": "DeliverWebhooksFunction.Alias"})
+        # A longer window would delay webhooks.
+        self.assertLessEqual(of_type(SOURCE, "AWS::Lambda::EventSourceMapping")["CasesStream"]["MaximumBatchingWindowInSeconds"], 1)
+
+    def test_the_function_on_the_queue_holds_one_secret_and_reaches_webhooks_only_by_key(self):
+        function = TRIGGERED["DeliverWebhooksFunction"]
+        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_KEYS", "WEBHOOK_QUEUE_URL"})
+        allowed = {(action, name) for statement in role_of("DeliverWebhooksFunction")[1:]
+                   for action in actions(statement) for name in references(statement["Resource"])}
+        self.assertEqual(allowed, {
+            *((f"sqs:{action}", "WebhookQueue") for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")),
+            *((f"dynamodb:{action}", "Table") for action in ("GetItem", "PutItem", "UpdateItem")),
+            ("kms:Decrypt", "EnvironmentKey")})
 
     def test_searches_find_new_cases_before_the_alarm_on_the_streams(self):
         """Searches read the changes of the last hour themselves (UNINDEXED_AGE in shared/src/config)."""
@@ -744,7 +772,7 @@ class Safe(unittest.TestCase):
 
     def test_the_function_on_the_streams_adds_to_the_archive_and_holds_no_secret(self):
         function = TRIGGERED["ProcessStreamsFunction"]
-        self.assertNotIn("Environment", function)
+        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_QUEUE_URL"})
         allowed = set()
         for statement in role_of("ProcessStreamsFunction"):
             statement = statement["Fn::If"][1] if "Fn::If" in statement else statement

@@ -32,6 +32,8 @@ pub struct DeliveryTimes {
     pub first_pause: Duration,
     /// The longest of these pauses.
     pub longest_pause: Duration,
+    /// An endpoint that takes longer than this for a response gets one request at a time.
+    pub slow: Duration,
     /// How long the others wait for one attempt after a pause.
     pub probe: Duration,
     /// How long an endpoint may fail before its webhook is disabled.
@@ -50,6 +52,7 @@ impl Default for DeliveryTimes {
             retries: retries.map(Duration::from_secs).to_vec(),
             first_pause: Duration::from_secs(5),
             longest_pause: Duration::from_secs(30 * MINUTE),
+            slow: Duration::from_secs(3),
             probe: Duration::from_secs(20),
             patience: Duration::from_secs(5 * 24 * HOUR),
         }

@@ -166,7 +166,7 @@ impl Deliverer {
         if delivery.error.is_none() {
             let done = Delivery { state: DeliveryState::Delivered, next_attempt_at: None, ..delivery };
             delivery::put(&self.table, done).await?;
-            pause::record_success(&self.table, &webhook).await?;
+            pause::record_success(&self.table, &webhook, &self.times, now, outcome.took).await?;
             return Ok(Next::Remove);
         }
         let is_gone = outcome.status == Some(StatusCode::GONE);

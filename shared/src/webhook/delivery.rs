@@ -7,7 +7,7 @@ use crate::{
     base::{LabId, error::Error, time::Timestamp},
     message::{DeliveryId, Message},
     queue::{Outgoing, Queue},
-    table::{Filter, Item, Order, Query, Table, from_item, key, keys, number, to_item},
+    table::{Item, Table, from_item, key, keys, number, to_item},
     wire_enum,
 };
 
@@ -140,53 +140,6 @@ pub(crate) async fn get(
 ) -> Result<Option<Delivery>, Error> {
     let item = table.get(lab, &keys::delivery(webhook.as_str(), id.as_str())).await?;
     item.map(Delivery::from_item).transpose()
-}
-
-/// The most calls of the table for one page.
-const MAX_CALLS: usize = 10;
-
-/// Reads the records of a webhook's deliveries, the newest first: those of a state, if one is given, and those behind the record
-/// `after`. Returns them and the place after which the next page begins, if there may be one.
-pub(crate) async fn list(
-    table: &Table,
-    lab: LabId,
-    webhook: &WebhookId,
-    state: Option<DeliveryState>,
-    after: Option<&DeliveryId>,
-    limit: usize,
-) -> Result<(Vec<Delivery>, Option<DeliveryId>), Error> {
-    let sk = |id: &DeliveryId| keys::delivery(webhook.as_str(), id.as_str());
-    let mut filter = Filter::default();
-    if let Some(state) = state {
-        filter.one_of("state", &[state]);
-    }
-    let (from, to) = keys::deliveries(webhook.as_str());
-    let mut query = Query {
-        order: Order::Descending,
-        filter: Some(&filter),
-        // One more shows whether there is another page.
-        limit: u32::try_from(limit + 1).ok(),
-        start: after.map(|id| key(lab, &sk(id))),
-        ..Query::of_table(from, to)
-    };
-    let mut found: Vec<Delivery> = Vec::new();
-    for _ in 0..MAX_CALLS {
-        let page = table.query(lab, query.clone()).await?;
-        for item in page.items {
-            found.push(Delivery::from_item(item)?);
-        }
-        query.start = page.stopped_at;
-        if found.len() > limit {
-            found.truncate(limit);
-            let last = found.last().map(Delivery::id);
-            return Ok((found, last));
-        }
-        if query.start.is_none() {
-            return Ok((found, None));
-        }
-    }
-    let stopped_at = query.start.and_then(|key| DeliveryId::parse(key.get("sk")?.as_s().ok()?.rsplit('#').next()?));
-    Ok((found, stopped_at))
 }
 
 /// Writes the record of a delivery.

@@ -283,7 +283,7 @@ mod tests {
     async fn a_name_that_changes_to_a_private_address_is_refused() {
         let dns = Arc::new(Rebinding(vec!["1.1.1.1", "127.0.0.1", "::ffff:127.0.0.1"].into()));
         let guarded = PublicOnly { stage: Stage::Prod, dns };
-        let mut resolve = async || guarded.resolve("example.com".parse().unwrap()).await;
+        let resolve = async || guarded.resolve("example.com".parse().unwrap()).await;
         let first: Vec<SocketAddr> = resolve().await.unwrap().collect();
         assert_eq!(first, ["1.1.1.1:0".parse().unwrap()]);
         for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! The pause of an endpoint that fails. While it lasts, no message is sent to it, so that a dead endpoint takes no executions from
-//! the others. After it, one attempt shows whether the endpoint works again.
+//! the others. After it, one attempt shows whether the endpoint works again. An endpoint that is slow gets one request at a time.
 //!
-//! The state is in the item of the webhook. Deliveries to an endpoint that works do not write it.
+//! The state is in the item of the webhook. Deliveries to an endpoint that works well do not write it.
 
 use std::time::Duration;
 
@@ -82,16 +82,29 @@ async fn change(table: &Table, webhook: &Webhook, mut update: Update) -> Result<
     table.update(webhook.lab_id, &webhook.sk(), update).await
 }
 
-/// Ends the pause after a successful attempt.
-pub(super) async fn record_success(table: &Table, webhook: &Webhook) -> Result<(), Error> {
-    if webhook.failing_since.is_none() {
+/// Ends the pause after a successful attempt. A slow endpoint stays in a pause without a length: each message must be a probe, so
+/// that the endpoint gets one request at a time and leaves the other executions to others.
+pub(super) async fn record_success(
+    table: &Table,
+    webhook: &Webhook,
+    times: &DeliveryTimes,
+    now: Timestamp,
+    took: Duration,
+) -> Result<(), Error> {
+    let is_slow = took > times.slow;
+    if webhook.paused_until.is_none() && !is_slow {
         return Ok(());
     }
-    let update = Update {
-        expression: "REMOVE failing_since, failures, paused_until".into(),
+    let mut update = Update {
+        expression: if is_slow {
+            "SET paused_until = :now REMOVE failing_since, failures".into()
+        } else {
+            "REMOVE failing_since, failures, paused_until".into()
+        },
         condition: Some("attribute_exists(sk)".into()),
         ..Update::default()
     };
+    update.values.extend(is_slow.then(|| (":now".into(), text(now.to_string()))));
     table.update(webhook.lab_id, &webhook.sk(), update).await.map(drop)
 }
 
