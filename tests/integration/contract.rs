@@ -10,7 +10,7 @@ use serde_json::Value;
 use shared::{
     auth,
     base::wire_enum::WireEnum,
-    config::{Config, Env, Needs},
+    config::{Config, DeliveryConfig, Env, Needs, StreamsConfig},
 };
 
 use crate::harness::{
@@ -239,6 +239,8 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
         None
     };
     let _ = Config::read(Env::new(&lookup), Needs::ALL);
+    let _ = StreamsConfig::read(Env::new(&lookup));
+    let _ = DeliveryConfig::read(Env::new(&lookup));
     let text = |file: &str| fs::read_to_string(root().join(file)).unwrap();
     let (readme, example, template) = (text("README.md"), text(".env.example"), text("template.yaml"));
     // Lambda sets these by itself; the endpoint is for an emulator.
@@ -250,6 +252,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
         "AWS_SESSION_TOKEN",
         "AWS_ENDPOINT_URL_DYNAMODB",
         "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT_URL_SQS",
         "AWS_ENDPOINT_URL_STS",
         "AWS_CA_BUNDLE",
     ];
