@@ -120,6 +120,8 @@ pub struct Ports {
     pub s3: u16,
     /// SQS: `SQS_PORT`, 8002.
     pub sqs: u16,
+    /// The receiver of webhooks: `RECEIVER_PORT`, 5003.
+    pub receiver: u16,
 }
 
 impl Settings {
@@ -197,6 +199,7 @@ impl Settings {
                 dynamodb: number("DYNAMODB_PORT", 8000)?,
                 s3: number("S3_PORT", 8001)?,
                 sqs: number("SQS_PORT", 8002)?,
+                receiver: number("RECEIVER_PORT", 5003)?,
             },
             release: switch("RELEASE")?,
             watch,
@@ -293,7 +296,7 @@ mod tests {
     #[test]
     fn an_empty_environment_gives_the_documented_defaults() {
         let settings = settings(&[("API_PORT", "")], &[]).unwrap();
-        assert_eq!(settings.ports, Ports { api: 5001, ums: 5000, linkshub: 5002, dynamodb: 8000, s3: 8001, sqs: 8002 });
+        assert_eq!(settings.ports, Ports { api: 5001, ums: 5000, linkshub: 5002, dynamodb: 8000, s3: 8001, sqs: 8002, receiver: 5003 });
         assert_eq!(settings.data, Path::new("/project/.local"));
         assert!(!settings.release && !settings.watch && !settings.without_api);
         assert_eq!(settings.function_variable("TABLE_NAME"), "lhcms-dev");
@@ -332,7 +335,7 @@ mod tests {
         let settings = settings(&[("PATH", "/bin")], &[]).unwrap();
         let url = |name: &str| format!("http://{name}");
         let urls =
-            Urls { api: url("a"), ums: url("u"), linkshub: url("l"), dynamodb: url("d"), s3: url("s"), sqs: url("q") };
+            Urls { api: url("a"), ums: url("u"), linkshub: url("l"), dynamodb: url("d"), s3: url("s"), sqs: url("q"), receiver: url("r") };
         let environment = settings.child_environment(&urls);
         for expected in [
             ("UMS_BASE_URL", "http://u"),
@@ -368,6 +371,7 @@ mod tests {
             dynamodb: url(ports.dynamodb),
             s3: url(ports.s3),
             sqs: url(ports.sqs),
+            receiver: url(ports.receiver),
         });
         given.retain(|(name, _)| !["PATH", "RUST_LOG"].contains(&name.as_str()));
         written.sort();

@@ -82,6 +82,12 @@ impl Received {
         (number("case_id"), number("version"))
     }
 
+    /// Its headers and its body, as the code of another system gets them.
+    pub(crate) fn parts(&self) -> Value {
+        let headers = self.headers.iter().map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap())));
+        json!({"headers": headers.collect::<BTreeMap<_, _>>(), "body": String::from_utf8_lossy(&self.text)})
+    }
+
     /// Checks both kinds of signature: `v1` with the package of Standard Webhooks, and `v1a` with the public key.
     pub(crate) fn verify(&self, secrets: &SigningSecrets) {
         let secret = secrets.secret();

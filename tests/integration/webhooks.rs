@@ -1,6 +1,10 @@
 //! The routes of webhooks: the life of a webhook, its secrets, and the messages that people have sent.
 
-use std::time::Duration;
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::{Timestamp, ToSpan};
@@ -10,6 +14,8 @@ use shared::{base::LabId, case::repair::Mode};
 
 use crate::harness::{
     Reply, Service,
+    deliveries::{Receiver, fast},
+    spec,
     webhooks::{DELIVERY, OWN_WEBHOOK},
 };
 
@@ -564,6 +570,45 @@ async fn a_lab_moves_with_its_webhooks_but_without_their_secrets() {
     let rotate = format!("{}/rotate-secret", path_of(&created));
     assert_eq!(send(&new, "POST", &rotate, Value::Null).await.expect(200)["enabled"], true);
     send(&new, "POST", &test, Value::Null).await.expect(202);
+}
+
+/// Runs the code of docs/events.md on a request. Returns whether it accepts it.
+fn accepts(parts: &Value, secret: &str) -> bool {
+    let text = std::fs::read_to_string(spec::root().join("docs/events.md")).unwrap();
+    let code = text.split_once("```python\n").unwrap().1.split_once("```").unwrap().0;
+    let call = "import sys\nparts, secret = json.load(sys.stdin)\nprint(verified(parts['headers'], parts['body'].encode(), secret)['type'])";
+    let mut python = Command::new("python3")
+        .args(["-c", &format!("{code}\n{call}")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    python.stdin.take().unwrap().write_all(json!([parts, secret]).to_string().as_bytes()).unwrap();
+    let output = python.wait_with_output().unwrap();
+    let (shown, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(shown == "webhook.test\n" || errors.contains("ValueError: "), "{shown}{errors}");
+    output.status.success()
+}
+
+#[tokio::test]
+async fn the_code_in_the_guide_accepts_messages_of_the_service_and_no_others() {
+    let service = Service::start().await;
+    let receiver = Receiver::start().await;
+    let _deliveries = service.deliver(fast());
+    let webhook = create(&service, json!({"url": receiver.url()})).await;
+    send(&service, "POST", &format!("{}/test", path_of(&webhook)), Value::Null).await.expect(202);
+    let parts = receiver.wait_for(1).await[0].parts();
+    let secret = webhook["secret"].as_str().unwrap();
+    assert!(accepts(&parts, secret));
+    let other = create(&service, json!({"url": URL})).await;
+    assert!(!accepts(&parts, other["secret"].as_str().unwrap()));
+    let mut changed = parts.clone();
+    changed["body"] = json!(parts["body"].as_str().unwrap().replace("123", "456"));
+    assert!(!accepts(&changed, secret));
+    let mut old = parts;
+    old["headers"]["webhook-timestamp"] = json!("1764322866");
+    assert!(!accepts(&old, secret));
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ use crate::{
     linkshub::{self, LinksHub},
     process::{self, Supervised},
     queue::Queue,
-    s3, seed,
+    receiver, s3, seed,
     server::{Server, listen},
     table::{self, Definition},
     ums::{self, Ums},
@@ -82,6 +82,8 @@ pub struct Urls {
     pub s3: String,
     /// SQS.
     pub sqs: String,
+    /// The receiver of webhooks.
+    pub receiver: String,
 }
 
 impl Stack {
@@ -101,6 +103,7 @@ impl Stack {
         let dynamodb_listener = listen("DynamoDB", "DYNAMODB_PORT", ports.dynamodb).await?;
         let s3_listener = listen("S3", "S3_PORT", ports.s3).await?;
         let sqs_listener = listen("SQS", "SQS_PORT", ports.sqs).await?;
+        let receiver_listener = listen("the receiver of webhooks", "RECEIVER_PORT", ports.receiver).await?;
         let ums_listener = match settings.ums {
             Some(_) => None,
             None => Some(listen("the stand-in UMS", "UMS_PORT", ports.ums).await?),
@@ -123,6 +126,12 @@ impl Stack {
         self.urls.s3 = self.keep(s3::serve(s3_listener, &settings.data.join("s3"), bucket, CREDENTIALS)?);
         let queue = Queue::default();
         self.urls.sqs = self.keep(queue.serve(sqs_listener)?);
+        let receiver = Server::start("the receiver of webhooks", receiver_listener, receiver::router()?)?;
+        self.urls.receiver = self.keep(receiver);
+        if settings.ums.is_none() {
+            let (table, keys) = (settings.function_variable("TABLE_NAME"), settings.function_variable("WEBHOOK_KEYS"));
+            receiver::register(&self.urls.dynamodb, table, keys, &self.urls.receiver).await?;
+        }
         self.urls.ums = match (&settings.ums, ums_listener) {
             (None, Some(listener)) => self.keep(serve_ums(listener, settings)?),
             (real, _) => real.clone().unwrap_or_default(),

@@ -2,9 +2,18 @@
 //! thing that the secret is of, so it cannot be moved to another one.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
+};
 
 use super::{error::Error, private::Secret};
+
+/// Reads keys with and without the `=` at the end, which files of variables may not allow.
+const KEYS: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The keys for encryption. The first one encrypts; all of them decrypt.
 pub struct EncryptionKeys(Vec<Key>);
@@ -33,7 +42,7 @@ impl EncryptionKeys {
     }
 
     fn key(text: &str) -> Option<RandomizedNonceKey> {
-        let bytes = STANDARD.decode(text).ok().filter(|bytes| bytes.len() == 32)?;
+        let bytes = KEYS.decode(text).ok().filter(|bytes| bytes.len() == 32)?;
         RandomizedNonceKey::new(&AES_256_GCM, &bytes).ok()
     }
 
@@ -128,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_key_has_32_bytes_in_base64() {
-        assert!(EncryptionKeys::is_key(&STANDARD.encode([7; 32])));
+        let key = STANDARD.encode([7; 32]);
+        assert!(EncryptionKeys::is_key(&key) && EncryptionKeys::is_key(key.trim_end_matches('=')));
         for bad in ["", "key", &STANDARD.encode([7; 31]), &STANDARD.encode([7; 33]), &"é".repeat(32)] {
             assert!(!EncryptionKeys::is_key(bad), "{bad}");
         }

@@ -43,9 +43,6 @@ impl Cases<'_> {
 
     /// Reads cases and the events of their versions. Cases that were deleted meanwhile are left out.
     async fn with_last_events(&self, ids: &[CaseId]) -> Result<Vec<ChangedCase>, Error> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
         let (lab, retry) = (self.lab.lab_id(), self.lab.retry());
         let sks: Vec<String> = ids.iter().map(|id| keys::case(*id)).collect();
         let mut items = self.table().get_many(lab, &sks, Consistency::Strong, retry.clone()).await?;

@@ -25,24 +25,25 @@ impl Webhooks<'_> {
         idempotency_key: Option<&IdempotencyKey>,
     ) -> Result<WebhookWithSecret, Error> {
         let settings = new.settings(self.lab.services().stage)?;
-        let attempt = || async {
-            if let Some(repeated) = self.repeated(idempotency_key).await? {
-                return Ok(Attempt::Done(repeated));
-            }
-            if self.list().await?.len() >= MAX_WEBHOOKS {
-                let detail = format!("A lab can have {MAX_WEBHOOKS} webhooks. Delete one first.");
-                return Err(Error::new(ErrorCode::TooManyWebhooks, detail));
-            }
-            let secrets = SigningSecrets::generate()?;
-            let webhook = self.new_webhook(settings.clone(), &secrets)?;
-            let mut transaction = Transaction::new(self.table(), self.lab.lab_id());
-            transaction.insert(&webhook.sk(), to_item(&webhook)?)?;
-            self.lab.recorder().add_granted(&mut transaction, Vec::new())?;
-            self.store_response(&mut transaction, idempotency_key, &webhook)?;
-            let secret = Some(secrets.secret());
-            Ok(Attempt::Commit(transaction, WebhookWithSecret { webhook, secret, is_replay: false }))
-        };
-        self.table().write(self.lab.retry(), attempt).await
+        self.table()
+            .write(self.lab.retry(), || async {
+                if let Some(repeated) = self.repeated(idempotency_key).await? {
+                    return Ok(Attempt::Done(repeated));
+                }
+                if self.list().await?.len() >= MAX_WEBHOOKS {
+                    let detail = format!("A lab can have {MAX_WEBHOOKS} webhooks. Delete one first.");
+                    return Err(Error::new(ErrorCode::TooManyWebhooks, detail));
+                }
+                let secrets = SigningSecrets::generate()?;
+                let webhook = self.new_webhook(settings.clone(), &secrets)?;
+                let mut transaction = Transaction::new(self.table(), self.lab.lab_id());
+                transaction.insert(&webhook.sk(), to_item(&webhook)?)?;
+                self.lab.recorder().add_granted(&mut transaction, Vec::new())?;
+                self.store_response(&mut transaction, idempotency_key, &webhook)?;
+                let secret = Some(secrets.secret());
+                Ok(Attempt::Commit(transaction, WebhookWithSecret { webhook, secret, is_replay: false }))
+            })
+            .await
     }
 
     fn new_webhook(&self, settings: Settings, secrets: &SigningSecrets) -> Result<Webhook, Error> {

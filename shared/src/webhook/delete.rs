@@ -12,13 +12,14 @@ impl Webhooks<'_> {
     /// # Errors
     /// Webhook not found; conflict.
     pub async fn delete(&self, id: &WebhookId) -> Result<(), Error> {
-        let attempt = || async {
-            let before = self.get(id).await?;
-            let mut transaction = Transaction::new(self.table(), self.lab.lab_id());
-            transaction.delete(&before.sk(), before.version)?;
-            self.lab.recorder().add_granted(&mut transaction, Vec::new())?;
-            Ok(Attempt::Commit(transaction, ()))
-        };
-        self.table().write(self.lab.retry(), attempt).await
+        self.table()
+            .write(self.lab.retry(), || async {
+                let before = self.get(id).await?;
+                let mut transaction = Transaction::new(self.table(), self.lab.lab_id());
+                transaction.delete(&before.sk(), before.version)?;
+                self.lab.recorder().add_granted(&mut transaction, Vec::new())?;
+                Ok(Attempt::Commit(transaction, ()))
+            })
+            .await
     }
 }

@@ -92,10 +92,7 @@ impl Webhooks<'_> {
         let sk = |message: &Message| keys::delivery(webhook.id.as_str(), message.delivery_id().as_str());
         let sks: Vec<String> = messages.iter().map(sk).collect();
         let (lab, retry) = (self.lab.lab_id(), self.lab.retry());
-        let items = match sks.is_empty() {
-            true => HashMap::new(),
-            false => self.table().get_many(lab, &sks, Consistency::Strong, retry).await?,
-        };
+        let items = self.table().get_many(lab, &sks, Consistency::Strong, retry).await?;
         let mut records: HashMap<String, Delivery> = HashMap::new();
         for (sk, item) in items {
             records.insert(sk, from_item(item)?);

@@ -23,32 +23,36 @@ impl Webhooks<'_> {
         id: &WebhookId,
         idempotency_key: Option<&IdempotencyKey>,
     ) -> Result<WebhookWithSecret, Error> {
-        let attempt = || async {
-            if let Some(repeated) = self.repeated(idempotency_key).await? {
-                return Ok(Attempt::Done(repeated));
-            }
-            let before = self.get(id).await?;
-            let (mut after, now) = (before.clone(), Timestamp::now());
-            let secrets = SigningSecrets::generate()?;
-            let encrypted = secrets.encrypted(self.lab.webhook_keys()?, before.lab_id, id)?;
-            let until = now.plus(OVERLAP);
-            after.previous = before.secrets.clone().map(|secrets| PreviousSecrets { secrets, until });
-            (after.secrets, after.public_key) = (Some(encrypted.clone()), secrets.public_key());
-            (after.version, after.updated_at) = (before.version + 1, now);
-            let mut change = ItemChange::default();
-            change.set("secrets", text(encrypted));
-            change.set("public_key", text(&after.public_key));
-            change.set("version", number(after.version));
-            change.set("updated_at", text(now.to_string()));
-            match &after.previous {
-                Some(previous) => change.set("previous", to_attribute(previous)?),
-                None => change.remove("previous"),
-            }
-            let mut transaction = self.change(&before, change)?;
-            self.store_response(&mut transaction, idempotency_key, &after)?;
-            let secret = Some(secrets.secret());
-            Ok(Attempt::Commit(transaction, WebhookWithSecret { webhook: after, secret, is_replay: false }))
-        };
-        self.table().write(self.lab.retry(), attempt).await
+        self.table()
+            .write(self.lab.retry(), || async {
+                if let Some(repeated) = self.repeated(idempotency_key).await? {
+                    return Ok(Attempt::Done(repeated));
+                }
+                let before = self.get(id).await?;
+                let (mut after, now) = (before.clone(), Timestamp::now());
+                let secrets = SigningSecrets::generate()?;
+                let encrypted = secrets.encrypted(self.lab.webhook_keys()?, before.lab_id, id)?;
+                let until = now.plus(OVERLAP);
+                after.previous = before.secrets.clone().map(|secrets| PreviousSecrets { secrets, until });
+                (after.secrets, after.public_key) = (Some(encrypted.clone()), secrets.public_key());
+                (after.version, after.updated_at) = (before.version + 1, now);
+                let mut change = ItemChange::default();
+                change.set("secrets", text(encrypted));
+                change.set("public_key", text(&after.public_key));
+                change.set("version", number(after.version));
+                change.set("updated_at", text(now.to_string()));
+                match &after.previous {
+                    Some(previous) => change.set("previous", to_attribute(previous)?),
+                    None => change.remove("previous"),
+                }
+                let mut transaction = self.change(&before, change)?;
+                self.store_response(&mut transaction, idempotency_key, &after)?;
+                let secret = Some(secrets.secret());
+                Ok(Attempt::Commit(
+                    transaction,
+                    WebhookWithSecret { webhook: after, secret, is_replay: false },
+                ))
+            })
+            .await
     }
 }

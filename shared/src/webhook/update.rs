@@ -19,19 +19,20 @@ impl Webhooks<'_> {
         update: &WebhookInput,
         if_match: Option<&EntityTags>,
     ) -> Result<Webhook, Error> {
-        let attempt = || async {
-            let before = self.get(id).await?;
-            if_match.map_or(Ok(()), |tags| tags.check(before.version))?;
-            let settings = update.updated(&before, self.lab.services().stage)?;
-            if settings == before.settings() {
-                self.lab.recorder().record_granted(Vec::new()).await?;
-                return Ok(Attempt::Done(before));
-            }
-            let after = before.with(settings);
-            let transaction = self.change(&before, after.change_from(&before)?)?;
-            Ok(Attempt::Commit(transaction, after))
-        };
-        self.table().write(self.lab.retry(), attempt).await
+        self.table()
+            .write(self.lab.retry(), || async {
+                let before = self.get(id).await?;
+                if_match.map_or(Ok(()), |tags| tags.check(before.version))?;
+                let settings = update.updated(&before, self.lab.services().stage)?;
+                if settings == before.settings() {
+                    self.lab.recorder().record_granted(Vec::new()).await?;
+                    return Ok(Attempt::Done(before));
+                }
+                let after = before.with(settings);
+                let transaction = self.change(&before, after.change_from(&before)?)?;
+                Ok(Attempt::Commit(transaction, after))
+            })
+            .await
     }
 }
 
