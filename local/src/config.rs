@@ -17,7 +17,7 @@ const FUNCTION_DEFAULTS: [(&str, &str); 27] = [
     ("JWT_SECRET_KEY", "dev-jwt-secret-key-for-local-use-only-0123456789"),
     ("CURSOR_SECRET_KEY", "dev-cursor-secret-key-for-local-use-only-01234"),
     ("SEAL_KEYS", "dev:dev-seal-key-for-local-use-only-0123456789"),
-    ("WEBHOOK_KEYS", "dev:bG9jYWwgdXNlIG9ubHk6IGVuY3J5cHRzIHdlYmhvb2s="),
+    ("WEBHOOK_KEYS", "dev:bG9jYWwgdXNlIG9ubHk6IGVuY3J5cHRzIHdlYmhvb2s"),
     ("CORS_ORIGINS", "*"),
     ("LOG_LEVEL", "info"),
     ("UMS_API_KEY", ""),
