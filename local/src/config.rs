@@ -296,7 +296,18 @@ mod tests {
     #[test]
     fn an_empty_environment_gives_the_documented_defaults() {
         let settings = settings(&[("API_PORT", "")], &[]).unwrap();
-        assert_eq!(settings.ports, Ports { api: 5001, ums: 5000, linkshub: 5002, dynamodb: 8000, s3: 8001, sqs: 8002, receiver: 5003 });
+        assert_eq!(
+            settings.ports,
+            Ports {
+                api: 5001,
+                ums: 5000,
+                linkshub: 5002,
+                dynamodb: 8000,
+                s3: 8001,
+                sqs: 8002,
+                receiver: 5003
+            }
+        );
         assert_eq!(settings.data, Path::new("/project/.local"));
         assert!(!settings.release && !settings.watch && !settings.without_api);
         assert_eq!(settings.function_variable("TABLE_NAME"), "lhcms-dev");
@@ -334,8 +345,15 @@ mod tests {
     fn the_functions_get_the_urls_of_the_parts() {
         let settings = settings(&[("PATH", "/bin")], &[]).unwrap();
         let url = |name: &str| format!("http://{name}");
-        let urls =
-            Urls { api: url("a"), ums: url("u"), linkshub: url("l"), dynamodb: url("d"), s3: url("s"), sqs: url("q"), receiver: url("r") };
+        let urls = Urls {
+            api: url("a"),
+            ums: url("u"),
+            linkshub: url("l"),
+            dynamodb: url("d"),
+            s3: url("s"),
+            sqs: url("q"),
+            receiver: url("r"),
+        };
         let environment = settings.child_environment(&urls);
         for expected in [
             ("UMS_BASE_URL", "http://u"),

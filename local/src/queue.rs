@@ -270,7 +270,8 @@ async fn answer(State(queue): State<Queue>, headers: HeaderMap, Json(request): J
             let (mut successful, mut failed) = (Vec::new(), Vec::new());
             for entry in entries {
                 let [id, group, deduplication, body] =
-                    ["Id", "MessageGroupId", "MessageDeduplicationId", "MessageBody"].map(|name| text(&entry[name]));
+                    ["Id", "MessageGroupId", "MessageDeduplicationId", "MessageBody"]
+                        .map(|name| text(&entry[name]));
                 if queue.send(&group, &deduplication, &body) {
                     successful.push(json!({"Id": id, "MessageId": id, "MD5OfMessageBody": ""}));
                 } else {
@@ -321,7 +322,9 @@ mod tests {
     #[test]
     fn a_repeated_message_is_dropped_for_a_time() {
         let queue = Queue::default();
-        assert!(queue.send("a", "1", "first") && queue.send("a", "1", "again") && queue.send("b", "1", "other"));
+        assert!(
+            queue.send("a", "1", "first") && queue.send("a", "1", "again") && queue.send("b", "1", "other")
+        );
         assert_eq!(received(&queue).as_deref(), Some("first"));
         queue.delete("message-1");
         queue.forget_duplicates();

@@ -51,7 +51,8 @@ fn line(message: &Value, is_verified: bool) -> String {
 }
 
 fn secrets() -> Result<SigningSecrets> {
-    SigningSecrets::of_bytes(&BYTES).map_err(|error| Error::new(format!("the secrets of the receiver: {error:?}")))
+    SigningSecrets::of_bytes(&BYTES)
+        .map_err(|error| Error::new(format!("the secrets of the receiver: {error:?}")))
 }
 
 /// Writes the webhook of the receiver at `url`, also over an earlier one. `keys` are those of the functions (`WEBHOOK_KEYS`).
@@ -62,7 +63,8 @@ pub async fn register(dynamodb: &str, table: &str, keys: &str, url: &str) -> Res
     let failed = |why: &str| Error::new(format!("the webhook of the receiver: {why}"));
     let pairs = keys.split(',').filter_map(|pair| pair.split_once(':'));
     let pairs: Vec<(&str, Secret)> = pairs.map(|(id, key)| (id, Secret::new(key))).collect();
-    let keys = EncryptionKeys::new(pairs.iter().map(|(id, key)| (*id, key))).map_err(|error| failed(&error))?;
+    let keys =
+        EncryptionKeys::new(pairs.iter().map(|(id, key)| (*id, key))).map_err(|error| failed(&error))?;
     let lab = LabId::parse(&seed::RIVERSIDE.to_string()).ok_or_else(|| failed("the lab"))?;
     let id = WebhookId::parse(WEBHOOK).ok_or_else(|| failed("the id"))?;
     let secrets = secrets()?;
@@ -106,7 +108,8 @@ mod tests {
             let headers =
                 [("webhook-id", "id-1"), ("webhook-timestamp", &at), ("webhook-signature", signature)];
             let url = format!("{}/hook", server.url());
-            let answer = client.send(axum::http::Method::POST, &url, &headers, body.to_owned()).await.unwrap();
+            let answer =
+                client.send(axum::http::Method::POST, &url, &headers, body.to_owned()).await.unwrap();
             assert_eq!(answer.status, status);
         }
     }

@@ -126,8 +126,7 @@ mod tests {
             status_to: Some(Status::InProgress),
         };
         let at = Timestamp::parse("2026-11-28T22:41:06.123Z").unwrap();
-        let message =
-            Message::of_case(MessageType::CaseStatusChanged, at, LabId::new(123).unwrap(), case);
+        let message = Message::of_case(MessageType::CaseStatusChanged, at, LabId::new(123).unwrap(), case);
         assert_eq!(message.delivery_id().as_str(), "20261128T224106123Z-42-7");
         let expected = json!({
             "type": "case.status_changed", "timestamp": "2026-11-28T22:41:06.123Z", "schema": 1,

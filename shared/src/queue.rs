@@ -95,11 +95,13 @@ impl Queue {
                     .build()
             })
             .collect();
-        let entries = entries
-            .map_err(|error| (batch.to_vec(), Error::internal(format!("a request does not build: {error}"))))?;
+        let entries = entries.map_err(|error| {
+            (batch.to_vec(), Error::internal(format!("a request does not build: {error}")))
+        })?;
         let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send();
         let answer = sent.await.map_err(|error| (batch.to_vec(), failed("SendMessageBatch", &error)))?;
-        let refused: Vec<usize> = answer.failed().iter().filter_map(|entry| entry.id().parse().ok()).collect();
+        let refused: Vec<usize> =
+            answer.failed().iter().filter_map(|entry| entry.id().parse().ok()).collect();
         if refused.is_empty() {
             return Ok(());
         }

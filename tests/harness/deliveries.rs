@@ -84,7 +84,8 @@ impl Received {
 
     /// Its headers and its body, as the code of another system gets them.
     pub(crate) fn parts(&self) -> Value {
-        let headers = self.headers.iter().map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap())));
+        let headers =
+            self.headers.iter().map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap())));
         json!({"headers": headers.collect::<BTreeMap<_, _>>(), "body": String::from_utf8_lossy(&self.text)})
     }
 
@@ -96,7 +97,8 @@ impl Received {
         let signed = [header("webhook-id"), header("webhook-timestamp")].join(".");
         let signed = [signed.as_bytes(), b".", &self.text].concat();
         let key = UnparsedPublicKey::new(&ED25519, secrets.ed25519().public_key().as_ref());
-        let mut signatures = header("webhook-signature").split(' ').filter_map(|one| one.strip_prefix("v1a,"));
+        let mut signatures =
+            header("webhook-signature").split(' ').filter_map(|one| one.strip_prefix("v1a,"));
         assert!(signatures.any(|one| key.verify(&signed, &STANDARD.decode(one).unwrap()).is_ok()));
     }
 }
@@ -147,7 +149,8 @@ impl Receiver {
 
     /// Waits until it has accepted so many requests.
     pub(crate) async fn wait_for(&self, count: usize) -> Vec<Received> {
-        wait(|| self.accepted().len() >= count, || format!("{} of {count} arrived", self.accepted().len())).await;
+        wait(|| self.accepted().len() >= count, || format!("{} of {count} arrived", self.accepted().len()))
+            .await;
         self.accepted()
     }
 
@@ -219,7 +222,10 @@ impl Hook {
     pub(crate) async fn deliveries(&self, service: &Service) -> BTreeMap<String, Value> {
         let prefix = format!("DELIVERY#{}#", self.id);
         let items = service.items(self.lab).await;
-        items.into_iter().filter_map(|(sk, item)| Some((sk.strip_prefix(&prefix)?.to_owned(), item))).collect()
+        items
+            .into_iter()
+            .filter_map(|(sk, item)| Some((sk.strip_prefix(&prefix)?.to_owned(), item)))
+            .collect()
     }
 
     /// Waits until all of its so many deliveries are over, and their messages have left the queue. Returns their records.
@@ -229,7 +235,8 @@ impl Hook {
         };
         let records = self.wait_for_records(service, is_over).await;
         let is_left = |body: &Value| body["webhook_id"] == json!(self.id);
-        wait(|| !service.queue.bodies().iter().any(is_left), || "a message is still in the queue".into()).await;
+        wait(|| !service.queue.bodies().iter().any(is_left), || "a message is still in the queue".into())
+            .await;
         records
     }
 

@@ -45,7 +45,8 @@ async fn the_record_says_how_a_receiver_failed() {
         (Behaviour::Answer(404), json!(404), "http_404"),
     ] {
         let (record, hook, requests) = record_of(behaviour.clone()).await;
-        let found = [&record["state"], &record["error"], record.get("response_status").unwrap_or(&Value::Null)];
+        let found =
+            [&record["state"], &record["error"], record.get("response_status").unwrap_or(&Value::Null)];
         assert_eq!(found, [&json!("failed"), &json!(error), &status], "{behaviour:?}");
         assert_eq!(requests, 1);
         assert_eq!((&hook["enabled"], &hook["failures"]), (&json!(true), &json!(1)), "{behaviour:?}");

@@ -136,6 +136,9 @@ async fn only_who_may_edit_the_settings_of_the_lab_manages_its_webhooks_and_need
     let service = member_with(&[READ, "lab.patient.write", "lab.audit.view"]).await;
     for (method, path, body) in [("POST", "/webhooks", new), ("GET", "/webhooks", Value::Null)] {
         let problem = send(&service, method, path, body).await.expect_problem(403, "forbidden");
-        assert_eq!(problem["detail"], "Your role in this lab does not include the permission manage_webhooks.");
+        assert_eq!(
+            problem["detail"],
+            "Your role in this lab does not include the permission manage_webhooks."
+        );
     }
 }

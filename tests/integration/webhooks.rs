@@ -586,7 +586,8 @@ fn accepts(parts: &Value, secret: &str) -> bool {
         .unwrap();
     python.stdin.take().unwrap().write_all(json!([parts, secret]).to_string().as_bytes()).unwrap();
     let output = python.wait_with_output().unwrap();
-    let (shown, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let (shown, errors) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(shown == "webhook.test\n" || errors.contains("ValueError: "), "{shown}{errors}");
     output.status.success()
 }

@@ -129,7 +129,8 @@ impl Stack {
         let receiver = Server::start("the receiver of webhooks", receiver_listener, receiver::router()?)?;
         self.urls.receiver = self.keep(receiver);
         if settings.ums.is_none() {
-            let (table, keys) = (settings.function_variable("TABLE_NAME"), settings.function_variable("WEBHOOK_KEYS"));
+            let (table, keys) =
+                (settings.function_variable("TABLE_NAME"), settings.function_variable("WEBHOOK_KEYS"));
             receiver::register(&self.urls.dynamodb, table, keys, &self.urls.receiver).await?;
         }
         self.urls.ums = match (&settings.ums, ums_listener) {
@@ -163,7 +164,12 @@ impl Stack {
         let cargo_lambda = url_of(&listen("cargo-lambda", "API_PORT", 0).await?)?;
         let processes = start_functions(settings, &self.urls, &cargo_lambda)?;
         let function_ended = processes.printed();
-        let api = self.api.insert(Api { functions: processes, function_ended, gateway: None, mappings: Vec::new() });
+        let api = self.api.insert(Api {
+            functions: processes,
+            function_ended,
+            gateway: None,
+            mappings: Vec::new(),
+        });
         tokio::select! {
             how = api.functions.ended() => {
                 return Err(Error::new(format!("cargo lambda watch {how}; see above")));
@@ -184,8 +190,9 @@ impl Stack {
         let server = Server::start("the API", listener, gateway.router())?;
         api.gateway = Some((gateway, server));
         let tables = table::TABLES.map(|(_, variable)| settings.function_variable(variable).to_owned());
-        api.mappings
-            .push(mapping::of_streams(&self.urls.dynamodb, &tables, &cargo_lambda, &settings.data, expiry).await?);
+        api.mappings.push(
+            mapping::of_streams(&self.urls.dynamodb, &tables, &cargo_lambda, &settings.data, expiry).await?,
+        );
         api.mappings.push(mapping::of_queue(queue, &cargo_lambda, settings.concurrency));
         healthy(&self.urls.api).await
     }

@@ -71,7 +71,9 @@ impl Permissions {
         let granted = attributes.into_iter().flat_map(|attribute| granted(ATTRIBUTES, attribute));
         let mut permissions = Self(granted.copied().collect());
         if !permissions.allow(P::Read) {
-            permissions.0.retain(|permission| matches!(permission, P::Audit | P::AuditExport | P::ManageWebhooks));
+            permissions
+                .0
+                .retain(|permission| matches!(permission, P::Audit | P::AuditExport | P::ManageWebhooks));
         }
         permissions
     }

@@ -121,13 +121,19 @@ fn only_a_function_of_webhooks_reads_their_keys_and_their_queue_and_it_does_not_
     let good = "2026:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
     let url = "https://sqs.us-east-1.amazonaws.com/111122223333/lhcms-prod-webhooks.fifo";
     let config = read_for(needs, &[(keys, good), (queue, url)]).unwrap();
-    assert_eq!((config.webhook_keys.unwrap().keys.len(), config.webhook_queue.unwrap().url.as_str()), (1, url));
+    assert_eq!(
+        (config.webhook_keys.unwrap().keys.len(), config.webhook_queue.unwrap().url.as_str()),
+        (1, url)
+    );
     let config = read_for(NOTHING, &[]).unwrap();
     assert!(config.webhook_keys.is_none() && config.webhook_queue.is_none());
     let error = |keys: &str| read_for(needs, &[("WEBHOOK_KEYS", keys)]).unwrap_err().to_string();
     let missing = "WEBHOOK_QUEUE_URL: is required";
     let pairs = "WEBHOOK_KEYS: must be pairs of a distinct id and a key, such as 2026:key,2025:key";
-    assert_eq!(error(""), format!("the configuration has 2 error(s):\n  WEBHOOK_KEYS: is required\n  {missing}"));
+    assert_eq!(
+        error(""),
+        format!("the configuration has 2 error(s):\n  WEBHOOK_KEYS: is required\n  {missing}")
+    );
     assert_eq!(error("key"), format!("the configuration has 2 error(s):\n  {pairs}\n  {missing}"));
     let short = "WEBHOOK_KEYS: must have keys of 32 bytes in base64";
     assert_eq!(error("2026:c2hvcnQ="), format!("the configuration has 2 error(s):\n  {short}\n  {missing}"));

@@ -73,7 +73,9 @@ impl ItemChange {
         let mut values = vec![(":before".to_owned(), value)];
         values.extend(self.set.into_iter().map(|(name, value)| (format!(":{name}"), value)));
         Update {
-            expression: format!("{}{}", clause("SET", &sets), clause("REMOVE", &removes)).trim_end().to_owned(),
+            expression: format!("{}{}", clause("SET", &sets), clause("REMOVE", &removes))
+                .trim_end()
+                .to_owned(),
             condition: Some(format!("#{name} = :before")),
             names,
             values,

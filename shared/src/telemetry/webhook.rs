@@ -67,7 +67,12 @@ impl Serialize for WebhookAttempt<'_> {
 
 /// Reports a message that this service itself could not process. The queue delivers it again.
 pub(crate) fn delivery_failure(step: &str, error: &Error) {
-    tracing::error!(step, error.code = error.code().as_str(), error.cause = error.cause(), "delivery failure");
+    tracing::error!(
+        step,
+        error.code = error.code().as_str(),
+        error.cause = error.cause(),
+        "delivery failure"
+    );
 }
 
 /// Reports that the service has disabled a webhook, and counts it at every log level.

@@ -89,8 +89,8 @@ fn word_of_error(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         return "timeout";
     }
-    let mut source = error.source();
-    while let Some(cause) = source {
+    let mut next = error.source();
+    while let Some(cause) = next {
         if cause.is::<Blocked>() {
             return "blocked_address";
         }
@@ -100,16 +100,13 @@ fn word_of_error(error: &reqwest::Error) -> &'static str {
         if cause.is::<rustls::Error>() {
             return "tls";
         }
-        if let Some(error) = cause.downcast_ref::<io::Error>() {
-            if error.kind() == io::ErrorKind::ConnectionRefused {
-                return "refused";
-            }
-            // The error of TLS is inside of it, and not its source.
-            if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return "tls";
-            }
+        let of_system = cause.downcast_ref::<io::Error>();
+        if of_system.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            return "refused";
         }
-        source = cause.source();
+        // An error inside of one of the system is not its source.
+        let inside = of_system.and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
+        next = inside.or_else(|| cause.source());
     }
     if error.is_connect() { "no_connection" } else { "broken_connection" }
 }

@@ -86,7 +86,10 @@ impl Deliverer {
         let assignment = message.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
         let Some(assignment) = assignment else {
             // Perhaps of a newer release. It goes to the queue of dead letters after many deliveries.
-            telemetry::delivery_failure("message", &Error::internal("a message of the queue is no assignment"));
+            telemetry::delivery_failure(
+                "message",
+                &Error::internal("a message of the queue is no assignment"),
+            );
             return false;
         };
         let wait = match self.deliver(assignment).await {
@@ -97,7 +100,8 @@ impl Deliverer {
                 return false;
             }
         };
-        if let Err(error) = self.queue.hide(message.receipt_handle.as_deref().unwrap_or_default(), wait).await {
+        if let Err(error) = self.queue.hide(message.receipt_handle.as_deref().unwrap_or_default(), wait).await
+        {
             // The message appears earlier, and is hidden again.
             telemetry::delivery_failure("hide", &error);
         }
@@ -189,9 +193,12 @@ impl Deliverer {
     }
 
     async fn send(&self, webhook: &Webhook, delivery: &Delivery) -> Result<Outcome, Error> {
-        let blocked = |took| Outcome { status: None, error: Some("blocked_address".into()), retry_after: None, took };
+        let blocked =
+            |took| Outcome { status: None, error: Some("blocked_address".into()), retry_after: None, took };
         // The rules may be stricter than when the webhook was written.
-        let Ok(endpoint) = parse_url(webhook.url.expose(), self.stage) else { return Ok(blocked(Duration::ZERO)) };
+        let Ok(endpoint) = parse_url(webhook.url.expose(), self.stage) else {
+            return Ok(blocked(Duration::ZERO));
+        };
         let now = Timestamp::now();
         let secrets = webhook.signing_secrets(&self.keys, now)?;
         let body = serde_json::to_string(&delivery.message)
@@ -200,10 +207,20 @@ impl Deliverer {
         Ok(attempt::send(&self.client, &endpoint, headers, body, self.times.timeout).await)
     }
 
-    async fn disable(&self, webhook: &Webhook, reason: DisabledReason, now: Timestamp) -> Result<bool, Error> {
+    async fn disable(
+        &self,
+        webhook: &Webhook,
+        reason: DisabledReason,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
         let is_disabled = pause::disable(&self.table, webhook, reason, now).await?;
         if is_disabled {
-            telemetry::webhook_disabled(self.stage, webhook.lab_id.get(), webhook.id.as_str(), reason.as_str());
+            telemetry::webhook_disabled(
+                self.stage,
+                webhook.lab_id.get(),
+                webhook.id.as_str(),
+                reason.as_str(),
+            );
         }
         Ok(is_disabled)
     }

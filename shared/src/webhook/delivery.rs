@@ -43,8 +43,10 @@ impl Assignment {
     /// The message of the queue. One group has the messages of one case to one webhook, so that no other waits for them.
     fn outgoing(&self) -> Result<Outgoing, Error> {
         let Self { webhook_id, round, message, .. } = self;
-        let case = message.data.case.as_ref().map_or_else(|| "test".to_owned(), |case| case.case_id.to_string());
-        let body = serde_json::to_string(self).map_err(|_| Error::internal("a message does not serialize"))?;
+        let case =
+            message.data.case.as_ref().map_or_else(|| "test".to_owned(), |case| case.case_id.to_string());
+        let body =
+            serde_json::to_string(self).map_err(|_| Error::internal("a message does not serialize"))?;
         Ok(Outgoing {
             group: format!("{webhook_id}-{case}"),
             deduplication: format!("{webhook_id}-{}-{round}", message.delivery_id()),

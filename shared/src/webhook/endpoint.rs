@@ -132,7 +132,11 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 
 /// Makes the client for requests to endpoints. It resolves a name once for a connection, connects to exactly the addresses that
 /// it has checked, and follows no redirects and no proxy.
-pub(super) fn client(stage: Stage, connect_timeout: Duration, dns: Arc<dyn Resolve>) -> Result<Client, String> {
+pub(super) fn client(
+    stage: Stage,
+    connect_timeout: Duration,
+    dns: Arc<dyn Resolve>,
+) -> Result<Client, String> {
     upstream::builder(upstream::web_roots(), connect_timeout)?
         .https_only(stage != Stage::Dev)
         .dns_resolver(Arc::new(PublicOnly { stage, dns }))
@@ -208,17 +212,57 @@ mod tests {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }
         for address in [
-            "0.0.0.0", "10.1.2.3", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.255", "169.254.169.254",
-            "169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1", "192.31.196.1", "192.52.193.1",
-            "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1",
-            "239.255.255.255", "240.0.0.1", "255.255.255.255",
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.255.255",
+            "169.254.169.254",
+            "169.254.170.2",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.31.196.1",
+            "192.52.193.1",
+            "192.88.99.1",
+            "192.168.0.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
             // Loopback, unspecified, IPv4-mapped, IPv4-compatible, NAT64.
-            "::1", "::", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::8.8.8.8", "::169.254.169.254", "64:ff9b::8.8.8.8",
-            "64:ff9b:1::1", "100::1",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "::8.8.8.8",
+            "::169.254.169.254",
+            "64:ff9b::8.8.8.8",
+            "64:ff9b:1::1",
+            "100::1",
             // 6to4, Teredo, ORCHID, benchmarks, documentation, AS112.
-            "2002:7f00:1::", "2001::1", "2001:10::1", "2001:20::1", "2001:2::1", "2001:db8::1", "3fff::1", "2620:4f:8000::1",
+            "2002:7f00:1::",
+            "2001::1",
+            "2001:10::1",
+            "2001:20::1",
+            "2001:2::1",
+            "2001:db8::1",
+            "3fff::1",
+            "2620:4f:8000::1",
             // Unique local (metadata of the cloud), link-local, site-local, multicast, segment routing.
-            "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "5f00::1", "4000::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "5f00::1",
+            "4000::1",
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }
@@ -226,9 +270,12 @@ mod tests {
 
     #[test]
     fn a_url_must_be_of_https_and_of_a_public_host() {
-        let error = |text| parse_url(text, Stage::Prod).err();
+        let error = |text: &str| parse_url(text, Stage::Prod).err();
         for text in [
-            "https://example.com", "https://example.com/hook?key=1", "https://example.com:8443/", "https://1.1.1.1/",
+            "https://example.com",
+            "https://example.com/hook?key=1",
+            "https://example.com:8443/",
+            "https://1.1.1.1/",
             "https://[2606:4700:4700::1111]/",
         ] {
             assert_eq!(error(text), None, "{text}");
@@ -252,12 +299,24 @@ mod tests {
         }
         // Several ways to write an address.
         for host in [
-            "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]",
-            "[fd00:ec2::254]", "10.0.0.1", "127.0.0.1.",
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "169.254.169.254",
+            "[::1]",
+            "[::ffff:10.0.0.1]",
+            "[fd00:ec2::254]",
+            "10.0.0.1",
+            "127.0.0.1.",
         ] {
             assert_eq!(error(&format!("https://{host}/")), Some("must have a public address"), "{host}");
         }
-        assert_eq!(error(&format!("https://example.com/{}", "a".repeat(2048))), Some("must have at most 2048 characters"));
+        assert_eq!(
+            error(&format!("https://example.com/{}", "a".repeat(2048))),
+            Some("must have at most 2048 characters")
+        );
     }
 
     #[test]

@@ -55,7 +55,8 @@ pub(crate) async fn publish(
         .flat_map(|(change, message)| {
             let of_lab = webhooks.get(&change.lab).into_iter().flatten();
             let wanting = of_lab.filter(|webhook| webhook.types.passes(message.kind));
-            wanting.map(|webhook| (change.id, Assignment::new(change.lab, webhook.id.clone(), message.clone())))
+            wanting
+                .map(|webhook| (change.id, Assignment::new(change.lab, webhook.id.clone(), message.clone())))
         })
         .unzip();
     if let Err((unsent, error)) = delivery::enqueue(queue, &assignments).await {
@@ -142,8 +143,16 @@ mod tests {
         let at = "2026-11-28T22:41:06.123Z";
         let (pending, progress) = (json!("pending"), json!("in_progress"));
         for (before, after, found) in [
-            (json!(null), item(1, "pending", 0), expected("case.created", at, 1, json!(null), pending.clone())),
-            (json!(null), item(3, "pending", 0), expected("case.restored", at, 3, json!(null), pending.clone())),
+            (
+                json!(null),
+                item(1, "pending", 0),
+                expected("case.created", at, 1, json!(null), pending.clone()),
+            ),
+            (
+                json!(null),
+                item(3, "pending", 0),
+                expected("case.restored", at, 3, json!(null), pending.clone()),
+            ),
             (
                 item(2, "pending", 0),
                 json!(null),

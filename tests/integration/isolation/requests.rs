@@ -36,11 +36,23 @@ pub(crate) fn row(operation: &Operation) -> Row {
         "testWebhook" | "retryWebhookDelivery" => (None, 202),
         "replayWebhook" => (Some(json!({"since": format!("{}T00:00:00.000Z", today())})), 202),
         "deleteCase" | "deleteComment" | "deleteWebhook" => (None, 204),
-        "restoreCase" | "listCases" | "getCase" | "getCaseHistory" | "verifyCaseHistory" | "listComments"
-        | "getCaseAccess" | "listAccess" | "verifyAudit" | "caseStats" | "caseChanges" | "exportCases"
-        | "getDoctor" | "listWebhooks" | "getWebhook" | "rotateWebhookSecret" | "listWebhookDeliveries" => {
-            (None, 200)
-        }
+        "restoreCase"
+        | "listCases"
+        | "getCase"
+        | "getCaseHistory"
+        | "verifyCaseHistory"
+        | "listComments"
+        | "getCaseAccess"
+        | "listAccess"
+        | "verifyAudit"
+        | "caseStats"
+        | "caseChanges"
+        | "exportCases"
+        | "getDoctor"
+        | "listWebhooks"
+        | "getWebhook"
+        | "rotateWebhookSecret"
+        | "listWebhookDeliveries" => (None, 200),
         _ if operation.is_public() => (None, 200),
         new => panic!("{new} has no row in the isolation matrix"),
     };

@@ -10,12 +10,7 @@ use crate::{
         time::Timestamp,
         validate::{Fields, FromObject, read_only_errors, whole_object},
     },
-    case::{
-        Cases,
-        change_set::ChangeSet,
-        event::Action,
-        write::Shards,
-    },
+    case::{Cases, change_set::ChangeSet, event::Action, write::Shards},
     table::{Attempt, Update, keys, text, to_attribute},
 };
 
