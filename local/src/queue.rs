@@ -11,6 +11,7 @@ use std::{
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -258,7 +259,8 @@ fn is_done(report: &Value) -> bool {
     report["batchItemFailures"].as_array().is_some_and(Vec::is_empty)
 }
 
-async fn answer(State(queue): State<Queue>, headers: HeaderMap, Json(request): Json<Value>) -> Response {
+async fn answer(State(queue): State<Queue>, headers: HeaderMap, body: Bytes) -> Response {
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     match target {

@@ -62,7 +62,7 @@ async fn each_change_is_delivered_in_its_order_signed_and_without_patient_data()
     for received in &received {
         received.verify(&hook.secrets);
         let members: Vec<&String> = received.body.as_object().unwrap().keys().collect();
-        assert_eq!(members, ["data", "schema", "timestamp", "type"]);
+        assert_eq!(members, ["type", "timestamp", "schema", "data"]);
         let digits: String = received.body["timestamp"].as_str().unwrap().replace(['-', ':', '.'], "");
         let (case, version) = received.version();
         assert_eq!(received.id, format!("{digits}-{case}-{version}"));
