@@ -60,11 +60,20 @@ def adapt(template):
         del template["Resources"][name]
     for resource in template["Resources"].values():
         resource.pop("UpdatePolicy", None)
+    for statement in statements(template):
+        if "dynamodb:LeadingKeys" in json.dumps(statement.get("Condition", {})):
+            del statement["Condition"]
+        if statement.get("Action") == "sqs:SendMessage":
+            statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+
+
+def statements(template):
+    """Every statement of the policies of roles."""
     for resource in template["Resources"].values():
-        for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
-            for statement in policy["PolicyDocument"]["Statement"]:
-                if "dynamodb:LeadingKeys" in json.dumps(statement.get("Condition", {})):
-                    del statement["Condition"]
+        properties = resource.get("Properties", {})
+        policies = {"AWS::IAM::Role": properties.get("Policies", []), "AWS::IAM::Policy": [properties]}.get(resource["Type"], [])
+        for policy in policies:
+            yield from policy["PolicyDocument"]["Statement"]
 
 
 def causes(message):
