@@ -92,7 +92,13 @@ fn message(change: &Change<'_>) -> Option<Message> {
         (None, None) => return None,
     };
     let status = |item: Option<&Map<String, Value>>| Status::parse(item?.get("status")?.as_str()?);
-    let updated_at = change.after.and_then(|after| Timestamp::parse(after.get("updated_at")?.as_str()?));
+    let updated_at =
+        |item: Option<&Map<String, Value>>| Timestamp::parse(item?.get("updated_at")?.as_str()?);
+    let timestamp = match change.after {
+        Some(_) => updated_at(change.after).unwrap_or(change.changed_at),
+        // The stream has whole seconds, and a removal is not before the change before it.
+        None => updated_at(change.before).map_or(change.changed_at, |before| before.max(change.changed_at)),
+    };
     let case = CaseChange {
         case_id: change.case,
         case_number: text(change.after.or(change.before)?, "case_number")?,
@@ -100,7 +106,7 @@ fn message(change: &Change<'_>) -> Option<Message> {
         status_from: status(change.before),
         status_to: status(change.after),
     };
-    Some(Message::of_case(kind, updated_at.unwrap_or(change.changed_at), change.lab, case))
+    Some(Message::of_case(kind, timestamp, change.lab, case))
 }
 
 #[cfg(test)]
@@ -176,6 +182,13 @@ mod tests {
         ] {
             assert_eq!(of(before, after), found);
         }
+    }
+
+    #[test]
+    fn a_removal_is_not_before_the_change_before_it() {
+        let mut before = item(2, "pending", 0);
+        before["updated_at"] = json!("2026-11-28T22:50:00.750Z");
+        assert_eq!(of(before, json!(null))["timestamp"], "2026-11-28T22:50:00.750Z");
     }
 
     #[test]
