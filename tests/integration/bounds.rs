@@ -17,6 +17,8 @@ struct Bounded {
     has_texts: bool,
     /// Whether it accepts certain characters only.
     has_pattern: bool,
+    /// What each text begins with.
+    beginning: &'static str,
     /// What each text ends with.
     end: &'static str,
 }
@@ -34,8 +36,9 @@ impl Bounded {
             return (1..=size).collect();
         }
         // Bounds of text count characters; this character has two bytes.
-        let text = if self.has_pattern { "x" } else { "é" }.repeat(size - self.end.len());
-        json!(text + self.end)
+        let (beginning, end) = (self.beginning, self.end);
+        let letter = if self.has_pattern || !beginning.is_empty() { "x" } else { "é" };
+        json!(format!("{beginning}{}{end}", letter.repeat(size - beginning.len() - end.len())))
     }
 
     /// A body that contains only this value.
@@ -78,6 +81,7 @@ fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
         names: resolved(&schema["items"])["enum"].as_array().into_iter().flatten().collect(),
         has_texts: resolved(&schema["items"])["type"] == "string",
         has_pattern: schema.get("pattern").is_some(),
+        beginning: if pointer == "/url" { "https://example.com/" } else { "" },
         end: if pointer == "/case_number" { "-1" } else { "" },
     });
 }

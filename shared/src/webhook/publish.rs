@@ -92,8 +92,7 @@ fn message(change: &Change<'_>) -> Option<Message> {
         (None, None) => return None,
     };
     let status = |item: Option<&Map<String, Value>>| Status::parse(item?.get("status")?.as_str()?);
-    let updated_at =
-        |item: Option<&Map<String, Value>>| Timestamp::parse(item?.get("updated_at")?.as_str()?);
+    let updated_at = |item: Option<&Map<String, Value>>| Timestamp::parse(item?.get("updated_at")?.as_str()?);
     let timestamp = match change.after {
         Some(_) => updated_at(change.after).unwrap_or(change.changed_at),
         // The stream has whole seconds, and a removal is not before the change before it.

@@ -9,6 +9,9 @@ const OPERATIONS: &str = "shared/src/auth/operation.rs";
 /// Where the tests find every function.
 const REGISTRY: &str = "tests/harness/registry.rs";
 
+/// The longest line, as in `rustfmt.toml`.
+const MAX_WIDTH: usize = 110;
+
 const GENERATED: &str = "Generated from openapi.yaml by `make generate`; do not edit.";
 
 /// The operations that need an access token, with the values of the contract that the code needs.
@@ -165,7 +168,13 @@ pub(crate) fn registry(functions: &[(&str, Kind<'_>)]) -> Output {
             Kind::Public => format!("start.public({handler})"),
             Kind::Probe => format!("start.probe({handler})"),
         };
-        format!("        ({name:?}, {start}),\n")
+        let line = format!("        ({name:?}, {start}),\n");
+        // As rustfmt writes it.
+        if line.trim_end().len() <= MAX_WIDTH {
+            line
+        } else {
+            format!("        (\n            {name:?},\n            {start},\n        ),\n")
+        }
     };
     let lines: String = functions.iter().map(line).collect();
     let content = format!(
