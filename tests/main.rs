@@ -23,6 +23,8 @@ mod integration {
     mod contract;
     mod contract_values;
     mod costs;
+    mod deliveries;
+    mod delivery_faults;
     mod dependencies;
     mod disposal;
     mod documents;
@@ -68,6 +70,7 @@ mod integration {
     mod trail;
     mod validation;
     mod walks;
+    mod webhooks;
     mod words;
     mod workflow;
 }

@@ -9,7 +9,7 @@ use crate::{Error, Result, stack::Urls};
 
 /// The variables of the functions that the environment may set, with their defaults. A variable with an empty default is
 /// not set.
-const FUNCTION_DEFAULTS: [(&str, &str); 26] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 27] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AUDIT_TABLE_NAME", "lhcms-dev-audit"),
     ("ARCHIVE_BUCKET_NAME", "lhcms-dev-archive"),
@@ -17,6 +17,7 @@ const FUNCTION_DEFAULTS: [(&str, &str); 26] = [
     ("JWT_SECRET_KEY", "dev-jwt-secret-key-for-local-use-only-0123456789"),
     ("CURSOR_SECRET_KEY", "dev-cursor-secret-key-for-local-use-only-01234"),
     ("SEAL_KEYS", "dev:dev-seal-key-for-local-use-only-0123456789"),
+    ("WEBHOOK_KEYS", "dev:bG9jYWwgdXNlIG9ubHk6IGVuY3J5cHRzIHdlYmhvb2s"),
     ("CORS_ORIGINS", "*"),
     ("LOG_LEVEL", "info"),
     ("UMS_API_KEY", ""),
@@ -117,6 +118,10 @@ pub struct Ports {
     pub dynamodb: u16,
     /// S3: `S3_PORT`, 8001.
     pub s3: u16,
+    /// SQS: `SQS_PORT`, 8002.
+    pub sqs: u16,
+    /// The receiver of webhooks: `RECEIVER_PORT`, 5003.
+    pub receiver: u16,
 }
 
 impl Settings {
@@ -193,6 +198,8 @@ impl Settings {
                 linkshub: number("LINKSHUB_PORT", 5002)?,
                 dynamodb: number("DYNAMODB_PORT", 8000)?,
                 s3: number("S3_PORT", 8001)?,
+                sqs: number("SQS_PORT", 8002)?,
+                receiver: number("RECEIVER_PORT", 5003)?,
             },
             release: switch("RELEASE")?,
             watch,
@@ -223,6 +230,8 @@ impl Settings {
             ("AWS_SECRET_ACCESS_KEY", CREDENTIALS.1),
             ("AWS_ENDPOINT_URL_DYNAMODB", urls.dynamodb.as_str()),
             ("AWS_ENDPOINT_URL_S3", &urls.s3),
+            ("AWS_ENDPOINT_URL_SQS", &urls.sqs),
+            ("WEBHOOK_QUEUE_URL", &urls.sqs),
             ("UMS_BASE_URL", &urls.ums),
             ("LINKSHUB_BASE_URL", &urls.linkshub),
             ("RUST_LOG", &self.gateway_log),
@@ -287,7 +296,18 @@ mod tests {
     #[test]
     fn an_empty_environment_gives_the_documented_defaults() {
         let settings = settings(&[("API_PORT", "")], &[]).unwrap();
-        assert_eq!(settings.ports, Ports { api: 5001, ums: 5000, linkshub: 5002, dynamodb: 8000, s3: 8001 });
+        assert_eq!(
+            settings.ports,
+            Ports {
+                api: 5001,
+                ums: 5000,
+                linkshub: 5002,
+                dynamodb: 8000,
+                s3: 8001,
+                sqs: 8002,
+                receiver: 5003
+            }
+        );
         assert_eq!(settings.data, Path::new("/project/.local"));
         assert!(!settings.release && !settings.watch && !settings.without_api);
         assert_eq!(settings.function_variable("TABLE_NAME"), "lhcms-dev");
@@ -325,14 +345,23 @@ mod tests {
     fn the_functions_get_the_urls_of_the_parts() {
         let settings = settings(&[("PATH", "/bin")], &[]).unwrap();
         let url = |name: &str| format!("http://{name}");
-        let urls =
-            Urls { api: url("a"), ums: url("u"), linkshub: url("l"), dynamodb: url("d"), s3: url("s") };
+        let urls = Urls {
+            api: url("a"),
+            ums: url("u"),
+            linkshub: url("l"),
+            dynamodb: url("d"),
+            s3: url("s"),
+            sqs: url("q"),
+            receiver: url("r"),
+        };
         let environment = settings.child_environment(&urls);
         for expected in [
             ("UMS_BASE_URL", "http://u"),
             ("LINKSHUB_BASE_URL", "http://l"),
             ("AWS_ENDPOINT_URL_DYNAMODB", "http://d"),
             ("AWS_ENDPOINT_URL_S3", "http://s"),
+            ("AWS_ENDPOINT_URL_SQS", "http://q"),
+            ("WEBHOOK_QUEUE_URL", "http://q"),
             ("STAGE", "dev"),
             ("PATH", "/project/.tools/venv/bin:/bin"),
         ] {
@@ -359,6 +388,8 @@ mod tests {
             linkshub: url(ports.linkshub),
             dynamodb: url(ports.dynamodb),
             s3: url(ports.s3),
+            sqs: url(ports.sqs),
+            receiver: url(ports.receiver),
         });
         given.retain(|(name, _)| !["PATH", "RUST_LOG"].contains(&name.as_str()));
         written.sort();

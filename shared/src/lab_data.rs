@@ -47,11 +47,13 @@ pub struct LabData {
 }
 
 /// The kinds of items in the table of cases, and the beginnings of their sort keys.
-const KINDS: [(&str, &str); 13] = [
+const KINDS: [(&str, &str); 15] = [
     ("cases", keys::CASE_PREFIX),
     ("deleted_cases", keys::DELETED_PREFIX),
     ("events", keys::EVENT_PREFIX),
     ("comments", keys::COMMENT_PREFIX),
+    ("webhooks", keys::WEBHOOK_PREFIX),
+    ("deliveries", keys::DELIVERY_PREFIX),
     ("log_entries", "CHANGE#"),
     ("tombstones", "TOMBSTONE#"),
     ("words", keys::TOKEN_PREFIX),
@@ -144,7 +146,10 @@ impl LabData {
     }
 }
 
-fn line(part: Part, item: Item) -> Result<Line, Error> {
+/// The attributes of a webhook that do not leave the deployment. Another one does not have the keys that decrypt them.
+const SECRETS: [&str; 2] = ["secrets", "previous"];
+
+fn line(part: Part, mut item: Item) -> Result<Line, Error> {
     let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned().unwrap_or_default();
     let kind = match part {
         Part::Audit => "audit_records",
@@ -153,6 +158,9 @@ fn line(part: Part, item: Item) -> Result<Line, Error> {
             kind.map_or("others", |(kind, _)| *kind)
         }
     };
+    if kind == "webhooks" {
+        item.retain(|name, _| !SECRETS.contains(&name.as_str()));
+    }
     let value: Value = table::from_item(item.clone())?;
     // Somebody else could have written types that JSON does not have.
     if table::to_item(&value)? != item {

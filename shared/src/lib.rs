@@ -10,14 +10,17 @@
 //! 7. `table`: the only code that calls DynamoDB
 //! 8. [`audit`]: audit records, written before data is returned
 //! 9. [`archive`]: the archive of audit records and events in S3
-//! 10. [`lab`]: [`LabScope`](lab::LabScope), the proof of tenancy and the only access to data; LinksHub
-//! 11. [`audit_log`]: reading the audit records
-//! 12. [`case`]: the catalogue, the workflow, the case and one file per operation
-//! 13. [`trail`]: the verification of the audit trail against the archive
-//! 14. [`streams`]: what happens after a change: archive and disposal, on the tables' streams
-//! 15. [`migration`]: items of earlier releases
-//! 16. [`lab_data`]: all items of a lab, to move or destroy them
-//! 17. [`runtime`]: starts a function and wraps every request; health
+//! 10. [`queue`]: the queue of webhooks
+//! 11. [`lab`]: [`LabScope`](lab::LabScope), the proof of tenancy and the only access to data; LinksHub
+//! 12. [`audit_log`]: reading the audit records
+//! 13. [`case`]: the catalogue, the workflow, the case and one file per operation
+//! 14. [`message`]: the messages that tell other systems of changes
+//! 15. [`webhook`]: the webhooks of a lab, and the delivery of messages to them
+//! 16. [`trail`]: the verification of the audit trail against the archive
+//! 17. [`streams`]: what happens after a change: archive, messages and disposal, on the tables' streams
+//! 18. [`migration`]: items of earlier releases
+//! 19. [`lab_data`]: all items of a lab, to move or destroy them
+//! 20. [`runtime`]: starts a function and wraps every request; health
 
 pub mod archive;
 pub mod audit;
@@ -29,10 +32,13 @@ pub mod config;
 pub mod http;
 pub mod lab;
 pub mod lab_data;
+pub mod message;
 pub mod migration;
+pub mod queue;
 pub mod runtime;
 pub mod streams;
 mod table;
 pub mod telemetry;
 pub mod trail;
 mod upstream;
+pub mod webhook;

@@ -19,7 +19,7 @@ pub(crate) const CANARY: &str = "C4N4RY";
 
 /// Canaries, also in lower case as in the search attribute; the patients of the tests; the beginning of every token (`{"` in
 /// Base64); the secrets.
-const NEVER: [&str; 10] = [
+const NEVER: [&str; 11] = [
     CANARY,
     "c4n4ry",
     "Jane Roe",
@@ -30,6 +30,8 @@ const NEVER: [&str; 10] = [
     SECRET,
     CURSOR_SECRET,
     ORIGIN_SECRET,
+    // Secrets of webhooks.
+    "whsec_",
 ];
 
 /// The log since the first service started.

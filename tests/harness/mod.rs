@@ -1,5 +1,6 @@
 pub(crate) mod browser;
 mod call;
+pub(crate) mod deliveries;
 mod dynamodb_rules;
 pub(crate) mod emf;
 pub(crate) mod leaks;
@@ -13,6 +14,7 @@ pub(crate) mod spec;
 pub(crate) mod stack;
 pub(crate) mod sts;
 pub(crate) mod tcp_proxy;
+pub(crate) mod webhooks;
 
 pub(crate) use call::Call;
 pub(crate) use proxy::Fault;

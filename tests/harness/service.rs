@@ -12,6 +12,7 @@ use std::{
 use local::{
     dynamodb::{self, Expiry},
     linkshub::LinksHub,
+    queue::Queue,
     s3, seed,
     server::Server,
     streams::{Positions, StreamReader},
@@ -22,7 +23,10 @@ use serde_json::{Value, json};
 use shared::{
     auth::Operation,
     case::{ScheduledVerification, VerificationReport},
-    config::{Common, Config, Env, LabDataConfig, StreamsConfig, TableConfig, VerificationConfig},
+    config::{
+        Common, Config, DeliveryConfig, DeliveryTimes, Env, LabDataConfig, Needs, StreamsConfig, TableConfig,
+        VerificationConfig,
+    },
     http::{self, Request, Response},
     lab::{Scope, Services},
     runtime::{
@@ -30,6 +34,7 @@ use shared::{
         health::{Probe, ProbeConfig},
     },
     streams::{StreamProcessor, StreamReport},
+    webhook::Deliverer,
 };
 
 use super::{Reply, call::Call, leaks, proxy::Proxy, registry, spec};
@@ -44,6 +49,8 @@ pub(crate) const ORIGIN_SECRET: &str = "integration-tests-come-from-this-cdn-012
 pub(crate) const SEAL_KEYS: &str = "test:integration-tests-seal-with-this-key-0123456789";
 pub(crate) const TABLE: &str = "lhcms-test";
 pub(crate) const AUDIT_TABLE: &str = "lhcms-test-audit";
+/// The key that encrypts the secrets of webhooks.
+pub(crate) const WEBHOOK_KEYS: &str = "test:aW50ZWdyYXRpb24gdGVzdHMgZW5jcnlwdCBob29rcy4=";
 const BUCKET: &str = "lhcms-test-archive";
 
 pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
@@ -72,11 +79,13 @@ pub(crate) struct Service {
     pub(crate) linkshub_proxy: Proxy,
     /// In front of S3.
     pub(crate) s3: Proxy,
+    /// The queue of webhooks.
+    pub(crate) queue: Queue,
     database: Server,
     expiry: Expiry,
     streams: tokio::sync::Mutex<Vec<StreamReader>>,
     archive: tempfile::TempDir,
-    _servers: [Server; 3],
+    _servers: [Server; 4],
     settings: BTreeMap<String, String>,
     tune: fn(&mut Config),
 }
@@ -127,10 +136,12 @@ impl Service {
             }
         }
         let archive = tempfile::tempdir().unwrap();
+        let queue = Queue::default();
         let servers = [
             Server::start("UMS", listener().await, local::ums::router(ums.clone())).unwrap(),
             Server::start("LinksHub", listener().await, local::linkshub::router(linkshub.clone())).unwrap(),
             s3::serve(listener().await, archive.path(), BUCKET, ("test", "test")).unwrap(),
+            queue.serve(listener().await).unwrap(),
         ];
         let dynamodb = Proxy::start(database.url()).await;
         let ums_proxy = Proxy::start(servers[0].url()).await;
@@ -142,6 +153,9 @@ impl Service {
             ("AUDIT_TABLE_NAME", AUDIT_TABLE),
             ("ARCHIVE_BUCKET_NAME", BUCKET),
             ("AWS_ENDPOINT_URL_S3", s3.url()),
+            ("AWS_ENDPOINT_URL_SQS", servers[3].url()),
+            ("WEBHOOK_QUEUE_URL", servers[3].url()),
+            ("WEBHOOK_KEYS", WEBHOOK_KEYS),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -168,6 +182,7 @@ impl Service {
             ums_proxy,
             linkshub_proxy,
             s3,
+            queue,
             database,
             expiry,
             streams: tokio::sync::Mutex::new(streams),
@@ -243,6 +258,13 @@ impl Service {
             }
         }
         None
+    }
+
+    /// Makes the function on the queue of webhooks.
+    pub(crate) fn deliverer(&self, times: DeliveryTimes) -> Arc<Deliverer> {
+        let lookup = |name: &str| self.settings.get(name).cloned();
+        let config = DeliveryConfig { times, ..DeliveryConfig::read(Env::new(&lookup)).unwrap() };
+        Arc::new(Deliverer::new(&config).unwrap())
     }
 
     /// Lets DynamoDB remove the items whose time has come, as soon as there is one: an item expires in the second after its
@@ -537,7 +559,7 @@ fn functions(
     tune: fn(&mut Config),
 ) -> BTreeMap<&'static str, Box<dyn AnyFunction>> {
     let lookup = |name: &str| settings.get(name).cloned();
-    let mut config = Config::read(Env::new(&lookup), true).unwrap();
+    let mut config = Config::read(Env::new(&lookup), Needs::ALL).unwrap();
     tune(&mut config);
     let probe_config = ProbeConfig::read(Env::new(&lookup)).unwrap();
     registry::functions(&Start {

@@ -10,6 +10,8 @@ use contract::Contract;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
+use super::webhooks::{DELIVERY, OWN_WEBHOOK};
+
 /// The repository.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -38,6 +40,16 @@ impl Operation {
 
     pub(crate) fn id(&self) -> &'static str {
         &self.operation.id
+    }
+
+    /// Its path with ids: of the first case, comment, doctor, webhook and delivery.
+    pub(crate) fn example_path(&self) -> String {
+        self.path
+            .replace("{id}", "1")
+            .replace("{comment_id}", "1")
+            .replace("{doctor_id}", "DOC001")
+            .replace("{webhook_id}", OWN_WEBHOOK)
+            .replace("{delivery_id}", DELIVERY)
     }
 
     /// The crate that serves it.

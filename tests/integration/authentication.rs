@@ -14,8 +14,7 @@ use crate::harness::{Reply, Service, proxy::Fault, reply::retry_until_success, s
 async fn everywhere(service: &Service, token: Option<&str>) -> Vec<Reply> {
     let mut replies = Vec::new();
     for operation in spec::operations().iter().filter(|operation| !operation.is_public()) {
-        let path =
-            operation.path.replace("{id}", "1").replace("{comment_id}", "1").replace("{doctor_id}", "DOC001");
+        let path = operation.example_path();
         let method = operation.method;
         let call = service.request(method, &path);
         let call = match token {
@@ -80,8 +79,7 @@ async fn a_token_in_the_url_is_rejected_on_every_route_before_any_call() {
     let service = Service::start().await;
     let token = service.token_of("admin");
     for operation in spec::operations().iter().filter(|operation| !operation.is_public()) {
-        let path =
-            operation.path.replace("{id}", "1").replace("{comment_id}", "1").replace("{doctor_id}", "DOC001");
+        let path = operation.example_path();
         for name in ["access_token", "token", "jwt", "access%5Ftoken"] {
             let path = format!("{path}?{name}={token}");
             for call in [

@@ -17,6 +17,8 @@ struct Bounded {
     has_texts: bool,
     /// Whether it accepts certain characters only.
     has_pattern: bool,
+    /// What each text begins with.
+    beginning: &'static str,
     /// What each text ends with.
     end: &'static str,
 }
@@ -34,8 +36,9 @@ impl Bounded {
             return (1..=size).collect();
         }
         // Bounds of text count characters; this character has two bytes.
-        let text = if self.has_pattern { "x" } else { "é" }.repeat(size - self.end.len());
-        json!(text + self.end)
+        let (beginning, end) = (self.beginning, self.end);
+        let letter = if self.has_pattern || !beginning.is_empty() { "x" } else { "é" };
+        json!(format!("{beginning}{}{end}", letter.repeat(size - beginning.len() - end.len())))
     }
 
     /// A body that contains only this value.
@@ -78,6 +81,7 @@ fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
         names: resolved(&schema["items"])["enum"].as_array().into_iter().flatten().collect(),
         has_texts: resolved(&schema["items"])["type"] == "string",
         has_pattern: schema.get("pattern").is_some(),
+        beginning: if pointer == "/url" { "https://example.com/" } else { "" },
         end: if pointer == "/case_number" { "-1" } else { "" },
     });
 }
@@ -89,6 +93,7 @@ async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it()
     let comment =
         service.as_user("admin", "POST", "/api/v1/cases/1/comments").json(json!({"text": "a comment"}));
     comment.send().await.expect(201);
+    service.put_webhooks_of_both_labs().await;
     let mut checked = 0;
     let (whole, patch) = ("application/json", "application/merge-patch+json");
     for (schema, method, path, media_type) in [
@@ -101,6 +106,9 @@ async fn texts_and_lists_are_accepted_up_to_their_limit_and_rejected_beyond_it()
         ("CommentUpdate", "PUT", "/api/v1/cases/1/comments/1", whole),
         ("CaseSearch", "POST", "/api/v1/cases/search", whole),
         ("BulkStatusUpdate", "POST", "/api/v1/cases/bulk-status", whole),
+        ("WebhookCreate", "POST", "/api/v1/webhooks", whole),
+        ("WebhookUpdate", "PUT", "/api/v1/webhooks/wh_0123456789abcdef", whole),
+        ("Replay", "POST", "/api/v1/webhooks/wh_0123456789abcdef/replay", whole),
     ] {
         let mut found = Vec::new();
         collect(&SPEC["components"]["schemas"][schema], "", &mut found);

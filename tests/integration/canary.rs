@@ -19,6 +19,7 @@ use crate::harness::{
     proxy::{Fault, Proxy},
     service::SECRET,
     spec,
+    webhooks::DELIVERY,
 };
 
 /// The canary for a place.
@@ -39,6 +40,14 @@ fn planted_case() -> Value {
         "patient_info": {"patient_id": plant("patient_id"), "age": 44, "medical_history": plant("history")},
         "fixed_prosthetic": {"type": "crown", "material": "zirconia", "tooth_numbers": [3], "shade": shade},
     })
+}
+
+/// The path of a webhook.
+const WEBHOOK: &str = "/api/v1/webhooks/wh_0123456789abcdef";
+
+/// A webhook with canaries in its URL, as a token in a path is, and in its description.
+fn planted_webhook() -> Value {
+    json!({"url": format!("https://example.com/{}", plant("url")), "description": plant("description")})
 }
 
 /// How many canaries are in a body.
@@ -182,6 +191,9 @@ async fn an_error_repeats_nothing_of_the_request_except_names_of_unknown_fields(
         ("POST", "/api/v1/cases/1/comments"),
         ("PUT", "/api/v1/cases/1/comments/1"),
         ("POST", "/api/v1/cases/bulk-status"),
+        ("POST", "/api/v1/webhooks"),
+        ("PUT", WEBHOOK),
+        ("POST", &format!("{WEBHOOK}/replay")),
     ] {
         for body in &raw {
             let call = service.as_user("admin", method, path).header("content-type", "application/json");
@@ -208,6 +220,8 @@ async fn no_error_repeats_the_path_query_header_or_method() {
             .path
             .replace("{id}", &id)
             .replace("{comment_id}", &id)
+            .replace("{webhook_id}", &id)
+            .replace("{delivery_id}", &id)
             .replace("{doctor_id}", &format!("{id}%2F"))
             .replace("{asset}", &id);
         paths.push(format!("{path}/"));
@@ -331,6 +345,7 @@ fn bad_answers() -> Vec<Fault> {
 async fn send_every_request(what: &str, proxy: fn(&Service) -> &Proxy, fault: Fault) {
     let service = Service::start_tuned(&[], |config| config.outage_pause = Duration::ZERO).await;
     service.create("admin", json!({"procedure_type": "Crown", "notes": plant("notes")})).await;
+    service.put_webhooks_of_both_labs().await;
     // The functions have cached the caller, so these requests do not need UMS.
     let user = if what == "UMS" { "member" } else { "admin" };
     let answer = fault.clone();
@@ -355,6 +370,16 @@ async fn send_every_request(what: &str, proxy: fn(&Service) -> &Proxy, fault: Fa
         ("PUT", "/api/v1/cases/1/comments/1", Some(json!({"text": plant("comment")}))),
         ("DELETE", "/api/v1/cases/1/comments/1", None),
         ("DELETE", "/api/v1/cases/1", None),
+        ("GET", "/api/v1/webhooks", None),
+        ("POST", "/api/v1/webhooks", Some(planted_webhook())),
+        ("GET", WEBHOOK, None),
+        ("PUT", WEBHOOK, Some(planted_webhook())),
+        ("GET", &format!("{WEBHOOK}/deliveries"), None),
+        ("POST", &format!("{WEBHOOK}/test"), None),
+        ("POST", &format!("{WEBHOOK}/rotate-secret"), None),
+        ("POST", &format!("{WEBHOOK}/deliveries/{DELIVERY}/retry"), None),
+        ("POST", &format!("{WEBHOOK}/replay"), Some(json!({"since": "2026-11-24T09:30:00Z"}))),
+        ("DELETE", WEBHOOK, None),
     ];
     let calls = requests.into_iter().map(|(method, path, body)| {
         let call = service.as_user(user, method, path);

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Call, Fault, Service};
+use crate::harness::{Call, Fault, Service, webhooks::OWN_WEBHOOK};
 
 /// As long as DynamoDB takes for a transaction of this size.
 const TRANSACTION: Duration = Duration::from_millis(15);
@@ -83,6 +83,8 @@ async fn a_write_that_never_wins_gets_409_with_retry_after_on_every_route() {
         service.create("admin", json!({"procedure_type": "Crown"})).await;
     }
     service.as_user("admin", "DELETE", "/api/v1/cases/3").send().await.expect(204);
+    service.put_webhooks_of_both_labs().await;
+    let webhook = format!("/api/v1/webhooks/{OWN_WEBHOOK}");
     let before = service.items(123).await;
     for reason in ["TransactionConflict", "ConditionalCheckFailed"] {
         service.dynamodb.rule(move |name, _| match name {
@@ -106,6 +108,10 @@ async fn a_write_that_never_wins_gets_409_with_retry_after_on_every_route() {
             call("POST", "/api/v1/cases/3/restore", Value::Null),
             call("POST", "/api/v1/cases/bulk-status", json!({"ids": [1, 2], "status": "in_progress"})),
             call("DELETE", "/api/v1/cases/1", Value::Null),
+            call("POST", "/api/v1/webhooks", json!({"url": "https://example.com/hook"})),
+            call("PUT", &webhook, json!({"description": "new"})),
+            call("POST", &format!("{webhook}/rotate-secret"), Value::Null),
+            call("DELETE", &webhook, Value::Null),
         ] {
             let reply = call.send().await;
             reply.expect_problem(409, "conflict");

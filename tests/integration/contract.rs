@@ -10,7 +10,7 @@ use serde_json::Value;
 use shared::{
     auth,
     base::wire_enum::WireEnum,
-    config::{Config, Env},
+    config::{Config, DeliveryConfig, Env, Needs, StreamsConfig},
 };
 
 use crate::harness::{
@@ -198,7 +198,18 @@ async fn every_handler_checks_the_permission_that_the_contract_names() {
         ("member", &["read", "comment", "create", "update", "update_status"]),
         (
             "admin",
-            &["read", "comment", "create", "update", "update_status", "delete", "restore", "export", "audit"],
+            &[
+                "read",
+                "comment",
+                "create",
+                "update",
+                "update_status",
+                "delete",
+                "restore",
+                "export",
+                "audit",
+                "manage_webhooks",
+            ],
         ),
     ];
     let service = Service::start().await;
@@ -211,8 +222,7 @@ async fn every_handler_checks_the_permission_that_the_contract_names() {
             assert_eq!(known.permission().as_str(), permission);
             assert_eq!(known.route(), format!("{} {}", operation.method, operation.path));
         }
-        let path =
-            operation.path.replace("{id}", "1").replace("{comment_id}", "1").replace("{doctor_id}", "DOC001");
+        let path = operation.example_path();
         for (role, permissions) in ROLES.into_iter().filter(|_| !operation.is_public()) {
             let call = service.as_user(role, operation.method, &path);
             let reply = call.header("content-type", "text/plain").send().await;
@@ -228,7 +238,9 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
         read.borrow_mut().insert(name.to_owned());
         None
     };
-    let _ = Config::read(Env::new(&lookup), true);
+    let _ = Config::read(Env::new(&lookup), Needs::ALL);
+    let _ = StreamsConfig::read(Env::new(&lookup));
+    let _ = DeliveryConfig::read(Env::new(&lookup));
     let text = |file: &str| fs::read_to_string(root().join(file)).unwrap();
     let (readme, example, template) = (text("README.md"), text(".env.example"), text("template.yaml"));
     // Lambda sets these by itself; the endpoint is for an emulator.
@@ -240,6 +252,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
         "AWS_SESSION_TOKEN",
         "AWS_ENDPOINT_URL_DYNAMODB",
         "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT_URL_SQS",
         "AWS_ENDPOINT_URL_STS",
         "AWS_CA_BUNDLE",
     ];

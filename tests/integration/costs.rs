@@ -26,7 +26,7 @@ const SECTION: &str = "## What a request costs in a large lab";
 const HEAD: &str = "| request | calls | read units | write units | KiB |";
 
 /// The most read and write units of requests, by their beginnings. Further filters are not part of a budget.
-const BUDGETS: [(&str, f64, f64); 19] = [
+const BUDGETS: [(&str, f64, f64); 22] = [
     ("GET /api/v1/cases?q=", 12.0, 1.0),
     ("POST /api/v1/cases/search {", 12.0, 1.0),
     ("GET /api/v1/cases?status=", 12.0, 1.0),
@@ -46,6 +46,9 @@ const BUDGETS: [(&str, f64, f64); 19] = [
     ("DELETE /api/v1/cases/{newest}/comments/", 12.0, 20.0),
     ("GET /api/v1/cases/{newest}/comments", 12.0, 1.0),
     ("GET /api/v1/cases?waiting_for_answer=", 12.0, 1.0),
+    ("GET /api/v1/webhooks", 12.0, 0.0),
+    ("POST /api/v1/webhooks {", 12.0, 20.0),
+    ("PUT /api/v1/webhooks/", 12.0, 20.0),
 ];
 /// Parts of requests that cost by the number of open cases, of which the small lab has fewer, or by all cases of a doctor.
 const BY_SOME_CASES: [&str; 5] =
@@ -214,10 +217,13 @@ async fn costs(cases: u64, requests: &[&str]) -> Vec<Cost> {
     let first = service.as_user("admin", "GET", "/api/v1/cases").send().await.expect(200);
     let newest = service.as_user("admin", "GET", "/api/v1/cases/changes?since=now").send().await.expect(200);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let webhook = json!({"url": "https://example.com/hook"});
+    let webhook = service.as_user("admin", "POST", "/api/v1/webhooks").json(webhook).send().await.expect(201);
     // The newest case is in_progress, the one before pending, and both are of one patient.
     let places = BTreeMap::from([
         ("cursor", text(&first["pagination"]["next_cursor"])),
         ("since", text(&newest["next_cursor"])),
+        ("webhook", text(&webhook["id"])),
         ("newest", (cases - cases % 6).to_string()),
         ("other", (cases - cases % 6 + 1).to_string()),
         ("patient", format!("patient_{}", cases / 25 - 1)),

@@ -24,6 +24,10 @@ use crate::harness::{
     spec,
 };
 
+/// The paths of a webhook.
+const WEBHOOK: &str = "/api/v1/webhooks/wh_0123456789abcdef";
+const REPLAY: &str = "/api/v1/webhooks/wh_0123456789abcdef/replay";
+
 /// Checks a property for this number of random values. One service answers all of them.
 fn holds<S: Strategy>(cases: u32, values: S, property: impl AsyncFn(&Service, S::Value)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -33,6 +37,7 @@ fn holds<S: Strategy>(cases: u32, values: S, property: impl AsyncFn(&Service, S:
         let comment =
             service.as_user("admin", "POST", "/api/v1/cases/1/comments").json(json!({"text": "a comment"}));
         comment.send().await.expect(201);
+        service.put_webhooks_of_both_labs().await;
         service
     });
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
@@ -67,6 +72,13 @@ fn operations() -> impl Strategy<Value = (&'static str, &'static str, Value)> {
             json!({"text": "a comment", "mentions": ["5", "6"], "asks": true}),
         ),
         ("PUT", "/api/v1/cases/1/comments/1", json!({"text": "a comment", "mentions": ["5"]})),
+        (
+            "POST",
+            "/api/v1/webhooks",
+            json!({"url": "https://example.com/hook", "description": "a webhook", "types": ["case.created"], "enabled": true}),
+        ),
+        ("PUT", WEBHOOK, json!({"url": "https://example.com/hook", "description": "a webhook", "types": []})),
+        ("POST", REPLAY, json!({"since": "2026-11-24T09:30:00.000Z"})),
         (
             "POST",
             "/api/v1/cases/bulk-status",
@@ -146,7 +158,7 @@ fn encoded(text: &str) -> String {
 #[test]
 fn random_query_strings_and_cursors_get_documented_responses() {
     let parameter = prop_oneof![
-        4 => one_of("status case_number patient_id unassigned doctor_id case_type procedure_type priority rush_order waiting_for_answer assigned_to due_from due_to created_from created_to overdue q sort order deleted page limit per_page cursor since lab_id format"),
+        4 => one_of("status case_number patient_id unassigned doctor_id case_type procedure_type priority rush_order waiting_for_answer assigned_to due_from due_to created_from created_to overdue q sort order deleted page limit per_page cursor since state lab_id format"),
         1 => word().prop_map(|word| encoded(&word)),
     ];
     let cursor = prop_oneof![
@@ -160,7 +172,7 @@ fn random_query_strings_and_cursors_get_documented_responses() {
     let value =
         prop_oneof![4 => word().prop_map(|word| encoded(&word)), 1 => cursor, 1 => "[!$-;=?-~]{0,40}"];
     let path = one_of(
-        "/api/v1/cases /api/v1/cases/export /api/v1/cases/changes /api/v1/cases/1/history /api/v1/cases/1/comments /api/v1/cases/stats /api/v1/cases/1 /api/v1/cases/doctor-info/DOC001 /api/v1/cases/types /health /docs",
+        "/api/v1/cases /api/v1/cases/export /api/v1/cases/changes /api/v1/cases/1/history /api/v1/cases/1/comments /api/v1/webhooks /api/v1/webhooks/wh_0123456789abcdef/deliveries /api/v1/cases/stats /api/v1/cases/1 /api/v1/cases/doctor-info/DOC001 /api/v1/cases/types /health /docs",
     );
     holds(600, (path, vec((parameter, value), 0..5)), async |service, (path, parameters)| {
         let query: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -204,6 +204,7 @@ async fn each_operation_works_in_sessions_that_have_only_its_own_rights() {
         for _ in 0..2 {
             service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
         }
+        service.put_webhooks_of_both_labs().await;
         service.restart_functions();
         sts.take_requests();
         service.dynamodb.record_calls();
@@ -233,7 +234,11 @@ async fn each_operation_works_in_sessions_that_have_only_its_own_rights() {
         for action in ["Scan", "DeleteTable", "UpdateTable"] {
             assert!(!may(action, TABLE) && !may(action, AUDIT_TABLE), "{id} {action}");
         }
-        assert_eq!(may("DeleteItem", TABLE), ["deleteCase", "restoreCase"].contains(&id), "{id}");
+        assert_eq!(
+            may("DeleteItem", TABLE),
+            ["deleteCase", "restoreCase", "deleteWebhook"].contains(&id),
+            "{id}"
+        );
         assert!(!may("DeleteItem", AUDIT_TABLE) && !may("UpdateItem", AUDIT_TABLE), "{id}");
         if ["read", "export", "audit"].contains(&operation.value["x-permission"].as_str().unwrap()) {
             assert!(!may("PutItem", TABLE) && !may("UpdateItem", TABLE), "{id}");

@@ -125,3 +125,20 @@ async fn audit_records_leave_as_a_file_only_with_the_permission_to_export_them()
     send(&service, "GET", "/audit?format=csv", Value::Null).await.expect_success();
     service.as_user("admin", "GET", "/api/v1/audit?format=csv").lab(123).send().await.expect_success();
 }
+
+#[tokio::test]
+async fn only_who_may_edit_the_settings_of_the_lab_manages_its_webhooks_and_needs_no_patients_for_it() {
+    let service = member_with(&["lab.settings.edit"]).await;
+    let new = json!({"url": "https://example.com/hook"});
+    send(&service, "POST", "/webhooks", new.clone()).await.expect(201);
+    send(&service, "GET", "/webhooks", Value::Null).await.expect(200);
+    send(&service, "GET", "/cases/1", Value::Null).await.expect_problem(403, "forbidden");
+    let service = member_with(&[READ, "lab.patient.write", "lab.audit.view"]).await;
+    for (method, path, body) in [("POST", "/webhooks", new), ("GET", "/webhooks", Value::Null)] {
+        let problem = send(&service, method, path, body).await.expect_problem(403, "forbidden");
+        assert_eq!(
+            problem["detail"],
+            "Your role in this lab does not include the permission manage_webhooks."
+        );
+    }
+}

@@ -25,6 +25,8 @@ DIFFERENCES = (
      "the emulator's point-in-time recovery restores the present items; both ways make a new table without TTL, stream and protection"),
     ("A failed change of a batch is not delivered again, and changes are not collected for a minute",
      "the emulator ignores ReportBatchItemFailures, BisectBatchOnFunctionError and the batching window; tests/integration/archive.rs tests the reports"),
+    ("Senders to the queue of webhooks also get sqs:SendMessageBatch", "the emulator takes it for a right of its own; in AWS sqs:SendMessage is the right to both"),
+    ("Messages of webhooks are delivered one after the other", "the emulator runs one batch of a FIFO queue at a time; tests/integration/delivery_faults.rs runs ten"),
     ("Object Lock is set through the S3 API", "the emulator's CloudFormation ignores it; the configuration comes from the template"),
     ("The archive's rule that only TLS is allowed is left out", "the emulator has no TLS, and the rule keeps every call from the bucket"),
     ("The rights on the archive are checked statically", "the check asks the emulator's IAM what each role may do with an object of the archive"),

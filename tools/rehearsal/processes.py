@@ -78,7 +78,8 @@ class Emulator(Process):
             # Its other listeners would be on fixed ports of every interface.
             "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0",
             # The functions inherit these, and so find the emulated services.
-            "AWS_ENDPOINT_URL_DYNAMODB": dynamodb, "AWS_ENDPOINT_URL_S3": self.url, "AWS_ENDPOINT_URL_STS": self.url,
+            "AWS_ENDPOINT_URL_DYNAMODB": dynamodb, "AWS_ENDPOINT_URL_S3": self.url, "AWS_ENDPOINT_URL_SQS": self.url,
+            "AWS_ENDPOINT_URL_STS": self.url,
         })
         self.session = botocore.session.Session()
         self.session.set_credentials(ROOT_KEY, ROOT_SECRET)
@@ -107,10 +108,10 @@ class Emulator(Process):
 
 
 class StandIns(Process):
-    """The stand-ins of `make dev`: UMS and LinksHub. Its DynamoDB and S3 run as well, but nothing here uses them."""
+    """The stand-ins of `make dev`: UMS and LinksHub. Its DynamoDB, S3 and SQS run as well, but nothing here uses them."""
 
     def __init__(self, folder, target):
-        ports = {f"{name}_PORT": "0" for name in ("API", "UMS", "LINKSHUB", "DYNAMODB", "S3")}
+        ports = {f"{name}_PORT": "0" for name in ("API", "UMS", "LINKSHUB", "DYNAMODB", "S3", "SQS", "RECEIVER")}
         super().__init__("stand-ins", [target / "debug/lhcms-local", "--without-api"], folder, {
             **ports, "LOCAL_DATA_DIR": str(folder / "stand-ins"), "JWT_SECRET_KEY": JWT_SECRET,
         })

@@ -6,6 +6,7 @@ It can run again: it makes new cases, and counts them.
 import uuid
 
 import checks
+import webhooks
 from report import Failure, say, wait_for
 
 CASE = {"patient_name": "John Doe", "procedure_type": "Crown", "status": "in_progress", "notes": "Upper left molar",
@@ -39,6 +40,8 @@ def run(client):
     records(client, case)
     trail(client)
     others(client, case)
+    say("webhooks")
+    webhooks.run(client, case)
     say("deleting and restoring")
     delete_and_restore(client, case)
     missing = [f"{operation.id} ({operation.route})" for operation in client.stack.operations

@@ -23,6 +23,7 @@ SECRET_NAME = "lhcms/dev"
 CURSOR_SECRET = "rehearsal-cursor-secret-key-0123456789abcdef"
 ORIGIN_SECRET = "rehearsal-origin-secret-0123456789abcdef"
 SEAL_KEYS = "rehearsal:rehearsal-seal-key-0123456789abcdef"
+WEBHOOK_KEYS = "rehearsal:cmVoZWFyc2FsIGVuY3J5cHRzIHRoZSB3ZWJob29rcy4="
 EXPAND = "tools/template/expand.py"
 CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
 # What the stack uses in place of a resource of its own.
@@ -59,11 +60,20 @@ def adapt(template):
         del template["Resources"][name]
     for resource in template["Resources"].values():
         resource.pop("UpdatePolicy", None)
+    for statement in statements(template):
+        if "dynamodb:LeadingKeys" in json.dumps(statement.get("Condition", {})):
+            del statement["Condition"]
+        if statement.get("Action") == "sqs:SendMessage":
+            statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+
+
+def statements(template):
+    """Every statement of the policies of roles."""
     for resource in template["Resources"].values():
-        for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
-            for statement in policy["PolicyDocument"]["Statement"]:
-                if "dynamodb:LeadingKeys" in json.dumps(statement.get("Condition", {})):
-                    del statement["Condition"]
+        properties = resource.get("Properties", {})
+        policies = {"AWS::IAM::Role": properties.get("Policies", []), "AWS::IAM::Policy": [properties]}.get(resource["Type"], [])
+        for policy in policies:
+            yield from policy["PolicyDocument"]["Statement"]
 
 
 def causes(message):
@@ -139,7 +149,7 @@ class Stack:
         for key, file in packages.items():
             with file.open("rb") as body:
                 s3.put_object(Bucket=BUCKET, Key=key, Body=body)
-        secret = {"JWT_SECRET_KEY": JWT_SECRET, "CURSOR_SECRET_KEY": CURSOR_SECRET, "SEAL_KEYS": SEAL_KEYS,
+        secret = {"JWT_SECRET_KEY": JWT_SECRET, "CURSOR_SECRET_KEY": CURSOR_SECRET, "SEAL_KEYS": SEAL_KEYS, "WEBHOOK_KEYS": WEBHOOK_KEYS,
                   "UMS_API_KEY": "", "ORIGIN_SECRET": ORIGIN_SECRET}
         self.emulator.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString=json.dumps(secret))
 

@@ -14,17 +14,19 @@ from samcli.lib.cfn_language_extensions.sam_integration import detect_dynamic_ar
 from conditions import EXISTING_TABLES, OWN_TABLES, chosen
 from expand import ROOT, expanded, functions, load, operations, rows, source
 
-SECRETS = {"JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "UMS_API_KEY"}
+SECRETS = {"JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY", "CURSOR_SECRET_KEY", "SEAL_KEYS", "WEBHOOK_KEYS", "UMS_API_KEY"}
 
 # The metrics in the lines of requests and of the functions without one (namespace LHCMS), with the sets of dimensions of each.
 # A test compares them with the code.
 BY_STAGE, BY_OPERATION = ("stage",), ("stage", "operation")
+WEBHOOK_METRICS = {"WebhookDeliveries", "WebhookFailures", "WebhookLatency", "WebhooksDisabled"}
 METRICS = {
     **{name: {BY_STAGE, BY_OPERATION} for name in ("Requests", "Latency", "ServerErrors", "ClientErrors")},
     **{name: {BY_STAGE} for name in (
         "ColdStarts", "DynamoDbCalls", "DynamoDbTime", "ReadUnits", "WriteUnits", "DynamoDbConflicts", "DynamoDbRetries",
         "UmsCalls", "UmsTime", "UmsFailures", "LinksHubCalls", "LinksHubTime", "LinksHubFailures", "CircuitOpen",
         "AuditFailures", "StaleKeys", "RateLimited", "Panics")},
+    **{name: {BY_STAGE} for name in WEBHOOK_METRICS},
     "Errors": {("stage", "code")}, "ArchiveFailures": {BY_OPERATION}, "SecurityEvents": {("stage", "event")},
 }
 
@@ -220,7 +222,7 @@ class Fits(unittest.TestCase):
         for name, row in ROWS.items():
             with self.subTest(name):
                 own = {"Cases", "Actions", "Index", "Audit", "Cursors"} if has_secrets(f"{name}Function") else {"Probe"}
-                self.assertEqual(set(row) - {"Concurrency"}, common | own)
+                self.assertEqual(set(row) - {"Concurrency", "WebhookKeys", "WebhookQueue"}, common | own)
 
     def test_an_index_in_a_row_is_one_of_the_table(self):
         indexes = {index["IndexName"] for index in SOURCE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]}
@@ -292,7 +294,7 @@ class Safe(unittest.TestCase):
         for name, function in FUNCTIONS.items():
             with self.subTest(name):
                 variables = function.get("Environment", {}).get("Variables", {})
-                self.assertLessEqual(set(variables), SECRETS | {"ORIGIN_SECRET", "SESSION_POLICY"})
+                self.assertLessEqual(set(variables), SECRETS | {"ORIGIN_SECRET", "SESSION_POLICY", "WEBHOOK_QUEUE_URL"})
                 for variable, value in variables.items():
                     if variable not in SECRETS or value == "":
                         continue
@@ -315,11 +317,24 @@ class Safe(unittest.TestCase):
         self.assertEqual(SOURCE["Parameters"]["OriginSecrets"]["Default"], 0)
         self.assertNotIn("ORIGIN_SECRET", json.dumps(list(TRIGGERED.values())))
 
-    def test_only_functions_with_cursors_get_the_key_for_them(self):
-        code = (ROOT / "shared/src/auth/operation.rs").read_text().partition("fn has_cursors")[2].partition("\n    }\n")[0]
-        using = {f"{name}Function": it == "true" for name, it in re.findall(r"Self::(\w+) => (true|false),", code)}
-        self.assertEqual(len(using), sum(has_secrets(name) for name in FUNCTIONS))
-        self.assertEqual({name: FUNCTIONS[name]["Environment"]["Variables"]["CURSOR_SECRET_KEY"] != "" for name in using}, using)
+    def test_a_function_gets_the_keys_and_the_queue_that_its_operation_uses_and_no_others(self):
+        code = (ROOT / "shared/src/auth/operation.rs").read_text()
+        for method, variable in (("has_cursors", "CURSOR_SECRET_KEY"), ("uses_webhook_keys", "WEBHOOK_KEYS"),
+                                 ("uses_webhook_queue", "WEBHOOK_QUEUE_URL")):
+            with self.subTest(variable):
+                arms = code.partition(f"fn {method}")[2].partition("\n    }\n")[0]
+                using = {f"{name}Function": it == "true" for name, it in re.findall(r"Self::(\w+) => (true|false),", arms)}
+                self.assertEqual(len(using), sum(has_secrets(name) for name in FUNCTIONS))
+                self.assertEqual({name: FUNCTIONS[name]["Environment"]["Variables"][variable] != "" for name in using}, using)
+
+    def test_a_function_that_sends_to_webhooks_has_the_right_to_it_and_no_other_has(self):
+        policy = SOURCE["Resources"]["WebhookSenders"]["Properties"]
+        senders = {role["Ref"].removesuffix("Role") for role in policy["Roles"]}
+        self.assertEqual(senders, {name for name in FUNCTIONS if has_secrets(name)
+                                   and FUNCTIONS[name]["Environment"]["Variables"]["WEBHOOK_QUEUE_URL"] != ""})
+        [statement] = policy["PolicyDocument"]["Statement"]
+        self.assertEqual((statement["Effect"], statement["Action"], list(references(statement["Resource"]))),
+                         ("Allow", "sqs:SendMessage", ["WebhookQueue"]))
 
     def test_expensive_functions_have_a_limit_of_their_own_with_a_parameter(self):
         reserved = {name: function.get("ReservedConcurrentExecutions") for name, function in FUNCTIONS.items() if has_secrets(name)}
@@ -398,7 +413,7 @@ class Safe(unittest.TestCase):
                 rows |= {name.replace("<function>", row["Folder"]) for row in ROWS.values()}
             elif "<index>" in name:
                 rows |= {name.replace("<index>", index) for index in indexes}
-            elif name != "process-streams":
+            elif name not in ("process-streams", "deliver-webhooks"):
                 rows.add(name)
         self.assertEqual({name.removeprefix("lhcms-${Stage}-") for name in alarm_names()}, rows)
 
@@ -437,8 +452,9 @@ class Safe(unittest.TestCase):
         parts = {BY_OPERATION: line.split("fn of_operation")[1].split("fn of_stage")[0], BY_STAGE: line.split("fn of_stage")[1].split("fn serialize")[0]}
         written = {dimensions: set(re.findall(r'Value::(?:count|new)\("(\w+)"', part)) for dimensions, part in parts.items()}
         self.assertEqual(written[BY_OPERATION], {name for name, sets in METRICS.items() if sets == {BY_STAGE, BY_OPERATION}})
-        self.assertEqual(written[BY_STAGE], {name for name, sets in METRICS.items() if sets == {BY_STAGE}})
-        elsewhere = set(re.findall(r'"([A-Z]\w+)"', (telemetry / "mod.rs").read_text() + (telemetry / "security_event.rs").read_text()))
+        self.assertEqual(written[BY_STAGE], {name for name, sets in METRICS.items() if sets == {BY_STAGE}} - WEBHOOK_METRICS)
+        files = ("mod.rs", "security_event.rs", "webhook.rs")
+        elsewhere = set(re.findall(r'"([A-Z]\w+)"', "".join((telemetry / file).read_text() for file in files)))
         self.assertLessEqual(set(METRICS) - written[BY_OPERATION] - written[BY_STAGE] - {"Errors"}, elsewhere)
         self.assertIn('&[&["stage", "code"]], &errors', line)
 
@@ -446,7 +462,7 @@ class Safe(unittest.TestCase):
         body = re.sub(r"\$\{([\w.:]+)\}", r"\1", SOURCE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
         widgets = json.loads(body)["widgets"]
         aws = {"AWS/DynamoDB": {"ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
-               "AWS/Lambda": {"ConcurrentExecutions", "Throttles", "IteratorAge"}, "AWS/SQS": {"ApproximateNumberOfMessagesVisible"}}
+               "AWS/Lambda": {"ConcurrentExecutions", "Throttles", "IteratorAge"}, "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"}}
         shown, places = set(), set()
         for widget in widgets:
             places |= (area := {(x, y) for x in range(widget["x"], widget["x"] + widget["width"])
@@ -688,6 +704,7 @@ class Safe(unittest.TestCase):
 
     def test_both_streams_keep_their_order_and_lose_no_change(self):
         mappings = of_type(SOURCE, "AWS::Lambda::EventSourceMapping")
+        del mappings["WebhookDeliveries"]
         self.assertEqual({name: mapping["EventSourceArn"]["Fn::GetAtt"] for name, mapping in mappings.items()},
                          {"CasesStream": ["Table", "StreamArn"], "AuditStream": ["AuditTable", "StreamArn"]})
         for name, mapping in mappings.items():
@@ -706,7 +723,31 @@ class Safe(unittest.TestCase):
         [patterns] = [[json.loads(pattern["Pattern"]) for pattern in mapping["FilterCriteria"]["Filters"]]
                       for name, mapping in of_type(SOURCE, "AWS::Lambda::EventSourceMapping").items() if name == "CasesStream"]
         found = {pattern["dynamodb"]["Keys"]["sk"]["S"][0]["prefix"]: pattern.get("eventName") for pattern in patterns}
-        self.assertEqual(found, {"EVENT#": None, "CASE#": ["INSERT", "MODIFY"], "DELETED#": ["REMOVE"]})
+        self.assertEqual(found, {"EVENT#": None, "CASE#": None, "DELETED#": ["REMOVE"]})
+
+    def test_the_queue_of_webhooks_keeps_the_order_of_each_case_and_loses_no_message(self):
+        queues = of_type(SOURCE, "AWS::SQS::Queue")
+        queue, dead_letters = queues["WebhookQueue"], queues["WebhookDeadLetters"]
+        self.assertTrue(queue["FifoQueue"] and dead_letters["FifoQueue"])
+        self.assertEqual((queue["MessageRetentionPeriod"], dead_letters["MessageRetentionPeriod"]), (1209600, 1209600))
+        self.assertEqual(queue["RedrivePolicy"], {"deadLetterTargetArn": {"Fn::GetAtt": ["WebhookDeadLetters", "Arn"]}, "maxReceiveCount": 1000})
+        function = TRIGGERED["DeliverWebhooksFunction"]
+        self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * function["Timeout"])
+        mapping = of_type(SOURCE, "AWS::Lambda::EventSourceMapping")["WebhookDeliveries"]
+        self.assertEqual((mapping["BatchSize"], mapping["FunctionResponseTypes"]), (1, ["ReportBatchItemFailures"]))
+        self.assertEqual(mapping["FunctionName"], {"Ref": "DeliverWebhooksFunction.Alias"})
+        # A longer window would delay webhooks.
+        self.assertLessEqual(of_type(SOURCE, "AWS::Lambda::EventSourceMapping")["CasesStream"]["MaximumBatchingWindowInSeconds"], 1)
+
+    def test_the_function_on_the_queue_holds_one_secret_and_reaches_webhooks_only_by_key(self):
+        function = TRIGGERED["DeliverWebhooksFunction"]
+        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_KEYS", "WEBHOOK_QUEUE_URL"})
+        allowed = {(action, name) for statement in role_of("DeliverWebhooksFunction")[1:]
+                   for action in actions(statement) for name in references(statement["Resource"])}
+        self.assertEqual(allowed, {
+            *((f"sqs:{action}", "WebhookQueue") for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")),
+            *((f"dynamodb:{action}", "Table") for action in ("GetItem", "PutItem", "UpdateItem")),
+            ("kms:Decrypt", "EnvironmentKey")})
 
     def test_searches_find_new_cases_before_the_alarm_on_the_streams(self):
         """Searches read the changes of the last hour themselves (UNINDEXED_AGE in shared/src/config)."""
@@ -731,7 +772,7 @@ class Safe(unittest.TestCase):
 
     def test_the_function_on_the_streams_adds_to_the_archive_and_holds_no_secret(self):
         function = TRIGGERED["ProcessStreamsFunction"]
-        self.assertNotIn("Environment", function)
+        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_QUEUE_URL"})
         allowed = set()
         for statement in role_of("ProcessStreamsFunction"):
             statement = statement["Fn::If"][1] if "Fn::If" in statement else statement

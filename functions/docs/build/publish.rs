@@ -8,7 +8,7 @@ pub(crate) fn to_yaml(contract: &Value) -> Result<String, serde_saphyr::ser::Err
     serde_saphyr::to_string(contract)
 }
 
-/// Removes the deployment's part of the contract: `x-amazon-*` and `x-function` at any depth, and then all empty paths.
+/// Removes the deployment's part of the contract: `x-amazon-*`, `x-function` and `x-uses` at any depth, and then all empty paths.
 pub(crate) fn publish(mut contract: Value) -> Value {
     remove_deployment_keys(&mut contract);
     if let Some(Value::Object(paths)) = contract.get_mut("paths") {
@@ -20,7 +20,7 @@ pub(crate) fn publish(mut contract: Value) -> Value {
 fn remove_deployment_keys(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            members.retain(|key, _| !key.starts_with("x-amazon-") && key != "x-function");
+            members.retain(|key, _| !key.starts_with("x-amazon-") && key != "x-function" && key != "x-uses");
             members.values_mut().for_each(remove_deployment_keys);
         }
         Value::Array(items) => items.iter_mut().for_each(remove_deployment_keys),
@@ -42,6 +42,7 @@ mod tests {
                 "/$default": {"x-amazon-apigateway-any-method": {"responses": {}}},
                 "/a": {"get": {
                     "x-function": "docs",
+                    "x-uses": ["webhook_queue"],
                     "x-permission": "public",
                     "x-amazon-apigateway-integration": {"uri": {"Fn::Sub": "x"}},
                     "parameters": [{"name": "x-lab", "x-amazon-note": 1}],

@@ -52,6 +52,8 @@ pub fn greeting(settings: &Settings, urls: &Urls) -> String {
     lines.named("DynamoDB", format_args!("{dynamodb}, tables {table} and {audit}, kept in {data}"));
     let bucket = settings.function_variable("ARCHIVE_BUCKET_NAME");
     lines.named("S3", format_args!("{}, bucket {bucket}", local(&urls.s3)));
+    lines.named("SQS", format_args!("{}, keeps its messages in memory", local(&urls.sqs)));
+    lines.named("Receiver", format_args!("{}, prints the webhooks of lab 123", local(&urls.receiver)));
 
     if settings.ums.is_none() {
         people(&mut lines);

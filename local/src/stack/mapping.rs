@@ -1,4 +1,5 @@
-//! The event source mappings of the stack: calls the function on the streams with new changes, and removes expired items.
+//! The event source mappings of the stack: call the function on the streams with new changes, and the function on the queue with
+//! its messages. Removes expired items, too.
 
 use std::{
     fs,
@@ -14,19 +15,22 @@ use tokio::{
 };
 
 use crate::{
-    Result,
+    Error, Result,
     client::{Answer, Client},
     dynamodb::Expiry,
+    queue::Queue,
     streams::StreamReader,
 };
 
 /// The function on the streams.
-const FUNCTION: &str = "process-streams";
-/// The time between two reads of a stream without changes. AWS reads four times a second, and collects changes for a minute.
-const PAUSE: Duration = Duration::from_secs(1);
+const PROCESS_STREAMS: &str = "process-streams";
+/// The function on the queue.
+const DELIVER_WEBHOOKS: &str = "deliver-webhooks";
+/// The time between two reads of a stream without changes. AWS reads four times a second.
+const PAUSE: Duration = Duration::from_millis(250);
 /// The time between two removals of expired items. DynamoDB takes up to days.
 const EXPIRY_PAUSE: Duration = Duration::from_secs(60);
-/// The time-out of the function in template.yaml.
+/// The longest time-out of these functions in template.yaml.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running mapping. Dropping it stops it.
@@ -43,7 +47,7 @@ impl Drop for Mapping {
 ///
 /// # Errors
 /// A table has no stream.
-pub(super) async fn start(
+pub(super) async fn of_streams(
     dynamodb: &str,
     tables: &[String],
     cargo_lambda: &str,
@@ -84,6 +88,25 @@ pub(super) async fn start(
     })))
 }
 
+/// Starts calling the function with the messages of a queue: as many at a time as the function has processes.
+pub(super) fn of_queue(queue: Queue, cargo_lambda: &str, concurrency: u16) -> Mapping {
+    let cargo_lambda = cargo_lambda.to_owned();
+    Mapping(tokio::spawn(async move {
+        let client = Client::new(LIMIT);
+        let call = |event: Value| {
+            let (client, cargo_lambda) = (client.clone(), cargo_lambda.clone());
+            async move {
+                let answer = invoke(&client, &cargo_lambda, DELIVER_WEBHOOKS, &event).await?;
+                if answer.status.is_success() {
+                    return Ok(answer.json());
+                }
+                Err(Error::new(format!("{DELIVER_WEBHOOKS} answers {}", answer.status)))
+            }
+        };
+        queue.poll(concurrency.into(), call).await;
+    }))
+}
+
 /// The stream of one table.
 struct Stream {
     reader: StreamReader,
@@ -95,7 +118,7 @@ impl Stream {
     /// Calls the function with the next changes, if there are any. Returns whether there may be more.
     async fn process_next(&mut self, client: &Client, cargo_lambda: &str) -> Result<bool> {
         let Some(batch) = self.reader.next_event().await? else { return Ok(false) };
-        let answer = invoke(client, cargo_lambda, FUNCTION, &batch.event).await?;
+        let answer = invoke(client, cargo_lambda, PROCESS_STREAMS, &batch.event).await?;
         let is_done = answer.status.is_success() && self.reader.advance(&batch, &answer.json());
         // If this fails, the next run processes the changes again, which does no harm.
         let _ = fs::write(&self.file, serde_json::to_vec(self.reader.positions()).unwrap_or_default());

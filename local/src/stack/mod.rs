@@ -32,7 +32,8 @@ use crate::{
     gateway::{Gateway, Limits, Times},
     linkshub::{self, LinksHub},
     process::{self, Supervised},
-    s3, seed,
+    queue::Queue,
+    receiver, s3, seed,
     server::{Server, listen},
     table::{self, Definition},
     ums::{self, Ums},
@@ -62,8 +63,8 @@ struct Api {
     functions: Supervised,
     function_ended: Arc<Notify>,
     gateway: Option<(Gateway, Server)>,
-    /// Calls the function on the streams. Dropping it ends that.
-    streams: Option<Mapping>,
+    /// Call the functions on the streams and on the queue. Dropping them ends that.
+    mappings: Vec<Mapping>,
 }
 
 /// The URLs of the parts, for example `http://127.0.0.1:5001`.
@@ -79,6 +80,10 @@ pub struct Urls {
     pub dynamodb: String,
     /// S3.
     pub s3: String,
+    /// SQS.
+    pub sqs: String,
+    /// The receiver of webhooks.
+    pub receiver: String,
 }
 
 impl Stack {
@@ -97,6 +102,8 @@ impl Stack {
         let api_listener = listen("the API", "API_PORT", ports.api).await?;
         let dynamodb_listener = listen("DynamoDB", "DYNAMODB_PORT", ports.dynamodb).await?;
         let s3_listener = listen("S3", "S3_PORT", ports.s3).await?;
+        let sqs_listener = listen("SQS", "SQS_PORT", ports.sqs).await?;
+        let receiver_listener = listen("the receiver of webhooks", "RECEIVER_PORT", ports.receiver).await?;
         let ums_listener = match settings.ums {
             Some(_) => None,
             None => Some(listen("the stand-in UMS", "UMS_PORT", ports.ums).await?),
@@ -117,6 +124,15 @@ impl Stack {
         }
         let bucket = settings.function_variable("ARCHIVE_BUCKET_NAME");
         self.urls.s3 = self.keep(s3::serve(s3_listener, &settings.data.join("s3"), bucket, CREDENTIALS)?);
+        let queue = Queue::default();
+        self.urls.sqs = self.keep(queue.serve(sqs_listener)?);
+        let receiver = Server::start("the receiver of webhooks", receiver_listener, receiver::router()?)?;
+        self.urls.receiver = self.keep(receiver);
+        if settings.ums.is_none() {
+            let (table, keys) =
+                (settings.function_variable("TABLE_NAME"), settings.function_variable("WEBHOOK_KEYS"));
+            receiver::register(&self.urls.dynamodb, table, keys, &self.urls.receiver).await?;
+        }
         self.urls.ums = match (&settings.ums, ums_listener) {
             (None, Some(listener)) => self.keep(serve_ums(listener, settings)?),
             (real, _) => real.clone().unwrap_or_default(),
@@ -129,7 +145,7 @@ impl Stack {
             (real, _) => real.clone().unwrap_or_default(),
         };
         if !settings.without_api {
-            self.start_api(settings, contract, api_listener, &functions, expiry).await?;
+            self.start_api(settings, contract, api_listener, &functions, expiry, queue).await?;
         }
         Ok(())
     }
@@ -142,12 +158,18 @@ impl Stack {
         listener: TcpListener,
         functions: &[String],
         expiry: Expiry,
+        queue: Queue,
     ) -> Result<()> {
         // cargo-lambda needs a port number. This port was free a moment ago, and nobody else is likely to take it meanwhile.
         let cargo_lambda = url_of(&listen("cargo-lambda", "API_PORT", 0).await?)?;
         let processes = start_functions(settings, &self.urls, &cargo_lambda)?;
         let function_ended = processes.printed();
-        let api = self.api.insert(Api { functions: processes, function_ended, gateway: None, streams: None });
+        let api = self.api.insert(Api {
+            functions: processes,
+            function_ended,
+            gateway: None,
+            mappings: Vec::new(),
+        });
         tokio::select! {
             how = api.functions.ended() => {
                 return Err(Error::new(format!("cargo lambda watch {how}; see above")));
@@ -168,8 +190,10 @@ impl Stack {
         let server = Server::start("the API", listener, gateway.router())?;
         api.gateway = Some((gateway, server));
         let tables = table::TABLES.map(|(_, variable)| settings.function_variable(variable).to_owned());
-        api.streams =
-            Some(mapping::start(&self.urls.dynamodb, &tables, &cargo_lambda, &settings.data, expiry).await?);
+        api.mappings.push(
+            mapping::of_streams(&self.urls.dynamodb, &tables, &cargo_lambda, &settings.data, expiry).await?,
+        );
+        api.mappings.push(mapping::of_queue(queue, &cargo_lambda, settings.concurrency));
         healthy(&self.urls.api).await
     }
 
@@ -198,8 +222,8 @@ impl Stack {
 
     /// Stops everything, the gateway and the functions first, because they use the other parts.
     pub async fn stop(mut self) {
-        if let Some(Api { functions, gateway, streams, .. }) = self.api.take() {
-            drop(streams);
+        if let Some(Api { functions, gateway, mappings, .. }) = self.api.take() {
+            drop(mappings);
             if let Some((_, server)) = gateway {
                 server.stop().await;
             }

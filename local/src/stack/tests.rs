@@ -13,6 +13,8 @@ fn settings(folder: &Path, variables: &[(&str, &str)]) -> Settings {
         ("LINKSHUB_PORT", "0"),
         ("DYNAMODB_PORT", "0"),
         ("S3_PORT", "0"),
+        ("SQS_PORT", "0"),
+        ("RECEIVER_PORT", "0"),
         ("LOCAL_DATA_DIR", data),
         ("WITHOUT_API", "1"),
     ];
@@ -32,7 +34,7 @@ async fn the_parts_answer_without_the_api_and_stop_with_the_stack() {
         assert_eq!(client.get(&url).await.unwrap().status, 200, "{url}");
     }
     stack.stop().await;
-    for url in [&urls.ums, &urls.linkshub, &urls.dynamodb, &urls.s3] {
+    for url in [&urls.ums, &urls.linkshub, &urls.dynamodb, &urls.s3, &urls.sqs, &urls.receiver] {
         assert!(Client::new(Duration::from_secs(5)).get(url).await.is_err(), "{url}");
     }
 }
@@ -42,7 +44,9 @@ async fn a_port_in_use_is_named_with_the_variable_that_changes_it() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for variable in ["API_PORT", "UMS_PORT", "LINKSHUB_PORT", "DYNAMODB_PORT", "S3_PORT"] {
+    for variable in
+        ["API_PORT", "UMS_PORT", "LINKSHUB_PORT", "DYNAMODB_PORT", "S3_PORT", "SQS_PORT", "RECEIVER_PORT"]
+    {
         let settings = settings(folder.path(), &[(variable, &port)]);
         let mut stack = Stack::default();
         let error = stack.start(&settings).await.unwrap_err().to_string();
@@ -110,7 +114,7 @@ async fn a_real_service_is_used_in_place_of_its_stand_in() {
     let urls = stack.urls().clone();
     assert_eq!(urls.ums, "https://ums.example.com");
     assert_eq!(urls.linkshub, "https://linkshub.example.com");
-    assert_eq!(stack.servers.len(), 2, "DynamoDB and S3 alone");
+    assert_eq!(stack.servers.len(), 4, "DynamoDB, S3, SQS and the receiver alone");
     stack.stop().await;
     let text = greeting(&settings, &urls);
     assert!(text.contains("UMS        https://ums.example.com\n"), "{text}");
@@ -130,9 +134,11 @@ fn the_greeting_names_every_part_and_every_id() {
         linkshub: "http://127.0.0.1:3".into(),
         dynamodb: "http://127.0.0.1:4".into(),
         s3: "http://127.0.0.1:5".into(),
+        sqs: "http://127.0.0.1:6".into(),
+        receiver: "http://127.0.0.1:7".into(),
     };
     let text = greeting(&settings, &urls);
-    for part in 1..=5 {
+    for part in 1..=7 {
         assert!(text.contains(&format!("http://localhost:{part}")), "{text}");
     }
     let row = |cells: &[&str]| {

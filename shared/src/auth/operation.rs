@@ -2,7 +2,7 @@
 //! the complete access control. Generated from openapi.yaml by `make generate`; do not edit.
 
 use super::Permission;
-use crate::wire_enum;
+use crate::{config::Needs, wire_enum};
 
 wire_enum! {
     /// An operation of the contract, by its `operationId`.
@@ -31,6 +31,16 @@ wire_enum! {
         SearchCases = "searchCases",
         BulkUpdateStatus = "bulkUpdateStatus",
         GetDoctor = "getDoctor",
+        ListWebhooks = "listWebhooks",
+        CreateWebhook = "createWebhook",
+        GetWebhook = "getWebhook",
+        UpdateWebhook = "updateWebhook",
+        DeleteWebhook = "deleteWebhook",
+        TestWebhook = "testWebhook",
+        RotateWebhookSecret = "rotateWebhookSecret",
+        ListWebhookDeliveries = "listWebhookDeliveries",
+        RetryWebhookDelivery = "retryWebhookDelivery",
+        ReplayWebhook = "replayWebhook",
     }
 }
 
@@ -62,6 +72,16 @@ impl Operation {
             Self::SearchCases => Permission::Read,
             Self::BulkUpdateStatus => Permission::UpdateStatus,
             Self::GetDoctor => Permission::Read,
+            Self::ListWebhooks => Permission::ManageWebhooks,
+            Self::CreateWebhook => Permission::ManageWebhooks,
+            Self::GetWebhook => Permission::ManageWebhooks,
+            Self::UpdateWebhook => Permission::ManageWebhooks,
+            Self::DeleteWebhook => Permission::ManageWebhooks,
+            Self::TestWebhook => Permission::ManageWebhooks,
+            Self::RotateWebhookSecret => Permission::ManageWebhooks,
+            Self::ListWebhookDeliveries => Permission::ManageWebhooks,
+            Self::RetryWebhookDelivery => Permission::ManageWebhooks,
+            Self::ReplayWebhook => Permission::ManageWebhooks,
         }
     }
 
@@ -92,6 +112,16 @@ impl Operation {
             Self::SearchCases => "POST /api/v1/cases/search",
             Self::BulkUpdateStatus => "POST /api/v1/cases/bulk-status",
             Self::GetDoctor => "GET /api/v1/cases/doctor-info/{doctor_id}",
+            Self::ListWebhooks => "GET /api/v1/webhooks",
+            Self::CreateWebhook => "POST /api/v1/webhooks",
+            Self::GetWebhook => "GET /api/v1/webhooks/{webhook_id}",
+            Self::UpdateWebhook => "PUT /api/v1/webhooks/{webhook_id}",
+            Self::DeleteWebhook => "DELETE /api/v1/webhooks/{webhook_id}",
+            Self::TestWebhook => "POST /api/v1/webhooks/{webhook_id}/test",
+            Self::RotateWebhookSecret => "POST /api/v1/webhooks/{webhook_id}/rotate-secret",
+            Self::ListWebhookDeliveries => "GET /api/v1/webhooks/{webhook_id}/deliveries",
+            Self::RetryWebhookDelivery => "POST /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry",
+            Self::ReplayWebhook => "POST /api/v1/webhooks/{webhook_id}/replay",
         }
     }
 
@@ -123,6 +153,16 @@ impl Operation {
             Self::SearchCases => true,
             Self::BulkUpdateStatus => true,
             Self::GetDoctor => false,
+            Self::ListWebhooks => false,
+            Self::CreateWebhook => false,
+            Self::GetWebhook => false,
+            Self::UpdateWebhook => false,
+            Self::DeleteWebhook => false,
+            Self::TestWebhook => false,
+            Self::RotateWebhookSecret => false,
+            Self::ListWebhookDeliveries => false,
+            Self::RetryWebhookDelivery => false,
+            Self::ReplayWebhook => false,
         }
     }
 
@@ -153,6 +193,105 @@ impl Operation {
             Self::SearchCases => true,
             Self::BulkUpdateStatus => false,
             Self::GetDoctor => false,
+            Self::ListWebhooks => false,
+            Self::CreateWebhook => false,
+            Self::GetWebhook => false,
+            Self::UpdateWebhook => false,
+            Self::DeleteWebhook => false,
+            Self::TestWebhook => false,
+            Self::RotateWebhookSecret => false,
+            Self::ListWebhookDeliveries => true,
+            Self::RetryWebhookDelivery => false,
+            Self::ReplayWebhook => true,
+        }
+    }
+
+    /// Whether its function encrypts or decrypts the secrets of webhooks: `x-uses` in the contract.
+    pub const fn uses_webhook_keys(self) -> bool {
+        match self {
+            Self::ListCases => false,
+            Self::CreateCase => false,
+            Self::GetCase => false,
+            Self::UpdateCase => false,
+            Self::PatchCase => false,
+            Self::DeleteCase => false,
+            Self::UpdateCaseStatus => false,
+            Self::GetCaseHistory => false,
+            Self::VerifyCaseHistory => false,
+            Self::RestoreCase => false,
+            Self::RemakeCase => false,
+            Self::ListComments => false,
+            Self::CreateComment => false,
+            Self::UpdateComment => false,
+            Self::DeleteComment => false,
+            Self::GetCaseAccess => false,
+            Self::ListAccess => false,
+            Self::VerifyAudit => false,
+            Self::CaseStats => false,
+            Self::CaseChanges => false,
+            Self::ExportCases => false,
+            Self::SearchCases => false,
+            Self::BulkUpdateStatus => false,
+            Self::GetDoctor => false,
+            Self::ListWebhooks => false,
+            Self::CreateWebhook => true,
+            Self::GetWebhook => false,
+            Self::UpdateWebhook => false,
+            Self::DeleteWebhook => false,
+            Self::TestWebhook => false,
+            Self::RotateWebhookSecret => true,
+            Self::ListWebhookDeliveries => false,
+            Self::RetryWebhookDelivery => false,
+            Self::ReplayWebhook => false,
+        }
+    }
+
+    /// Whether its function sends messages to webhooks: `x-uses` in the contract.
+    pub const fn uses_webhook_queue(self) -> bool {
+        match self {
+            Self::ListCases => false,
+            Self::CreateCase => false,
+            Self::GetCase => false,
+            Self::UpdateCase => false,
+            Self::PatchCase => false,
+            Self::DeleteCase => false,
+            Self::UpdateCaseStatus => false,
+            Self::GetCaseHistory => false,
+            Self::VerifyCaseHistory => false,
+            Self::RestoreCase => false,
+            Self::RemakeCase => false,
+            Self::ListComments => false,
+            Self::CreateComment => false,
+            Self::UpdateComment => false,
+            Self::DeleteComment => false,
+            Self::GetCaseAccess => false,
+            Self::ListAccess => false,
+            Self::VerifyAudit => false,
+            Self::CaseStats => false,
+            Self::CaseChanges => false,
+            Self::ExportCases => false,
+            Self::SearchCases => false,
+            Self::BulkUpdateStatus => false,
+            Self::GetDoctor => false,
+            Self::ListWebhooks => false,
+            Self::CreateWebhook => false,
+            Self::GetWebhook => false,
+            Self::UpdateWebhook => false,
+            Self::DeleteWebhook => false,
+            Self::TestWebhook => true,
+            Self::RotateWebhookSecret => false,
+            Self::ListWebhookDeliveries => false,
+            Self::RetryWebhookDelivery => true,
+            Self::ReplayWebhook => true,
+        }
+    }
+
+    /// What its function needs besides the rest of the configuration.
+    pub const fn needs(self) -> Needs {
+        Needs {
+            cursor_key: self.has_cursors(),
+            webhook_keys: self.uses_webhook_keys(),
+            webhook_queue: self.uses_webhook_queue(),
         }
     }
 }

@@ -5,11 +5,11 @@ use crate::wire_enum;
 wire_enum! {
     /// The permission that an operation needs (`x-permission` in `openapi.yaml`): read cases, create cases, change their
     /// fields, change their status, delete cases, read and restore deleted cases, get cases as a file, read the audit
-    /// records, get the audit records as a file, write comments on cases.
+    /// records, get the audit records as a file, write comments on cases, manage webhooks.
     Permission {
         Read = "read", Create = "create", Update = "update", UpdateStatus = "update_status", Delete = "delete",
         Restore = "restore", Export = "export", Audit = "audit", AuditExport = "audit_export",
-        Comment = "comment",
+        Comment = "comment", ManageWebhooks = "manage_webhooks",
     }
 }
 
@@ -34,6 +34,7 @@ pub const ROLES: &[(&str, &[Permission])] = &[
             P::Export,
             P::Audit,
             P::AuditExport,
+            P::ManageWebhooks,
         ],
     ),
 ];
@@ -47,6 +48,7 @@ pub const ATTRIBUTES: &[(&str, &[Permission])] = &[
     ("lab.patient.export", &[P::Export]),
     ("lab.audit.view", &[P::Audit]),
     ("lab.audit.export", &[P::AuditExport]),
+    ("lab.settings.edit", &[P::ManageWebhooks]),
 ];
 
 /// The permissions of a system administrator in a lab of which they are not a member. They must give a reason, which is
@@ -64,12 +66,14 @@ impl Permissions {
     }
 
     /// The permissions of UMS attributes. A user who may not read cases may not change or export them either, because the
-    /// response would show them.
+    /// response would show them. Audit records and webhooks show nothing of a case.
     pub fn of_attributes<'a>(attributes: impl IntoIterator<Item = &'a str>) -> Self {
         let granted = attributes.into_iter().flat_map(|attribute| granted(ATTRIBUTES, attribute));
         let mut permissions = Self(granted.copied().collect());
         if !permissions.allow(P::Read) {
-            permissions.0.retain(|permission| matches!(permission, P::Audit | P::AuditExport));
+            permissions
+                .0
+                .retain(|permission| matches!(permission, P::Audit | P::AuditExport | P::ManageWebhooks));
         }
         permissions
     }
@@ -109,10 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_without_the_permission_to_read_cannot_change_anything() {
+    fn a_caller_without_the_permission_to_read_cannot_change_any_case() {
         let without_read =
             ATTRIBUTES.iter().map(|(name, _)| *name).filter(|name| *name != "lab.patient.read");
-        assert_eq!(Permissions::of_attributes(without_read), Permissions(vec![P::Audit, P::AuditExport]));
+        assert_eq!(
+            Permissions::of_attributes(without_read),
+            Permissions(vec![P::Audit, P::AuditExport, P::ManageWebhooks])
+        );
         assert_eq!(Permissions::of_attributes(["lab.samples.track"]), Permissions::default());
     }
 
@@ -120,8 +127,13 @@ mod tests {
     fn attributes_give_the_same_permissions_as_the_role_that_has_them() {
         const VIEWER: &[&str] = &["lab.patient.read", "lab.qc.view"];
         const MEMBER: &[&str] = &["lab.patient.write", "lab.samples.write", "lab.samples.track"];
-        const ADMIN: &[&str] =
-            &["lab.patient.delete", "lab.patient.export", "lab.audit.view", "lab.audit.export"];
+        const ADMIN: &[&str] = &[
+            "lab.patient.delete",
+            "lab.patient.export",
+            "lab.audit.view",
+            "lab.audit.export",
+            "lab.settings.edit",
+        ];
         for (role, attributes) in [
             ("viewer", VIEWER.to_vec()),
             ("technician", [VIEWER, &["lab.samples.track"]].concat()),

@@ -43,6 +43,10 @@ pub enum ErrorCode {
     FeedRestarted,
     /// The case does not have this comment.
     CommentNotFound,
+    /// The lab does not have this webhook.
+    WebhookNotFound,
+    /// The webhook does not have this delivery.
+    DeliveryNotFound,
     /// The doctor does not exist or is not related to the caller's lab.
     DoctorNotFound,
     /// The path exists, but not with this method.
@@ -55,6 +59,12 @@ pub enum ErrorCode {
     EditPeriodOver,
     /// The comment was removed.
     CommentRemoved,
+    /// The lab has as many webhooks as it may have.
+    TooManyWebhooks,
+    /// The webhook is disabled, so it gets no messages.
+    WebhookDisabled,
+    /// Only a failed delivery can be sent again.
+    DeliveryNotFailed,
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
     /// The case has another version than `If-Match` says.
@@ -97,6 +107,8 @@ impl ErrorCode {
             ErrorCode::CaseDisposed => ("case_disposed", S::GONE, "Case disposed"),
             ErrorCode::FeedRestarted => ("feed_restarted", S::GONE, "Feed restarted"),
             ErrorCode::CommentNotFound => ("comment_not_found", S::NOT_FOUND, "Comment not found"),
+            ErrorCode::WebhookNotFound => ("webhook_not_found", S::NOT_FOUND, "Webhook not found"),
+            ErrorCode::DeliveryNotFound => ("delivery_not_found", S::NOT_FOUND, "Delivery not found"),
             ErrorCode::DoctorNotFound => ("doctor_not_found", S::NOT_FOUND, "Doctor not found"),
             ErrorCode::MethodNotAllowed => {
                 ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed")
@@ -105,6 +117,9 @@ impl ErrorCode {
             ErrorCode::IllegalTransition => ("illegal_transition", S::CONFLICT, "Illegal transition"),
             ErrorCode::EditPeriodOver => ("edit_period_over", S::CONFLICT, "Edit period over"),
             ErrorCode::CommentRemoved => ("comment_removed", S::CONFLICT, "Comment removed"),
+            ErrorCode::TooManyWebhooks => ("too_many_webhooks", S::CONFLICT, "Too many webhooks"),
+            ErrorCode::WebhookDisabled => ("webhook_disabled", S::CONFLICT, "Webhook disabled"),
+            ErrorCode::DeliveryNotFailed => ("delivery_not_failed", S::CONFLICT, "Delivery not failed"),
             ErrorCode::IdempotencyKeyReused => {
                 ("idempotency_key_reused", S::CONFLICT, "Idempotency key reused")
             }
@@ -158,12 +173,17 @@ impl ErrorCode {
         ErrorCode::CaseDisposed,
         ErrorCode::FeedRestarted,
         ErrorCode::CommentNotFound,
+        ErrorCode::WebhookNotFound,
+        ErrorCode::DeliveryNotFound,
         ErrorCode::DoctorNotFound,
         ErrorCode::MethodNotAllowed,
         ErrorCode::Conflict,
         ErrorCode::IllegalTransition,
         ErrorCode::EditPeriodOver,
         ErrorCode::CommentRemoved,
+        ErrorCode::TooManyWebhooks,
+        ErrorCode::WebhookDisabled,
+        ErrorCode::DeliveryNotFailed,
         ErrorCode::IdempotencyKeyReused,
         ErrorCode::PreconditionFailed,
         ErrorCode::PayloadTooLarge,
@@ -258,6 +278,11 @@ impl Error {
     /// The case does not have this comment.
     pub(crate) fn comment_not_found() -> Self {
         Self::new(ErrorCode::CommentNotFound, "The case does not have this comment.")
+    }
+
+    /// The lab does not have this webhook. The response is the same when another lab has it.
+    pub(crate) fn webhook_not_found() -> Self {
+        Self::new(ErrorCode::WebhookNotFound, "The lab does not have this webhook.")
     }
 
     /// The retention of the deleted case has ended, so its data is gone.

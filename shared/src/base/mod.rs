@@ -4,6 +4,7 @@ pub mod calendar;
 pub(crate) mod canonical;
 pub mod csv;
 pub(crate) mod cursor;
+pub mod encryption;
 pub mod error;
 pub mod field_error;
 mod ids;

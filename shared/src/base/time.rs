@@ -51,6 +51,21 @@ impl Timestamp {
         self.epoch_seconds().saturating_sub(earlier.epoch_seconds())
     }
 
+    /// The moment this long after.
+    pub(crate) fn plus(self, time: std::time::Duration) -> Self {
+        Self::truncated(self.0.checked_add(time).unwrap_or(jiff::Timestamp::MAX))
+    }
+
+    /// The time since an earlier moment; zero for a later one.
+    pub(crate) fn duration_since(self, earlier: Self) -> std::time::Duration {
+        self.0.duration_since(earlier.0).try_into().unwrap_or_default()
+    }
+
+    /// Reads a date as HTTP headers have it, such as `Sat, 28 Nov 2026 22:41:06 GMT`. `None` for anything else.
+    pub(crate) fn parse_http_date(text: &str) -> Option<Self> {
+        jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok().map(Self::truncated)
+    }
+
     /// The moment this long before.
     pub(crate) fn minus(self, time: std::time::Duration) -> Self {
         Self(self.0.checked_sub(time).unwrap_or(jiff::Timestamp::MIN))
@@ -96,6 +111,16 @@ mod tests {
     fn a_timestamp_always_shows_three_decimals() {
         let whole: Timestamp = serde_json::from_str("\"2026-11-24T09:30:00Z\"").unwrap();
         assert_eq!(serde_json::to_string(&whole).unwrap(), "\"2026-11-24T09:30:00.000Z\"");
+    }
+
+    #[test]
+    fn a_date_of_a_header_is_a_moment() {
+        let at = Timestamp::parse("2026-11-28T22:41:06Z").unwrap();
+        assert_eq!(Timestamp::parse_http_date("Sat, 28 Nov 2026 22:41:06 GMT"), Some(at));
+        assert_eq!(Timestamp::parse_http_date("tomorrow"), None);
+        let later = at.plus(std::time::Duration::from_millis(1500));
+        assert_eq!(later.duration_since(at).as_millis(), 1500);
+        assert!(at.duration_since(later).is_zero());
     }
 
     #[test]

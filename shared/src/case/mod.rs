@@ -4,6 +4,7 @@ pub mod begin_epoch;
 mod bulk;
 pub mod catalog;
 mod change_set;
+mod changed_since;
 pub mod comment;
 mod create;
 mod delete;
@@ -49,6 +50,7 @@ mod write;
 
 pub use bulk::{BulkResult, BulkStatusUpdate};
 pub use catalog::{CaseType, ProcedureType};
+pub use changed_since::ChangedCase;
 pub use comment::{Comment, CommentCreate, CommentPage, CommentUpdate};
 pub use create::CaseCreate;
 pub use feed::FeedPage;

@@ -3,24 +3,14 @@
 
 use serde::Serialize;
 
-use super::{
-    Case, Cases, Comment, WriteOutcome,
-    item::{EXPIRES_AT, from_item},
-    members,
-    references::References,
-};
+use super::{Case, Cases, Comment, WriteOutcome, item::from_item, members, references::References};
 use crate::{
     auth::Permission,
-    base::{
-        error::{Error, ErrorCode},
-        time::Timestamp,
-    },
+    base::{error::Error, time::Timestamp},
     http::IdempotencyKey,
-    table::{Consistency, Item, keys},
+    lab::{check_stored_response, response_expires_at},
+    table::{Consistency, Item},
 };
-
-/// How long a response is stored.
-const DAYS: u32 = 1;
 
 /// The response to the first request with a key. A bulk request stores only that it has begun.
 #[derive(Serialize)]
@@ -36,7 +26,7 @@ pub(super) struct StoredResponse {
 impl StoredResponse {
     /// Makes the stored response of a request at `now`.
     pub(super) fn new(key: &IdempotencyKey, case: Option<&Case>, now: Timestamp) -> Self {
-        let expires_at = now.epoch_seconds_after_days(DAYS);
+        let expires_at = response_expires_at(now);
         Self { fingerprint: key.fingerprint().to_owned(), case: case.cloned(), comment: None, expires_at }
     }
 
@@ -50,25 +40,15 @@ impl StoredResponse {
     /// # Errors
     /// Idempotency key reused, when the first request was a different one.
     pub(super) fn read(key: &IdempotencyKey, mut item: Item) -> Result<Option<Self>, Error> {
-        let expires_at = item.get(EXPIRES_AT).and_then(|end| end.as_n().ok()?.parse().ok()).unwrap_or(0);
-        if expires_at <= Timestamp::now().epoch_seconds() {
-            return Ok(None);
-        }
-        let fingerprint = item.remove("fingerprint").and_then(|value| value.as_s().ok().cloned());
+        let Some(expires_at) = check_stored_response(key, &item)? else { return Ok(None) };
         let mut answer = |name: &str| item.remove(name).and_then(|value| value.as_m().ok().cloned());
         let (case, comment) = (answer("answer"), answer("comment"));
-        let stored = Self {
-            fingerprint: fingerprint
-                .ok_or_else(|| Error::internal("a stored response lacks an attribute"))?,
+        Ok(Some(Self {
+            fingerprint: key.fingerprint().to_owned(),
             case: case.map(members::from_item).transpose()?,
             comment: comment.map(from_item).transpose()?,
             expires_at,
-        };
-        if stored.fingerprint != key.fingerprint() {
-            let detail = "The Idempotency-Key belongs to another request. Use a new key.";
-            return Err(Error::new(ErrorCode::IdempotencyKeyReused, detail));
-        }
-        Ok(Some(stored))
+        }))
     }
 
     /// The case of the response.
@@ -83,13 +63,13 @@ impl StoredResponse {
 }
 
 impl Cases<'_> {
-    /// The sort key of the stored response, if the request has an idempotency key. Each user in each lab has their own keys.
+    /// The sort key of the stored response, if the request has an idempotency key.
     pub(super) fn response_keys(&self, key: Option<&IdempotencyKey>) -> Vec<String> {
         key.map(|key| self.response_key(key)).into_iter().collect()
     }
 
     pub(super) fn response_key(&self, key: &IdempotencyKey) -> String {
-        keys::idempotency(self.lab.user_id().as_str(), key.as_str())
+        self.lab.response_key(key)
     }
 
     /// Reads the stored response while LinksHub checks the references. A request without references does not need this: it

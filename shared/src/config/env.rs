@@ -107,6 +107,23 @@ impl<'a> Env<'a> {
         Secret::new(value)
     }
 
+    /// Pairs of a distinct id and a key, such as `2026:key,2025:key`.
+    pub(super) fn keys(&mut self, name: &str) -> Vec<(String, Secret)> {
+        let text = self.required(name);
+        let mut keys: Vec<(String, Secret)> = Vec::new();
+        for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let (id, key) = pair.split_once(':').unwrap_or_default();
+            let is_id = (1..=32).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            if !is_id || key.is_empty() || keys.iter().any(|(known, _)| known == id) {
+                self.reject(name, "must be pairs of a distinct id and a key, such as 2026:key,2025:key");
+                break;
+            }
+            keys.push((id.to_owned(), Secret::new(key)));
+        }
+        keys
+    }
+
     pub(super) fn check_secret(&mut self, name: &str, stage: Stage, value: &str) {
         // RFC 7518 section 3.2: a key for HMAC-SHA-256 has at least the 256 bits of its output.
         if stage != Stage::Dev && !value.is_empty() && value.len() < 32 {

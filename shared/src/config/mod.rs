@@ -5,13 +5,16 @@
 //! lists the same variables for operators.
 
 mod archive;
+mod delivery;
 mod env;
 mod import;
 mod lab_data;
+mod queue;
 mod seal;
 mod table;
 mod token;
 mod verification;
+mod webhook;
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -23,13 +26,16 @@ use crate::{
 };
 
 pub use archive::{ArchiveConfig, StreamsConfig};
+pub use delivery::{DeliveryConfig, DeliveryTimes};
 pub use env::{ConfigError, Env};
 pub use import::ImportConfig;
 pub use lab_data::LabDataConfig;
+pub use queue::QueueConfig;
 pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, SecretConfig, TokenConfig};
 pub use verification::VerificationConfig;
+pub use webhook::WebhookKeysConfig;
 
 /// The time that all calls to UMS, or all calls to LinksHub, may take together in one request.
 pub(crate) const UPSTREAM_BUDGET: Duration = Duration::from_secs(2);
@@ -179,6 +185,22 @@ fn rate_limit(env: &mut Env, name: &str, default: u32) -> Option<NonZeroU32> {
     NonZeroU32::new(env.parsed(name, default, "must be a whole number of requests, or 0 for no limit"))
 }
 
+/// What a function needs that most functions do not get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The key for cursors.
+    pub cursor_key: bool,
+    /// The keys that encrypt the secrets of webhooks.
+    pub webhook_keys: bool,
+    /// The queue of webhooks.
+    pub webhook_queue: bool,
+}
+
+impl Needs {
+    /// All of it, for tests that run every function with one configuration.
+    pub const ALL: Self = Self { cursor_key: true, webhook_keys: true, webhook_queue: true };
+}
+
 /// The configuration of the functions that need an access token.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -204,6 +226,10 @@ pub struct Config {
     pub paging: PagingConfig,
     /// `CURSOR_SECRET_KEY`: signs cursors. Only functions whose responses have cursors read it.
     pub cursor_key: Option<Secret>,
+    /// The keys that encrypt the secrets of webhooks. Only functions that make secrets read it.
+    pub webhook_keys: Option<WebhookKeysConfig>,
+    /// The queue of webhooks. Only functions that send messages read it.
+    pub webhook_queue: Option<QueueConfig>,
     /// Rate limits.
     pub rate: RateConfig,
     /// `AUDIT_TABLE_DAYS`: how long the table keeps an audit record. The archive keeps it longer.
@@ -236,11 +262,11 @@ fn retention_days(env: &mut Env) -> u32 {
 const AUDIT_TABLE_DAYS: u32 = 400;
 
 impl Config {
-    /// Reads all concerns, and the key for cursors if the function `has_cursors`.
+    /// Reads all concerns, and of those that few functions have, what the function `needs`.
     ///
     /// # Errors
     /// The error lists all errors of all concerns.
-    pub fn read(mut env: Env, has_cursors: bool) -> Result<Self, ConfigError> {
+    pub fn read(mut env: Env, needs: Needs) -> Result<Self, ConfigError> {
         let common = Common::read(&mut env);
         let stage = common.stage;
         let config = Self {
@@ -256,7 +282,9 @@ impl Config {
             token: TokenConfig::read(&mut env, stage),
             seal: SealConfig::read(&mut env, stage),
             paging: PagingConfig::read(&mut env),
-            cursor_key: has_cursors.then(|| env.secret("CURSOR_SECRET_KEY", stage)),
+            cursor_key: needs.cursor_key.then(|| env.secret("CURSOR_SECRET_KEY", stage)),
+            webhook_keys: needs.webhook_keys.then(|| WebhookKeysConfig::read(&mut env)),
+            webhook_queue: needs.webhook_queue.then(|| QueueConfig::read(&mut env, stage)),
             rate: RateConfig::read(&mut env),
             holidays: env.dates("HOLIDAYS"),
             audit_table_days: env.parsed(

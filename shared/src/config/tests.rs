@@ -17,19 +17,22 @@ const GOOD: &[(&str, &str)] = &[
     ("CORS_ORIGINS", "https://app.example.com, https://lab.example.com"),
 ];
 
+const NOTHING: Needs = Needs { cursor_key: false, webhook_keys: false, webhook_queue: false };
+const CURSORS: Needs = Needs { cursor_key: true, ..NOTHING };
+
 /// The variables that `UMS_JWKS_URL` needs besides itself.
 const PROVIDER: &[(&str, &str)] =
     &[("JWT_SECRET_KEY", ""), ("JWT_ISSUER", "https://id.example.com"), ("JWT_AUDIENCE", "lhcms")];
 
 fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    read_for(true, changes)
+    read_for(CURSORS, changes)
 }
 
-fn read_for(has_cursors: bool, changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+fn read_for(needs: Needs, changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let lookup = |name: &str| {
         changes.iter().chain(GOOD).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
     };
-    Config::read(Env::new(&lookup), has_cursors)
+    Config::read(Env::new(&lookup), needs)
 }
 
 #[test]
@@ -105,10 +108,35 @@ fn requests_may_have_to_come_through_a_cdn_with_one_secret_or_two() {
 
 #[test]
 fn only_a_function_with_cursors_reads_their_key_and_it_does_not_start_without() {
-    let error = read_for(true, &[("CURSOR_SECRET_KEY", "")]).unwrap_err();
+    let error = read_for(CURSORS, &[("CURSOR_SECRET_KEY", "")]).unwrap_err();
     assert_eq!(error.to_string(), "the configuration has 1 error(s):\n  CURSOR_SECRET_KEY: is required");
-    assert!(read_for(false, &[("CURSOR_SECRET_KEY", "")]).unwrap().cursor_key.is_none());
-    assert!(read_for(false, &[]).unwrap().cursor_key.is_none());
+    assert!(read_for(NOTHING, &[("CURSOR_SECRET_KEY", "")]).unwrap().cursor_key.is_none());
+    assert!(read_for(NOTHING, &[]).unwrap().cursor_key.is_none());
+}
+
+#[test]
+fn only_a_function_of_webhooks_reads_their_keys_and_their_queue_and_it_does_not_start_without() {
+    let needs = Needs { webhook_keys: true, webhook_queue: true, ..NOTHING };
+    let (keys, queue) = ("WEBHOOK_KEYS", "WEBHOOK_QUEUE_URL");
+    let good = "2026:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let url = "https://sqs.us-east-1.amazonaws.com/111122223333/lhcms-prod-webhooks.fifo";
+    let config = read_for(needs, &[(keys, good), (queue, url)]).unwrap();
+    assert_eq!(
+        (config.webhook_keys.unwrap().keys.len(), config.webhook_queue.unwrap().url.as_str()),
+        (1, url)
+    );
+    let config = read_for(NOTHING, &[]).unwrap();
+    assert!(config.webhook_keys.is_none() && config.webhook_queue.is_none());
+    let error = |keys: &str| read_for(needs, &[("WEBHOOK_KEYS", keys)]).unwrap_err().to_string();
+    let missing = "WEBHOOK_QUEUE_URL: is required";
+    let pairs = "WEBHOOK_KEYS: must be pairs of a distinct id and a key, such as 2026:key,2025:key";
+    assert_eq!(
+        error(""),
+        format!("the configuration has 2 error(s):\n  WEBHOOK_KEYS: is required\n  {missing}")
+    );
+    assert_eq!(error("key"), format!("the configuration has 2 error(s):\n  {pairs}\n  {missing}"));
+    let short = "WEBHOOK_KEYS: must have keys of 32 bytes in base64";
+    assert_eq!(error("2026:c2hvcnQ="), format!("the configuration has 2 error(s):\n  {short}\n  {missing}"));
 }
 
 #[test]

@@ -61,10 +61,7 @@ impl EntityTags {
         if matches {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorCode::PreconditionFailed,
-            "The case has changed since it was read. Read it again.",
-        ))
+        Err(Error::new(ErrorCode::PreconditionFailed, "It has changed since it was read. Read it again."))
     }
 
     fn weakly_match(&self, version: u32) -> bool {

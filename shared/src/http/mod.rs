@@ -27,14 +27,16 @@ pub(crate) use origin::pass_origin;
 pub(crate) use page::PageRequest;
 pub use page::Pagination;
 pub(crate) use params::is_for_all_labs;
-pub use params::{case_id, comment_id, doctor_id, lab_header, no_query, raw_path, requested_lab, wants_csv};
+pub use params::{
+    case_id, comment_id, doctor_id, lab_header, no_query, path_parameter, raw_path, requested_lab, wants_csv,
+};
 pub(crate) use problem::problem;
 pub use problem::problem_response;
 pub use query::{Query, Source};
 pub use rate_limit::RateLimitStatus;
 pub use respond::{
-    File, Located, Resource, catalogue, created, created_at, file, no_content, ok, resource, with_header,
-    with_status,
+    File, Located, Resource, accepted, catalogue, created, created_at, file, no_content, ok, resource,
+    with_header, with_status,
 };
 pub(crate) use respond::{MAX_RESPONSE_BYTES, add_standard_headers, length_in_json, size_in_response};
 

@@ -47,8 +47,11 @@ pub fn doctor_id(request: &Request) -> Result<String, Error> {
     Err(Error::parameter("/path/doctor_id", Invalid::format("doctor_id", detail)))
 }
 
-/// A parameter of the path. Not found when the route has no such parameter: the path belongs to another function.
-fn path_parameter<'r>(request: &'r Request, name: &str) -> Result<&'r str, Error> {
+/// A parameter of the path.
+///
+/// # Errors
+/// Not found, when the route has no such parameter: the path belongs to another function.
+pub fn path_parameter<'r>(request: &'r Request, name: &str) -> Result<&'r str, Error> {
     request.path_parameters_ref().and_then(|params| params.first(name)).ok_or_else(Error::not_found)
 }
 

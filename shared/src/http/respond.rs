@@ -45,6 +45,11 @@ pub fn ok(body: &impl Serialize) -> Result {
     with_status(StatusCode::OK, body)
 }
 
+/// 202 with a JSON body: what the service will do after the response.
+pub fn accepted(body: &impl Serialize) -> Result {
+    with_status(StatusCode::ACCEPTED, body)
+}
+
 /// A JSON body with this status.
 pub fn with_status(status: StatusCode, body: &impl Serialize) -> Result {
     let text = serde_json::to_string(body).map_err(|_| Error::internal("a response does not serialize"))?;

@@ -5,11 +5,13 @@ mod linkshub;
 mod membership;
 mod scope;
 mod services;
+mod stored_response;
 
 pub use labs::Labs;
 pub use linkshub::{Address, Doctor};
 pub use scope::LabScope;
 pub use services::Services;
+pub(crate) use stored_response::{check_stored_response, response_expires_at};
 
 use std::{future::Future, sync::Arc};
 

@@ -15,10 +15,12 @@ use crate::{
     base::{
         LabId, Subject,
         cursor::CursorKey,
+        encryption::EncryptionKeys,
         error::{Error, ErrorCode},
         wire_enum::WireEnum,
     },
     http::{Request, requested_lab},
+    queue::Queue,
     table::{LabTable, Retry, Table},
     telemetry::{self, Details, LogContext, SecurityEvent},
 };
@@ -233,6 +235,27 @@ impl LabScope {
     pub(crate) fn cursors(&self) -> Result<&CursorKey, Error> {
         let key = self.services.cursors.as_ref().filter(|_| self.context.operation.has_cursors());
         key.ok_or_else(|| Error::internal("the contract has no cursors in this operation"))
+    }
+
+    /// The keys that encrypt the secrets of webhooks.
+    ///
+    /// # Errors
+    /// Internal, in an operation that does not use them in the contract. Its function has no keys.
+    pub(crate) fn webhook_keys(&self) -> Result<&EncryptionKeys, Error> {
+        let keys = self.services.webhook_keys.as_ref();
+        keys.filter(|_| self.context.operation.uses_webhook_keys())
+            .ok_or_else(|| Error::internal("the contract has no keys of webhooks in this operation"))
+    }
+
+    /// The queue of webhooks.
+    ///
+    /// # Errors
+    /// Internal, in an operation that does not use it in the contract. Its function may not send to the queue.
+    pub(crate) fn webhook_queue(&self) -> Result<&Queue, Error> {
+        let queue = self.services.webhook_queue.as_ref();
+        queue
+            .filter(|_| self.context.operation.uses_webhook_queue())
+            .ok_or_else(|| Error::internal("the contract has no queue of webhooks in this operation"))
     }
 
     /// The clients and keys of the deployment.

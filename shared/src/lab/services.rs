@@ -11,8 +11,9 @@ use super::linkshub::LinksHub;
 use crate::{
     archive::Archive,
     auth::Authenticator,
-    base::{calendar::Calendar, cursor::CursorKey, error::Error, seal::SealKeys},
+    base::{calendar::Calendar, cursor::CursorKey, encryption::EncryptionKeys, error::Error, seal::SealKeys},
     config::{ArchiveConfig, Config, PagingConfig, Stage, TableConfig},
+    queue::Queue,
     table::LabTables,
     upstream,
 };
@@ -24,12 +25,14 @@ const WARM_UP_BUDGET: Duration = Duration::from_millis(500);
 pub struct Services {
     pub(super) auth: Authenticator,
     pub(super) linkshub: Option<LinksHub>,
-    pub(super) stage: Stage,
+    pub(crate) stage: Stage,
     pub(super) tables: LabTables,
     pub(crate) seals: Arc<SealKeys>,
     pub(crate) sealed_since: Option<Date>,
     pub(crate) paging: PagingConfig,
     pub(super) cursors: Option<CursorKey>,
+    pub(super) webhook_keys: Option<EncryptionKeys>,
+    pub(super) webhook_queue: Option<Queue>,
     pub(crate) retention_days: u32,
     pub(crate) audit_table_days: u32,
     archive: OnceLock<Archive>,
@@ -59,6 +62,10 @@ impl Services {
             seals: Arc::new(config.seal.seal_keys()),
             sealed_since: config.seal.since,
             cursors: config.cursor_key.as_ref().map(CursorKey::new),
+            webhook_keys: config.webhook_keys.as_ref().map(|keys| keys.encryption_keys()).transpose()?,
+            webhook_queue: (config.webhook_queue.as_ref())
+                .map(|queue| Queue::new(queue, &config.table))
+                .transpose()?,
             paging: config.paging.clone(),
             retention_days: config.retention_days,
             audit_table_days: config.audit_table_days,

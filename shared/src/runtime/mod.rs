@@ -25,11 +25,12 @@ use crate::{
     auth::{Operation, SourceLimit},
     base::{error::Error, wire_enum::WireEnum},
     case::{ScheduledVerification, VerificationReport},
-    config::{Common, Config, Env, Stage, StreamsConfig, VerificationConfig},
+    config::{Common, Config, DeliveryConfig, Env, Stage, StreamsConfig, VerificationConfig},
     http::{self, Readable, Request, Response, pass_origin},
     lab::{Scope, Services},
     streams::{StreamEvent, StreamProcessor, StreamReport},
     telemetry::{self, Incident},
+    webhook::{Deliverer, QueueEvent, QueueReport},
 };
 use health::{Probe, ProbeConfig};
 use in_flight::{InFlightRequest, LoggedOperation};
@@ -47,7 +48,7 @@ where
     F: Future<Output = http::Result> + Send + 'static,
 {
     serve(|| {
-        let config = Config::read(Env::process(), operation.has_cursors())?;
+        let config = Config::read(Env::process(), operation.needs())?;
         let services = Arc::new(Services::new(&config)?);
         Ok((LogSettings::of(&config.common), LabFunction::new(config.common, services, operation, handler)))
     })
@@ -91,11 +92,38 @@ where
         let config = StreamsConfig::read(Env::process())?;
         Ok((LogSettings::of(&config.common), Arc::new(StreamProcessor::new(&config)?)))
     };
-    launch(start, async |processor: Arc<StreamProcessor>| {
-        let (handler, processor) = (&handler, &processor);
-        let service = service_fn(|event: lambda_runtime::LambdaEvent<StreamEvent>| async move {
+    run_triggered(start, handler)
+}
+
+/// Runs the function on the queue of webhooks.
+pub fn run_deliveries<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(Arc<Deliverer>, QueueEvent) -> F,
+    F: Future<Output = QueueReport>,
+{
+    let start = || {
+        let config = DeliveryConfig::read(Env::process())?;
+        Ok((LogSettings::of(&config.common), Arc::new(Deliverer::new(&config)?)))
+    };
+    run_triggered(start, handler)
+}
+
+/// Runs a function that gets batches, and reports what must be delivered again.
+fn run_triggered<T, H, F, E, R>(
+    start: impl FnOnce() -> Result<(LogSettings, Arc<T>), Box<dyn std::error::Error>>,
+    handler: H,
+) -> ExitCode
+where
+    H: Fn(Arc<T>, E) -> F,
+    F: Future<Output = R>,
+    E: for<'de> serde::Deserialize<'de>,
+    R: serde::Serialize,
+{
+    launch(start, async |worker: Arc<T>| {
+        let (handler, worker) = (&handler, &worker);
+        let service = service_fn(|event: lambda_runtime::LambdaEvent<E>| async move {
             // On the heap, so that the compiler can compute the layout of what is around it.
-            let report = Box::pin(handler(processor.clone(), event.payload)).await;
+            let report = Box::pin(handler(worker.clone(), event.payload)).await;
             Ok::<_, lambda_http::Error>(report)
         });
         lambda_runtime::run(service).await

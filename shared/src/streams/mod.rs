@@ -1,11 +1,12 @@
-//! What happens after a change, on the streams of the tables: audit records and events of histories are archived, the index of
-//! words gets the names of cases, and the patient data in the history of a case is erased when DynamoDB has removed the case
-//! at the end of its retention.
+//! What happens after a change, on the streams of the tables: the lab's webhooks get a message, audit records and events of
+//! histories are archived, the index of words gets the names of cases, and the patient data in the history of a case is erased
+//! when DynamoDB has removed the case at the end of its retention.
 //!
 //! A stream delivers each change at least once, and the changes of one item in their order. So every step can be repeated.
 
 mod change;
 mod entries;
+mod messages;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -25,8 +26,10 @@ use crate::{
         tokens::{self, NameChange},
     },
     config::{Stage, StreamsConfig},
+    queue::Queue,
     table::{Table, keys},
     telemetry::{self, Details, SecurityEvent},
+    webhook,
 };
 use change::{Change, Kind};
 
@@ -43,6 +46,7 @@ pub struct StreamProcessor {
     stage: Stage,
     table: Table,
     archive: Archive,
+    queue: Queue,
     audit_table: String,
 }
 
@@ -56,15 +60,17 @@ impl StreamProcessor {
             stage: config.common.stage,
             table: Table::new(&config.table)?,
             archive: Archive::new(&config.archive, &config.table)?,
+            queue: Queue::new(&config.queue, &config.table)?,
             audit_table: config.audit_table.clone(),
         })
     }
 
-    /// Archives the changes, updates the index of words, and then erases the histories of cases that have expired. Reports the changes that must be
+    /// Sends messages of the changes, archives them, updates the index of words, and then erases the histories of cases that have expired. Reports the changes that must be
     /// delivered again. Lambda delivers again from the first of them.
     pub async fn process(&self, event: StreamEvent) -> StreamReport {
         let changes: Vec<Change> = event.records.into_iter().map(Change::of_record).collect();
-        let mut failed = self.archive(&changes).await;
+        let mut failed = self.publish(&changes).await;
+        failed.extend(self.archive(&changes).await);
         failed.extend(self.update_tokens(&changes).await);
         let started = Instant::now();
         for change in changes.iter().filter(|change| is_end_of_life(change)) {
@@ -87,6 +93,19 @@ impl StreamProcessor {
         }));
         telemetry::stream_batch(changes.len(), report.batch_item_failures.len());
         report
+    }
+
+    /// Returns the ids of the changes whose messages could not be put into the queue.
+    async fn publish(&self, changes: &[Change]) -> Vec<String> {
+        let of_cases = changes.iter().filter(|change| change.table != self.audit_table);
+        let of_cases: Vec<webhook::Change> = of_cases.filter_map(messages::of_change).collect();
+        match webhook::publish(&self.table, &self.queue, &of_cases).await {
+            Ok(()) => Vec::new(),
+            Err((failed, error)) => {
+                telemetry::stream_failure("messages", &error);
+                failed.into_iter().collect()
+            }
+        }
     }
 
     /// Returns the ids of the changes that could not be archived.

@@ -54,6 +54,19 @@ pub(crate) fn last_comment(case: CaseId) -> String {
     format!("{COMMENT_PREFIX}{:010}#:", case.get())
 }
 
+/// The sort key of a webhook.
+pub(crate) fn webhook(id: &str) -> String {
+    format!("{WEBHOOK_PREFIX}{id}")
+}
+
+/// The prefix of the sort keys of webhooks.
+pub(crate) const WEBHOOK_PREFIX: &str = "WEBHOOK#";
+
+/// The end of the range of the lab's webhooks.
+pub(crate) fn last_webhook() -> String {
+    format!("{WEBHOOK_PREFIX}{PAST_ALL}")
+}
+
 /// The sort key of what is left of a case after the end of its retention.
 pub(crate) fn tombstone(id: CaseId) -> String {
     format!("TOMBSTONE#{:010}", id.get())
@@ -73,6 +86,19 @@ pub(crate) fn tokens(beginning: &str) -> (String, String) {
 
 /// The prefix of the sort keys of words.
 pub(crate) const TOKEN_PREFIX: &str = "TOKEN#";
+
+/// The sort key of the record of a message's delivery to a webhook.
+pub(crate) fn delivery(webhook: &str, message: &str) -> String {
+    format!("{DELIVERY_PREFIX}{webhook}#{message}")
+}
+
+/// The sort keys of the records of a webhook's deliveries: before the first one, and after the last.
+pub(crate) fn deliveries(webhook: &str) -> (String, String) {
+    (delivery(webhook, ""), delivery(webhook, PAST_ALL))
+}
+
+/// The prefix of the sort keys of records of deliveries.
+pub(crate) const DELIVERY_PREFIX: &str = "DELIVERY#";
 
 /// The case that a sort key ends with.
 pub(crate) fn case_id(sk: &str) -> Option<CaseId> {

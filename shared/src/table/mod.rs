@@ -30,7 +30,7 @@ pub(crate) use key_items::KeyWrite;
 pub(crate) use lab_role::{LabTable, LabTables};
 pub(crate) use query::{Filter, Index, Order, Query};
 pub(crate) use retry::Retry;
-pub(crate) use transaction::{Transaction, Update};
+pub(crate) use transaction::{ItemChange, Transaction, Update};
 pub(crate) use write::Attempt;
 
 use crate::{
@@ -180,6 +180,36 @@ impl Table {
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(()),
             Err(error) => Err(failed("PutItem", &error)),
             Ok(_) => Ok(()),
+        }
+    }
+
+    /// Writes an item, which must contain its key. It replaces an existing one.
+    pub(crate) async fn put(&self, item: Item) -> Result<(), Error> {
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        put.send().await.map(|_| ()).map_err(|error| failed("PutItem", &error))
+    }
+
+    /// Changes attributes of an item under the condition of `update`. Returns whether it was so.
+    pub(crate) async fn update(&self, lab: LabId, sk: &str, update: Update) -> Result<bool, Error> {
+        let names = Some(update.names.into_iter().collect())
+            .filter(|names: &HashMap<String, String>| !names.is_empty());
+        let values = Some(update.values.into_iter().collect())
+            .filter(|values: &HashMap<String, AttributeValue>| !values.is_empty());
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key(lab, sk)))
+            .update_expression(update.expression)
+            .set_condition_expression(update.condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+            Err(error) => Err(failed("UpdateItem", &error)),
         }
     }
 

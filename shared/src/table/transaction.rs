@@ -42,6 +42,47 @@ pub(crate) struct Update {
     pub values: Vec<(String, AttributeValue)>,
 }
 
+/// A change of single attributes of an item. All others stay, also those of a newer release.
+#[derive(Default)]
+pub(crate) struct ItemChange {
+    set: Vec<(&'static str, AttributeValue)>,
+    removed: Vec<&'static str>,
+}
+
+impl ItemChange {
+    /// Sets an attribute.
+    pub(crate) fn set(&mut self, name: &'static str, value: AttributeValue) {
+        self.set.push((name, value));
+    }
+
+    /// Removes an attribute.
+    pub(crate) fn remove(&mut self, name: &'static str) {
+        self.removed.push(name);
+    }
+
+    /// The change of an item whose attribute still has the value that was read.
+    pub(crate) fn if_equal(self, name: &'static str, value: AttributeValue) -> Update {
+        let sets: Vec<String> = self.set.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+        let removes: Vec<String> = self.removed.iter().map(|name| format!("#{name}")).collect();
+        let clause = |verb: &str, parts: &[String]| match parts {
+            [] => String::new(),
+            parts => format!("{verb} {} ", parts.join(", ")),
+        };
+        let names = self.set.iter().map(|(name, _)| name).chain(&self.removed).chain([&name]);
+        let names = names.map(|name| (format!("#{name}"), (*name).to_owned())).collect();
+        let mut values = vec![(":before".to_owned(), value)];
+        values.extend(self.set.into_iter().map(|(name, value)| (format!(":{name}"), value)));
+        Update {
+            expression: format!("{}{}", clause("SET", &sets), clause("REMOVE", &removes))
+                .trim_end()
+                .to_owned(),
+            condition: Some(format!("#{name} = :before")),
+            names,
+            values,
+        }
+    }
+}
+
 impl Transaction {
     /// Makes an empty transaction for the lab's partition.
     pub(crate) fn new(table: &Table, lab: LabId) -> Self {

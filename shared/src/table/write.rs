@@ -42,7 +42,7 @@ impl Table {
                 }
             }
             if !retry.pause().await {
-                return Err(Error::conflict("Other requests are changing the case. Try again."));
+                return Err(Error::conflict("Other requests are changing the same data. Try again."));
             }
         }
     }

@@ -7,6 +7,7 @@ mod request_line;
 mod security_event;
 mod trace;
 mod usage;
+mod webhook;
 
 use std::{panic, time::Duration};
 
@@ -28,6 +29,7 @@ pub use security_event::SecurityEvent;
 pub(crate) use security_event::{Details, security_event};
 pub(crate) use trace::Trace;
 pub(crate) use usage::{Dependency, Incident, RunningCall, add_units, count};
+pub(crate) use webhook::{WebhookAttempt, delivery_failure, webhook_attempt, webhook_disabled};
 
 /// The operation of the function on the streams in metrics.
 pub(crate) const PROCESS_STREAMS: &str = "processStreams";

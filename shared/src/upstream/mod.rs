@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use reqwest::{Client, Method, StatusCode, header::HeaderValue};
+use reqwest::{Client, ClientBuilder, Method, StatusCode, header::HeaderValue};
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 
@@ -29,27 +29,34 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024;
 /// The authorities are compiled in, because reading the system's bundle costs more time at a cold start than anything
 /// else.
 pub(crate) fn client() -> Result<Client, String> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    client_with(roots, Duration::from_secs(1))
+    client_with(web_roots(), Duration::from_secs(1))
+}
+
+/// The web's certificate authorities.
+pub(crate) fn web_roots() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
 }
 
 /// Makes a client that trusts these authorities, follows no redirects, and gives up a connection after `connect_timeout`.
 pub(crate) fn client_with(roots: RootCertStore, connect_timeout: Duration) -> Result<Client, String> {
+    builder(roots, connect_timeout)?.build().map_err(|error| format!("no HTTP client: {error}"))
+}
+
+/// The same, to be completed.
+pub(crate) fn builder(roots: RootCertStore, connect_timeout: Duration) -> Result<ClientBuilder, String> {
     let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("no TLS: {error}"))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Client::builder()
+    Ok(Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(connect_timeout)
         // Shorter than the usual idle time-out of load balancers (60 s).
         .pool_idle_timeout(Duration::from_secs(50))
         .user_agent(concat!("lhcms/", env!("CARGO_PKG_VERSION")))
-        .no_proxy()
-        .build()
-        .map_err(|error| format!("no HTTP client: {error}"))
+        .no_proxy())
 }
 
 /// The answer of a service: the status and the body.

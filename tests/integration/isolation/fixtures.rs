@@ -57,7 +57,8 @@ pub(super) async fn service() -> Service {
     service
 }
 
-/// Creates one case in the caller's lab and three in the other, with marks to look for. The first case of each lab has comments.
+/// Creates one case in the caller's lab and three in the other, with marks to look for. The first case of each lab has comments. Each lab
+/// has a webhook.
 pub(super) async fn create_cases(service: &Service, own: &str, other: &str) {
     let create =
         |token: &str, body: Value| service.request("POST", "/api/v1/cases").token(token).json(body).send();
@@ -68,6 +69,7 @@ pub(super) async fn create_cases(service: &Service, own: &str, other: &str) {
         let call = service.request("POST", "/api/v1/cases").token(other).json(case);
         call.header("idempotency-key", &format!("key-{number}")).send().await.expect(201);
     }
+    service.put_webhooks_of_both_labs().await;
     for (token, text) in [(own, "by its author"), (other, "M4RK one"), (other, "M4RK two")] {
         let call = service.request("POST", "/api/v1/cases/1/comments").token(token);
         call.json(json!({"text": text})).send().await.expect(201);
@@ -125,7 +127,7 @@ pub(super) fn user_without(permission: &str) -> i64 {
         "read" | "comment" => people::WITHOUT_PERMISSION,
         "update_status" => user("viewer"),
         "create" | "update" => user("technician"),
-        "delete" | "restore" | "export" | "audit" => user("member"),
+        "delete" | "restore" | "export" | "audit" | "manage_webhooks" => user("member"),
         new => panic!("no user of the matrix lacks only {new}"),
     }
 }

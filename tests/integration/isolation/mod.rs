@@ -26,6 +26,7 @@ use crate::harness::{
     proxy::Fault,
     service::SECRET,
     spec::{Operation, operations},
+    webhooks::OTHER_WEBHOOK,
 };
 
 /// Texts of the other lab and its cases. No response may contain one of them.
@@ -116,6 +117,16 @@ fn situations(operation: &Operation, cursors: &BTreeMap<&str, String>) -> Vec<Si
         let doctor = TestRequest { doctor: "doctor_north", ..valid(&admin) };
         add("a doctor of another lab", doctor, (404, "doctor_not_found"));
     }
+    if operation.path.contains("{webhook_id}") {
+        let webhook = TestRequest { webhook: OTHER_WEBHOOK, ..valid(&admin) };
+        add("a webhook of another lab", webhook, (404, "webhook_not_found"));
+    }
+    if operation.id() == "replayWebhook" {
+        let mut body = row(operation).body.unwrap_or_default();
+        body["cursor"] = json!(cursors["listCases"]);
+        let request = TestRequest { body: Some(body), ..valid(&admin) };
+        add("a cursor of another lab", request, (400, "invalid_cursor"));
+    }
     for (parameter, name) in [("Cursor", "cursor"), ("Since", "since")] {
         if has_parameter(operation, parameter) {
             let query = format!("?{name}={}", cursors[operation.id()]);
@@ -162,6 +173,7 @@ async fn cursors(service: &Service) -> BTreeMap<&'static str, String> {
         ("listComments", "/api/v1/cases/1/comments?limit=1"),
         ("listAccess", "/api/v1/audit?limit=1"),
         ("getCaseAccess", "/api/v1/cases/1/access?limit=1"),
+        ("listWebhookDeliveries", &format!("/api/v1/webhooks/{OTHER_WEBHOOK}/deliveries?limit=1")),
     ] {
         if id == "getCaseHistory" {
             for notes in ["one", "two"] {

@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Service, spec::Operation};
+use crate::harness::{
+    Reply, Service,
+    spec::Operation,
+    today,
+    webhooks::{DELIVERY, OWN_WEBHOOK},
+};
 
 /// The case of the caller's lab. The other lab has cases with higher ids as well.
 pub(crate) const OWN_CASE: u64 = 1;
@@ -26,10 +31,28 @@ pub(crate) fn row(operation: &Operation) -> Row {
         "updateComment" => (Some(json!({"text": "by its author"})), 200),
         "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
         "searchCases" => (Some(json!({"limit": 1})), 200),
-        "deleteCase" | "deleteComment" => (None, 204),
-        "restoreCase" | "listCases" | "getCase" | "getCaseHistory" | "verifyCaseHistory" | "listComments"
-        | "getCaseAccess" | "listAccess" | "verifyAudit" | "caseStats" | "caseChanges" | "exportCases"
-        | "getDoctor" => (None, 200),
+        "createWebhook" => (Some(json!({"url": "https://example.com/hook"})), 201),
+        "updateWebhook" => (Some(json!({"description": "by its owner"})), 200),
+        "testWebhook" | "retryWebhookDelivery" => (None, 202),
+        "replayWebhook" => (Some(json!({"since": format!("{}T00:00:00.000Z", today())})), 202),
+        "deleteCase" | "deleteComment" | "deleteWebhook" => (None, 204),
+        "restoreCase"
+        | "listCases"
+        | "getCase"
+        | "getCaseHistory"
+        | "verifyCaseHistory"
+        | "listComments"
+        | "getCaseAccess"
+        | "listAccess"
+        | "verifyAudit"
+        | "caseStats"
+        | "caseChanges"
+        | "exportCases"
+        | "getDoctor"
+        | "listWebhooks"
+        | "getWebhook"
+        | "rotateWebhookSecret"
+        | "listWebhookDeliveries" => (None, 200),
         _ if operation.is_public() => (None, 200),
         new => panic!("{new} has no row in the isolation matrix"),
     };
@@ -41,6 +64,7 @@ pub(crate) struct TestRequest {
     pub(crate) token: Option<String>,
     pub(crate) case: u64,
     pub(crate) doctor: &'static str,
+    pub(crate) webhook: &'static str,
     pub(crate) query: String,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Option<Value>,
@@ -52,6 +76,7 @@ impl TestRequest {
             token: Some(token.to_owned()),
             case: OWN_CASE,
             doctor: "DOC001",
+            webhook: OWN_WEBHOOK,
             query: String::new(),
             headers: Vec::new(),
             body: row(operation).body,
@@ -64,6 +89,8 @@ impl TestRequest {
             .replace("{id}", &self.case.to_string())
             .replace("{comment_id}", "1")
             .replace("{doctor_id}", self.doctor)
+            .replace("{webhook_id}", self.webhook)
+            .replace("{delivery_id}", DELIVERY)
             .replace("{asset}", "swagger-ui.css");
         let mut call = service.request(operation.method, &format!("{path}{}", self.query));
         if let Some(token) = &self.token {

@@ -19,10 +19,13 @@ pub use route::Route;
 pub const FALLBACK: &str = "fallback";
 
 /// The functions that AWS calls for another reason than a request. No operation of the contract names them.
-pub const TRIGGERED: [&str; 2] = ["process-streams", "verify-histories"];
+pub const TRIGGERED: [&str; 3] = ["deliver-webhooks", "process-streams", "verify-histories"];
 
 /// The permission of an operation that needs no login.
 const PUBLIC: &str = "public";
+
+/// What the function of an operation can need besides the rest of the configuration.
+pub const USES: [&str; 2] = ["webhook_keys", "webhook_queue"];
 
 /// The methods that an operation can have, as OpenAPI writes them.
 const METHODS: [&str; 6] = ["get", "head", "post", "put", "patch", "delete"];
@@ -48,6 +51,8 @@ pub struct Operation {
     pub permission: String,
     /// `x-patient-data`, true if not given: the operation is about patients, so that a refused attempt is recorded too.
     pub patient_data: bool,
+    /// `x-uses`: what the function needs besides the rest, of [`USES`].
+    pub uses: Vec<String>,
     /// Whether a response has a cursor for the next one: the member `next_cursor` or the header `X-Next-Cursor`.
     pub cursors: bool,
     /// The summary.
@@ -92,7 +97,7 @@ impl Contract {
     /// Reads the text of the contract.
     ///
     /// # Errors
-    /// Not YAML; an operation without `operationId` or `x-permission`.
+    /// Not YAML; an operation without `operationId` or `x-permission`, or with an unknown `x-uses`.
     pub fn parse(text: &str) -> Result<Self, Error> {
         /// The paths a second time, in the order of the file.
         #[derive(Deserialize)]
@@ -166,6 +171,13 @@ fn operation_of(method: &str, path: &str, operation: &Value, document: &Value) -
     let text = |name: &str| operation[name].as_str().map(str::to_owned);
     let needed = |name: &str| text(name).ok_or_else(|| Error(format!("{method} {path} has no {name}")));
     let id = needed("operationId")?;
+    let uses: Vec<String> = operation["x-uses"]
+        .as_array()
+        .map(|uses| uses.iter().map(|it| it.as_str().unwrap_or_default().to_owned()).collect())
+        .unwrap_or_default();
+    if let Some(unknown) = uses.iter().find(|it| !USES.contains(&it.as_str())) {
+        return Err(Error(format!("{method} {path} uses {unknown}, which is not known")));
+    }
     let function = text("x-function").unwrap_or_else(|| kebab(&id));
     Ok(Operation {
         function,
@@ -173,6 +185,7 @@ fn operation_of(method: &str, path: &str, operation: &Value, document: &Value) -
         path: path.to_owned(),
         permission: needed("x-permission")?,
         patient_data: operation["x-patient-data"].as_bool().unwrap_or(true),
+        uses,
         cursors: names_cursor(document, &operation["responses"], &mut BTreeSet::new()),
         summary: text("summary").unwrap_or_default(),
         id,

@@ -7,7 +7,7 @@ openapi: 3.0.3
 paths:
   /z/{id}:
     parameters: []
-    put: {operationId: updateZ, x-permission: update, summary: Change it, responses: {'410': {content: {json: {schema: {$ref: '#/components/schemas/Problem'}}}}}}
+    put: {operationId: updateZ, x-permission: update, x-uses: [webhook_queue], summary: Change it, responses: {'410': {content: {json: {schema: {$ref: '#/components/schemas/Problem'}}}}}}
     get: {operationId: getZ, x-permission: read, x-patient-data: false}
   /z/{id}/notes:
     get: {operationId: listNotes, x-permission: read, responses: {'200': {content: {json: {schema: {$ref: '#/components/schemas/Notes'}}}}}}
@@ -46,6 +46,7 @@ fn an_operation_has_what_the_file_says_of_it_or_the_default() {
         function: "update-z".into(),
         permission: "update".into(),
         patient_data: true,
+        uses: vec!["webhook_queue".into()],
         cursors: false,
         summary: "Change it".into(),
     };

@@ -9,6 +9,9 @@ const OPERATIONS: &str = "shared/src/auth/operation.rs";
 /// Where the tests find every function.
 const REGISTRY: &str = "tests/harness/registry.rs";
 
+/// The longest line, as in `rustfmt.toml`.
+const MAX_WIDTH: usize = 110;
+
 const GENERATED: &str = "Generated from openapi.yaml by `make generate`; do not edit.";
 
 /// The operations that need an access token, with the values of the contract that the code needs.
@@ -26,6 +29,8 @@ pub(crate) fn operations(contract: &Contract) -> Output {
     let routes = arms(&|of| format!("{:?}", format!("{} {}", of.method, of.path)));
     let patient_data = arms(&|of| of.patient_data.to_string());
     let cursors = arms(&|of| of.cursors.to_string());
+    let uses = |name: &str| arms(&|of| of.uses.iter().any(|it| it == name).to_string());
+    let (webhook_keys, webhook_queue) = (uses("webhook_keys"), uses("webhook_queue"));
     let public = contract.operations().iter().filter(|operation| operation.is_public());
     let public: String = public
         .map(|of| format!("    ({:?}, {:?}),\n", of.id, format!("{} {}", of.method, of.path)))
@@ -36,7 +41,7 @@ pub(crate) fn operations(contract: &Contract) -> Output {
 //! the complete access control. {GENERATED}
 
 use super::Permission;
-use crate::wire_enum;
+use crate::{{config::Needs, wire_enum}};
 
 wire_enum! {{
     /// An operation of the contract, by its `operationId`.
@@ -68,6 +73,27 @@ impl Operation {{
     pub const fn has_cursors(self) -> bool {{
         match self {{
 {cursors}        }}
+    }}
+
+    /// Whether its function encrypts or decrypts the secrets of webhooks: `x-uses` in the contract.
+    pub const fn uses_webhook_keys(self) -> bool {{
+        match self {{
+{webhook_keys}        }}
+    }}
+
+    /// Whether its function sends messages to webhooks: `x-uses` in the contract.
+    pub const fn uses_webhook_queue(self) -> bool {{
+        match self {{
+{webhook_queue}        }}
+    }}
+
+    /// What its function needs besides the rest of the configuration.
+    pub const fn needs(self) -> Needs {{
+        Needs {{
+            cursor_key: self.has_cursors(),
+            webhook_keys: self.uses_webhook_keys(),
+            webhook_queue: self.uses_webhook_queue(),
+        }}
     }}
 }}
 
@@ -142,7 +168,13 @@ pub(crate) fn registry(functions: &[(&str, Kind<'_>)]) -> Output {
             Kind::Public => format!("start.public({handler})"),
             Kind::Probe => format!("start.probe({handler})"),
         };
-        format!("        ({name:?}, {start}),\n")
+        let line = format!("        ({name:?}, {start}),\n");
+        // As rustfmt writes it.
+        if line.trim_end().len() <= MAX_WIDTH {
+            line
+        } else {
+            format!("        (\n            {name:?},\n            {start},\n        ),\n")
+        }
     };
     let lines: String = functions.iter().map(line).collect();
     let content = format!(

@@ -2,6 +2,7 @@
 
 mod characters;
 mod checks;
+mod read_only;
 
 use serde_json::{Map, Value};
 
@@ -10,6 +11,7 @@ pub use checks::{
     any_text, blank, boolean, case_id, date, distinct, name, not_a_case_id, not_boolean, not_one_of,
     not_so_many, not_text, one_of, out_of_range, reference, string, text, whole,
 };
+pub(crate) use read_only::{read_only_errors, to_json, whole_object};
 
 use crate::base::{
     error::Error,

@@ -8,15 +8,9 @@ use crate::{
         CaseId,
         error::{Error, ErrorCode},
         time::Timestamp,
-        validate::{Fields, FromObject},
+        validate::{Fields, FromObject, read_only_errors, whole_object},
     },
-    case::{
-        Cases,
-        change_set::ChangeSet,
-        event::Action,
-        update::{read_only_errors, whole_object},
-        write::Shards,
-    },
+    case::{Cases, change_set::ChangeSet, event::Action, write::Shards},
     table::{Attempt, Update, keys, text, to_attribute},
 };
 
