@@ -12,7 +12,7 @@ use crate::{
         error::{Error, ErrorCode},
         private::Private,
         time::Timestamp,
-        wire_enum::WireEnum,
+        wire_enum::{Stored, WireEnum},
     },
     message::MessageType,
     table::{Query, Table, from_item, keys},
@@ -103,7 +103,7 @@ pub struct Webhook {
     /// Whether people and the service want it to get messages.
     pub(super) enabled: bool,
     /// Why the service has disabled it; `None` if it did not.
-    pub disabled_reason: Option<DisabledReason>,
+    pub disabled_reason: Option<Stored<DisabledReason>>,
     /// When its deliveries began to fail; `None` after each success.
     pub failing_since: Option<Timestamp>,
     /// How many attempts in a row have failed since then.

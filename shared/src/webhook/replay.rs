@@ -13,11 +13,11 @@ use crate::{
         field_error::Invalid,
         time::Timestamp,
         validate::{Checked, Fields, FromObject, not_text, string},
-        wire_enum::WireEnum,
+        wire_enum::{Stored, WireEnum},
     },
     case::{
         Cases, ChangedCase,
-        event::{Action, Event, StoredAction},
+        event::{Action, Event},
         workflow::Status,
     },
     message::{CaseChange, Message, MessageType},
@@ -108,7 +108,7 @@ impl Webhooks<'_> {
 
 /// The message of the last change of a case, the same as that of the change itself.
 fn message_of(lab: LabId, ChangedCase { case, event }: &ChangedCase) -> Message {
-    use StoredAction::Known;
+    use Stored::Known;
     let before = event.as_ref().and_then(status_before);
     let kind = match event.as_ref().map(|event| &event.action) {
         _ if case.version == 1 => MessageType::CaseCreated,

@@ -8,6 +8,7 @@ use crate::{
         LabId,
         private::{Private, Secret},
         time::Timestamp,
+        wire_enum::Stored,
     },
     http::Resource,
 };
@@ -21,7 +22,7 @@ pub struct WebhookView<'a> {
     description: Option<&'a Private<String>>,
     types: &'a MessageFilter,
     enabled: bool,
-    disabled_reason: Option<DisabledReason>,
+    disabled_reason: Option<&'a Stored<DisabledReason>>,
     failing_since: Option<Timestamp>,
     public_key: &'a str,
     /// Until when the secret before the last rotation signs as well.
@@ -46,7 +47,7 @@ impl Webhook {
             description: self.description.as_ref(),
             types: &self.types,
             enabled: self.is_enabled(),
-            disabled_reason: self.disabled_reason,
+            disabled_reason: self.disabled_reason.as_ref(),
             failing_since: self.failing_since,
             public_key: &self.public_key,
             previous_secret_until: self.previous(Timestamp::now()).map(|previous| previous.until),
