@@ -41,7 +41,8 @@ def run(client):
     trail(client)
     others(client, case)
     say("webhooks")
-    webhooks.run(client, case)
+    # Another release may not have them yet; see upgrade.py.
+    webhooks.run(client.where("createWebhook"), case)
     say("deleting and restoring")
     delete_and_restore(client, case)
     missing = [f"{operation.id} ({operation.route})" for operation in client.stack.operations

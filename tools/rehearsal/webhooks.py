@@ -55,13 +55,22 @@ def is_signed(headers, body, secret):
 
 
 def wait(client, what, ready):
-    """Waits for what a function behind the queue does."""
+    """Waits for what the function on the queue does."""
+    client.relay.caller = "DeliverWebhooksFunction"
     try:
         return wait_for(what, 60, ready, client.stack.emulator.check)
     except Failure as failure:
         logs = [f"  the log of {name}: {line}" for name in ("ProcessStreamsFunction", "DeliverWebhooksFunction")
                 for line in client.stack.log_of(name)]
         raise Failure("\n".join([str(failure), *logs])) from None
+
+
+def settle(client):
+    """Waits until the queue is empty."""
+    sqs, url = client.stack.emulator.client("sqs"), client.stack.resources["WebhookQueue"]
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    wait(client, "the queue of webhooks does not become empty", lambda: not any(
+        int(count) for count in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
 
 
 def run(client, case):
@@ -75,10 +84,12 @@ def run(client, case):
             raise Failure(client.explain(client.operations["listWebhooks"], "the webhook is missing", listed))
         client.call("getWebhook", **path)
         delivered(client, receiver, case, created["secret"])
+        refused(client, path)
 
         sent = client.call("testWebhook", expect=202, **path).json["delivery_id"]
         wait(client, "the test did not arrive", lambda: any(body["type"] == "webhook.test" for body in receiver.bodies()))
-        rotated = client.call("rotateWebhookSecret", **path).json["secret"]
+        headers = {"Idempotency-Key": f"rehearsal-{uuid.uuid4()}"}
+        rotated = client.call("rotateWebhookSecret", headers=headers, **path).json["secret"]
         receiver.received.clear()
         client.call("updateCase", id=case, body=a_change())
         headers, body = wait(client, "no message after the rotation", lambda: receiver.received and receiver.received[0])
@@ -95,6 +106,16 @@ def run(client, case):
         client.call("deleteWebhook", expect=204, **path)
         client.call("getWebhook", expect=404, **path)
         say(f"the receiver verified the messages of case {case}; the test was {sent}")
+
+
+def refused(client, path):
+    """Nobody without the permission gets anything. Of a system administrator that is on record."""
+    reason = {"X-Lab-Id": "123", "X-Break-Glass": "support; the rehearsal of a deployment"}
+    for user, headers in (("viewer", {}), ("sysadmin", reason)):
+        client.log_in(user)
+        for operation in ("listWebhooks", "getWebhook", "listWebhookDeliveries"):
+            client.call(operation, expect=403, headers=headers, **path)
+    client.log_in("admin")
 
 
 def a_change():
@@ -114,14 +135,20 @@ def delivered(client, receiver, case, secret):
         raise Failure("DeliverWebhooksFunction: the signature of a message is not valid")
     if "Doe" in body.decode():
         raise Failure("DeliverWebhooksFunction: a message has the name of a patient")
+    settle(client)
 
 
 def gone(client, receiver, case, path):
     """An endpoint that is gone disables its webhook; returns the delivery that failed."""
     receiver.status = 410
+    receiver.received.clear()
     client.call("updateCase", id=case, body=a_change())
-    wait(client, "the webhook was not disabled", lambda: client.call("getWebhook", **path).json["disabled_reason"] == "gone")
+    wait(client, "no message reached the receiver that is gone", lambda: any(
+        json.loads(body)["data"].get("case_id") == case for _, body in receiver.received))
+    settle(client)
     receiver.status = 200
-    found = wait(client, "no delivery has failed", lambda: client.call(
-        "listWebhookDeliveries", query={"state": "failed"}, **path).json["deliveries"])
-    return found[0]["id"]
+    reply = client.call("getWebhook", **path)
+    if reply.json["disabled_reason"] != "gone":
+        raise Failure(client.explain(client.operations["getWebhook"], "the webhook was not disabled", reply))
+    [failed] = client.call("listWebhookDeliveries", query={"state": "failed"}, **path).json["deliveries"]
+    return failed["id"]
