@@ -16,7 +16,9 @@ use shared::{
         verification::HistoryFault,
         workflow::Status,
     },
+    message::MessageType,
     trail::TrailFaultKind,
+    webhook::{DeliveryState, DisabledReason},
 };
 
 use crate::harness::spec::{self, SPEC};
@@ -123,7 +125,13 @@ fn enumerations() -> BTreeMap<String, Vec<&'static str>> {
 #[test]
 fn the_enumerations_of_the_contract_are_those_of_the_code() {
     let initial: Vec<&str> = Status::INITIAL.iter().map(|status| status.as_str()).collect();
+    let of_cases: Vec<&str> =
+        MessageType::NAMES.iter().copied().filter(|name| name.starts_with("case.")).collect();
     let code = BTreeMap::from([
+        ("CaseMessageType", &of_cases[..]),
+        ("MessageType", MessageType::NAMES),
+        ("DeliveryState", DeliveryState::NAMES),
+        ("WebhookDisabledReason", DisabledReason::NAMES),
         ("CaseStatus", Status::NAMES),
         ("InitialStatus", &initial),
         ("CaseType", CaseType::NAMES),
