@@ -235,6 +235,12 @@ async fn costs(cases: u64, requests: &[&str]) -> Vec<Cost> {
     counted
 }
 
+/// The cost of the statistics depends on today: their 90 days lie in four months, as the data model says, or in three.
+const STATS_OF_MONTHS: [&str; 2] = [
+    "| `GET /api/v1/cases/stats` | 3 Query | 27 | 0 | 220 |",
+    "| `GET /api/v1/cases/stats` | 3 Query | 26.5 | 0 | 219 |",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_cost_what_the_data_model_says_and_no_more_in_an_old_lab() {
     let text = fs::read_to_string(root().join("docs/data-model.md")).unwrap();
@@ -250,6 +256,7 @@ async fn requests_cost_what_the_data_model_says_and_no_more_in_an_old_lab() {
         .iter()
         .zip(medium.iter().zip(&large))
         .map(|(request, (one, other))| row(request, [one, other]))
+        .map(|row| if row == STATS_OF_MONTHS[1] { STATS_OF_MONTHS[0].to_owned() } else { row })
         .collect();
     assert_eq!(stated, counted, "as counted:\n{HEAD}\n|---|---|---|---|---|\n{}\n", counted.join("\n"));
 
