@@ -9,7 +9,6 @@ use crate::{
     base::{
         CaseId,
         csv::{Format, Sheet},
-        cursor::CursorKey,
         error::Error,
         field_error::Invalid,
         time::Timestamp,
@@ -135,8 +134,7 @@ impl<'a> AuditLog<'a> {
         let size = search.page.per_page as usize;
         let (mut source, mut start) = (Source::AuditTable, None);
         if let Some(cursor) = &search.page.cursor {
-            let sk = self.lab.cursors()?.open(&search.list, cursor)?;
-            let sk = String::from_utf8(sk).map_err(|_| CursorKey::invalid())?;
+            let sk = self.lab.cursors()?.open_text(&search.list, cursor)?;
             source = Source::of(&sk);
             start = Some(table::key(lab, &sk));
         }

@@ -35,6 +35,14 @@ impl CursorKey {
         self.read(list, cursor).ok_or_else(Self::invalid)
     }
 
+    /// Returns the position in a cursor of this list, if it is text.
+    ///
+    /// # Errors
+    /// Invalid cursor.
+    pub(crate) fn open_text(&self, list: &str, cursor: &str) -> Result<String, Error> {
+        String::from_utf8(self.open(list, cursor)?).map_err(|_| Self::invalid())
+    }
+
     /// The error for a cursor of another list or with an unusable position.
     pub(crate) fn invalid() -> Error {
         Error::new(

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Delivery, DeliveryState, WebhookId, Webhooks};
 use crate::{
-    base::{cursor::CursorKey, error::Error, time::Timestamp, validate::one_of, wire_enum::WireEnum},
+    base::{error::Error, time::Timestamp, validate::one_of, wire_enum::WireEnum},
     http::{PageRequest, Pagination, Query as Parameters, Request},
     message::{DeliveryId, Message},
     table::{Filter, Order, Query, from_item, keys, text},
@@ -67,9 +67,7 @@ impl Webhooks<'_> {
         let shown = state.map_or("all", DeliveryState::as_str);
         let list = format!("deliveries of {id} of {}: {shown}", self.lab.lab_id());
         let before =
-            page.cursor.as_ref().map(|cursor| self.lab.cursors()?.open(&list, cursor)).transpose()?;
-        let before =
-            before.map(|bytes| String::from_utf8(bytes).map_err(|_| CursorKey::invalid())).transpose()?;
+            page.cursor.as_ref().map(|cursor| self.lab.cursors()?.open_text(&list, cursor)).transpose()?;
         let read = self.read_deliveries(id, state, before.as_deref(), page.read_limit());
         let (webhook, read) = tokio::join!(self.get(id), read);
         webhook?;

@@ -17,7 +17,7 @@ wire_enum! {
 }
 
 /// How long the table keeps the record of a delivery after its last attempt.
-const RETENTION_DAYS: u32 = 30;
+pub(super) const RETENTION_DAYS: u32 = 30;
 /// The attribute with the time at which DynamoDB removes the record.
 const EXPIRES_AT: &str = "expires_at";
 

@@ -17,7 +17,7 @@ use reqwest::{
 use crate::{config::Stage, upstream};
 
 /// The longest URL of a webhook.
-const MAX_URL_LENGTH: usize = 2048;
+pub(super) const MAX_URL_LENGTH: usize = 2048;
 /// Below are the ports of other protocols, except that of HTTPS.
 const FIRST_FREE_PORT: u16 = 1024;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{MessageFilter, Webhook, parse_url};
+use super::{MessageFilter, Webhook, endpoint::MAX_URL_LENGTH, parse_url};
 use crate::{
     base::{
         error::Error,
@@ -19,8 +19,6 @@ use crate::{
     message::MessageType,
 };
 
-/// The longest URL, in characters.
-const MAX_URL: usize = 2048;
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 200;
 
@@ -114,7 +112,7 @@ impl Settings {
 /// An address that messages can go to.
 fn url(stage: Stage) -> impl Fn(&Value) -> Checked<Private<String>> {
     move |value| {
-        let url = string(1..=MAX_URL)(value)?;
+        let url = string(1..=MAX_URL_LENGTH)(value)?;
         parse_url(url.expose(), stage).map_err(|detail| Invalid::format("webhook_url", detail))?;
         Ok(url)
     }

@@ -46,8 +46,7 @@ pub(super) async fn begin_probe(
     Ok(is_first)
 }
 
-/// Begins a pause after a failed attempt. Of several attempts that fail at the same
-/// time only the first counts.
+/// Begins a pause after a failed attempt. Of several attempts that fail at the same time only the first counts.
 pub(super) async fn record_failure(
     table: &Table,
     webhook: &Webhook,

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::{Assignment, Delivery, DeliveryState, Webhook, WebhookId, Webhooks};
+use super::{Assignment, Delivery, DeliveryState, Webhook, WebhookId, Webhooks, delivery};
 use crate::{
     base::{
         LabId,
-        cursor::CursorKey,
         error::Error,
         field_error::Invalid,
         time::Timestamp,
@@ -24,8 +23,8 @@ use crate::{
     table::{Consistency, from_item, keys},
 };
 
-/// How far back a replay can begin: as long as a message can wait and be retried, twice over.
-const MAX_DAYS: u32 = 30;
+/// How far back a replay can begin: as long as the records of deliveries are kept.
+const MAX_DAYS: u32 = delivery::RETENTION_DAYS;
 /// The most cases of one call.
 const LIMIT: u32 = 100;
 /// The longest cursor.
@@ -72,9 +71,7 @@ impl Webhooks<'_> {
         let lab = self.lab.lab_id();
         let list = format!("replay to {id} of {lab} since {}", replay.since);
         let cursors = self.lab.cursors()?;
-        let after = replay.cursor.as_ref().map(|cursor| cursors.open(&list, cursor)).transpose()?;
-        let after =
-            after.map(|bytes| String::from_utf8(bytes).map_err(|_| CursorKey::invalid())).transpose()?;
+        let after = replay.cursor.as_ref().map(|cursor| cursors.open_text(&list, cursor)).transpose()?;
         let webhook = self.get(id).await?;
         webhook.check_enabled()?;
         let cases = Cases::of(self.lab);
