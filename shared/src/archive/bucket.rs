@@ -92,8 +92,11 @@ impl Archive {
         let objects = stream::iter(keys).map(|key| async move { self.get(&key).await });
         let mut entries: Vec<ArchiveEntry> =
             objects.buffered(CONCURRENCY).try_collect::<Vec<_>>().await?.into_iter().flatten().collect();
+        // DynamoDB gives the second only. Within it, the items' own times decide, such as of an event of a case and of the one
+        // that took its number after a restore.
+        let order = |entry: &ArchiveEntry| (entry.changed_at, entry.at);
         entries.sort_by(|one, other| {
-            (one.changed_at, &one.stream_id).cmp(&(other.changed_at, &other.stream_id))
+            order(one).cmp(&order(other)).then_with(|| one.stream_id.cmp(&other.stream_id))
         });
         entries.dedup_by(|one, other| one.stream_id == other.stream_id);
         Ok(entries)
