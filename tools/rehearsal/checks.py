@@ -5,7 +5,6 @@ Each check yields the faults that it finds, with their place in template.yaml.
 
 import json
 import time
-from fnmatch import fnmatchcase
 
 from report import Failure
 from stack import ALIAS
@@ -18,23 +17,17 @@ def row(target):
     return f"row {target.removesuffix('Function')} of the table Functions"
 
 
-def gateway_permissions(stack):
-    """The gateway may call each operation's function. (The emulator's gateway calls whatever its routes name.)"""
-    functions = stack.emulator.client("lambda")
+def role_of_the_gateway(stack):
+    """The gateway's role may call each operation's function. (The emulator's gateway calls whatever its routes name.)"""
+    iam = stack.emulator.client("iam")
+    role = iam.get_role(RoleName=stack.resources["GatewayRole"])["Role"]["Arn"]
     for operation in stack.operations:
-        name = stack.resources[operation.target]
-        try:
-            policy = json.loads(functions.get_policy(FunctionName=name, Qualifier=ALIAS)["Policy"])
-        except functions.exceptions.ResourceNotFoundException:
-            policy = {"Statement": []}
-        end = "$default/$default" if operation.default else f"$default/{operation.method}{operation.path}"
-        wanted = f":{stack.api_id}/{end}"
-        allowed = [statement["Condition"]["ArnLike"]["AWS:SourceArn"].split(":", 5)[5] for statement in policy["Statement"]
-                   if statement["Principal"] == {"Service": "apigateway.amazonaws.com"}]
-        if not any(fnmatchcase(wanted[1:], pattern) for pattern in allowed):
-            patterns = ", ".join(pattern.removeprefix(f"{stack.api_id}/*/") for pattern in allowed) or "nothing"
-            yield (f"{operation.id} ({operation.route}): the gateway may not call {name}:{ALIAS}; its permissions are for {patterns} "
-                   f"(column Route in {row(operation.target)}, or a permission of its own)")
+        name = f"{stack.resources[operation.target]}:{ALIAS}"
+        [result] = iam.simulate_principal_policy(
+            PolicySourceArn=role, ActionNames=["lambda:InvokeFunction"],
+            ResourceArns=[f"arn:aws:lambda:us-east-1:000000000000:function:{name}"])["EvaluationResults"]
+        if result["EvalDecision"] != "allowed":
+            yield f"{operation.id} ({operation.route}): the gateway may not call {name} (GatewayRole in template.yaml)"
 
 
 def aliases(stack):
@@ -180,7 +173,7 @@ def ttl(stack, lab, case):
                       f"(its attributes are {', '.join(sorted(item))})")
 
 
-ALL = (gateway_permissions, aliases, rights_on_keys, rights_on_the_archive, rights_of_the_function_on_the_streams, log_groups,
+ALL = (role_of_the_gateway, aliases, rights_on_keys, rights_on_the_archive, rights_of_the_function_on_the_streams, log_groups,
        rights_on_logs, alarms_and_dashboard, time_outs, folders, backups)
 
 

@@ -68,17 +68,6 @@ def route(method, path):
     return "$default/$default" if path == "/$default" else f"$default/{method.upper()}{path}"
 
 
-def permitted_routes():
-    """(function, pattern) of each permission."""
-    prefix = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
-    for permission in of_type(SOURCE, "AWS::Lambda::Permission").values():
-        if permission["Principal"] != "apigateway.amazonaws.com":
-            continue
-        arn = permission["SourceArn"]["Fn::Sub"]
-        assert arn.startswith(prefix), f"{arn} is not limited to the API"
-        yield permission["FunctionName"]["Ref"].removesuffix(".Alias"), arn.removeprefix(prefix)
-
-
 def references(node):
     """Every resource or parameter that the intrinsics below `node` name."""
     if isinstance(node, list):
@@ -247,18 +236,29 @@ class Fits(unittest.TestCase):
     def test_every_function_serves_an_operation(self):
         self.assertEqual(set(FUNCTIONS), {target(operation) for _, _, operation in OPERATIONS})
 
-    def test_the_gateway_may_call_every_operation(self):
-        permitted = list(permitted_routes())
+    def test_the_gateway_calls_every_operation_with_its_role(self):
         for method, path, operation in OPERATIONS:
             with self.subTest(f"{method} {path}"):
-                self.assertTrue(any(name == target(operation) and fnmatchcase(route(method, path), pattern)
-                                    for name, pattern in permitted))
+                self.assertEqual(operation["x-amazon-apigateway-integration"]["credentials"], {"Fn::GetAtt": ["GatewayRole", "Arn"]})
 
-    def test_every_permission_is_for_an_operation(self):
-        routes = [(target(operation), route(method, path)) for method, path, operation in OPERATIONS]
-        for name, pattern in permitted_routes():
-            with self.subTest(f"{name} {pattern}"):
-                self.assertTrue(any(name == function and fnmatchcase(arn, pattern) for function, arn in routes))
+    def test_the_role_of_the_gateway_calls_aliases_of_functions_and_nothing_else(self):
+        role = SOURCE["Resources"]["GatewayRole"]["Properties"]
+        self.assertEqual([it["Principal"] for it in role["AssumeRolePolicyDocument"]["Statement"]], [{"Service": "apigateway.amazonaws.com"}])
+        [policy] = role["Policies"]
+        [statement] = policy["PolicyDocument"]["Statement"]
+        self.assertEqual((statement["Effect"], statement["Action"]), ("Allow", "lambda:InvokeFunction"))
+        pattern = statement["Resource"]["Fn::Sub"].split(":function:")[1]
+        self.assertEqual(pattern, "lhcms-${Stage}-*:live")
+        self.assertEqual({alias["Name"] for alias in of_type(EXPANDED, "AWS::Lambda::Alias").values()}, {"live"})
+        for name, function in FUNCTIONS.items():
+            with self.subTest(name):
+                self.assertRegex(function["FunctionName"]["Fn::Sub"], r"^lhcms-\$\{Stage\}-[a-z-]+$")
+
+    def test_the_route_in_a_row_is_one_of_the_function(self):
+        for name, row in ROWS.items():
+            with self.subTest(name):
+                routes = [route(method, path) for method, path, operation in OPERATIONS if target(operation) == f"{name}Function"]
+                self.assertTrue(any(fnmatchcase(it, f"*/{row['Route']}") for it in routes) or not routes)
 
     def test_the_contract_names_nothing_that_the_template_lacks(self):
         known = set(SOURCE["Parameters"]) | set(SOURCE["Resources"])

@@ -61,6 +61,7 @@ fn integration(function: &str) -> Value {
         "httpMethod": "POST",
         "payloadFormatVersion": "2.0",
         "timeoutInMillis": 29000,
+        "credentials": {"Fn::GetAtt": ["GatewayRole", "Arn"]},
         "uri": {"Fn::Sub": format!("{arn}/${{{}Function.Alias}}/invocations", pascal(function))},
     })
 }
