@@ -252,8 +252,8 @@ migrate: ## bring a table of an earlier release up to date: make migrate STAGE=d
 	cargo build --quiet --locked --package migrate
 	@$(MIGRATE_ENV) $(TARGET_DIR)/debug/migrate $(if $(DRY_RUN),--dry-run) $(if $(UNITS),--units $(UNITS))
 
-# The tools that check seals or make them need the keys as well. With STAGE they are in the environment, from the stage's secret.
-LAB_DATA_ENV := $(MIGRATE_ENV) AUDIT_TABLE_NAME=$(or $(AUDIT_TABLE),lhcms-$(or $(STAGE),dev)-audit) $(if $(STAGE),,SEAL_KEYS=$(or $(SEAL_KEYS),dev:dev-seal-key-for-local-use-only-0123456789))
+# The tools that check seals or make them need the keys as well, and those that read or write files the bucket: FILES_BUCKET of a stage. With STAGE they are in the environment, from the stage's secret.
+LAB_DATA_ENV := $(MIGRATE_ENV) FILES_BUCKET_NAME=$(or $(FILES_BUCKET),$(if $(STAGE),,lhcms-dev-files)) $(if $(STAGE),,AWS_ENDPOINT_URL_S3=http://localhost:$(or $(S3_PORT),8001)) AUDIT_TABLE_NAME=$(or $(AUDIT_TABLE),lhcms-$(or $(STAGE),dev)-audit) $(if $(STAGE),,SEAL_KEYS=$(or $(SEAL_KEYS),dev:dev-seal-key-for-local-use-only-0123456789))
 LAB_DATA     := $(LAB_DATA_ENV) $(TARGET_DIR)/debug/lab-data
 
 check-data: lab-data-ready ## check the data of a lab, and report every fault: make check-data LAB=123 [STAGE=prod]

@@ -9,6 +9,7 @@ mod harness;
 /// The real handlers over an embedded DynamoDB and stand-ins for UMS and LinksHub.
 mod integration {
     mod archive;
+    mod attachments;
     mod audit;
     mod authentication;
     mod bounds;

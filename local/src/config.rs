@@ -9,10 +9,12 @@ use crate::{Error, Result, stack::Urls};
 
 /// The variables of the functions that the environment may set, with their defaults. A variable with an empty default is
 /// not set.
-const FUNCTION_DEFAULTS: [(&str, &str); 27] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 29] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AUDIT_TABLE_NAME", "lhcms-dev-audit"),
     ("ARCHIVE_BUCKET_NAME", "lhcms-dev-archive"),
+    ("FILES_BUCKET_NAME", "lhcms-dev-files"),
+    ("FILES_QUOTA_BYTES", ""),
     ("AWS_REGION", "us-east-1"),
     ("JWT_SECRET_KEY", "dev-jwt-secret-key-for-local-use-only-0123456789"),
     ("CURSOR_SECRET_KEY", "dev-cursor-secret-key-for-local-use-only-01234"),

@@ -3,8 +3,8 @@
 //! Each part can be served on any listener with any data, so that tests use the same parts as `make dev`:
 //!
 //! - [`dynamodb`]: an embedded DynamoDB; [`table`]: the service's table, made from template.yaml
-//! - [`streams`]: the events of the tables' streams; [`s3`]: an embedded S3; [`queue`]: a stand-in for SQS
-//! - [`receiver`]: a receiver of webhooks
+//! - [`streams`]: the events of the tables' streams; [`s3`]: an embedded S3; [`scanner`]: a stand-in for the scan of files
+//! - [`queue`]: a stand-in for SQS; [`receiver`]: a receiver of webhooks
 //! - [`ums`] and [`linkshub`]: stand-ins for the two services that LHCMS calls; [`seed`]: their data in `make dev`
 //! - [`gateway`]: a stand-in for API Gateway in front of `cargo lambda watch`
 //! - [`stack`]: all of these with `cargo lambda watch`; [`config`]: its settings
@@ -19,6 +19,7 @@ pub mod process;
 pub mod queue;
 pub mod receiver;
 pub mod s3;
+pub mod scanner;
 pub mod seed;
 pub mod server;
 pub mod stack;

@@ -1,7 +1,11 @@
-//! All items of a lab, in both tables: to move a lab to another deployment, and to destroy its data. An item is a line of
+//! All items of a lab, in both tables, and its files: to move a lab to another deployment, and to destroy its data. An item is a line of
 //! canonical JSON, from which exactly the same item can be written again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -12,6 +16,7 @@ use crate::{
         error::{Error, ErrorCode},
     },
     config::LabDataConfig,
+    files::{self, FileStore, NewObject},
     table::{self, Item, KeyWrite, Query, Table, keys},
 };
 
@@ -44,14 +49,22 @@ pub struct LabData {
     lab: LabId,
     cases: Table,
     audit: Table,
+    files: FileStore,
 }
 
+/// How many bytes of a file are read at a time.
+const BLOCK: u64 = 16 << 20;
+/// How long the deletion of files may take before it begins again.
+const DELETION: Duration = Duration::from_secs(60);
+
 /// The kinds of items in the table of cases, and the beginnings of their sort keys.
-const KINDS: [(&str, &str); 15] = [
+const KINDS: [(&str, &str); 18] = [
     ("cases", keys::CASE_PREFIX),
     ("deleted_cases", keys::DELETED_PREFIX),
     ("events", keys::EVENT_PREFIX),
     ("comments", keys::COMMENT_PREFIX),
+    ("attachments", keys::FILE_PREFIX),
+    ("uploads", keys::UPLOAD_PREFIX),
     ("webhooks", keys::WEBHOOK_PREFIX),
     ("deliveries", keys::DELIVERY_PREFIX),
     ("log_entries", "CHANGE#"),
@@ -59,6 +72,7 @@ const KINDS: [(&str, &str); 15] = [
     ("words", keys::TOKEN_PREFIX),
     ("stored_responses", "IDEMPOTENCY#"),
     ("counters", keys::COUNTER),
+    ("counters", keys::STORAGE),
     ("statistics", keys::SHARD_PREFIX),
     ("statistics", keys::MONTH_PREFIX),
     ("statistics", "DAY#"),
@@ -71,7 +85,8 @@ impl LabData {
     /// # Errors
     /// The text says which client cannot be made.
     pub fn new(config: &LabDataConfig, lab: LabId) -> Result<Self, String> {
-        Ok(Self { lab, cases: Table::new(&config.cases)?, audit: Table::new(&config.audit)? })
+        let (cases, audit) = (Table::new(&config.cases)?, Table::new(&config.audit)?);
+        Ok(Self { lab, cases, audit, files: FileStore::new(&config.files, &config.cases)? })
     }
 
     fn table(&self, part: Part) -> &Table {
@@ -134,6 +149,64 @@ impl LabData {
         let lab = item.get("lab_id").and_then(|lab| lab.as_s().ok());
         let is_of_lab = lab == Some(&keys::lab(self.lab)) && item.get("sk").is_some_and(|sk| sk.is_s());
         is_of_lab.then_some(item).ok_or_else(invalid)
+    }
+
+    /// The files of the lab in the store: their names below the lab's folder, and their bytes.
+    ///
+    /// # Errors
+    /// Unavailable, when the store fails.
+    pub async fn files(&self) -> Result<BTreeMap<String, u64>, Error> {
+        let prefix = files::lab_prefix(self.lab);
+        let objects = self.files.list(&prefix).await?;
+        Ok(objects
+            .into_iter()
+            .filter_map(|(key, size)| Some((key.strip_prefix(&prefix)?.to_owned(), size)))
+            .collect())
+    }
+
+    /// Reads a file of the lab, a block at a time.
+    ///
+    /// # Errors
+    /// Unavailable, when the store fails; the errors of `visit`.
+    pub async fn read_file(
+        &self,
+        name: &str,
+        size: u64,
+        mut visit: impl FnMut(&[u8]) -> Result<(), String>,
+    ) -> Result<(), Error> {
+        let key = format!("{}{name}", files::lab_prefix(self.lab));
+        let mut from = 0;
+        while from < size {
+            let block = self.files.read(&key, from, BLOCK.min(size - from)).await?;
+            visit(&block).map_err(Error::internal)?;
+            from += BLOCK;
+        }
+        Ok(())
+    }
+
+    /// Writes a file of the lab with this size and SHA-256 (in hexadecimal) from a local file. Returns its version in the store.
+    ///
+    /// # Errors
+    /// Unavailable, when the store fails. A repetition writes it again.
+    pub async fn write_file(
+        &self,
+        name: &str,
+        (size, sha256): (u64, &str),
+        content_type: &str,
+        from: &Path,
+    ) -> Result<Option<String>, Error> {
+        let key = format!("{}{name}", files::lab_prefix(self.lab));
+        self.files.put(&NewObject { key: &key, size, sha256 }, content_type, from).await
+    }
+
+    /// Deletes all versions of all files of the lab.
+    ///
+    /// # Errors
+    /// Unavailable, when the store fails. A repetition completes it.
+    pub async fn delete_files(&self) -> Result<(), Error> {
+        let prefix = files::lab_prefix(self.lab);
+        while !self.files.delete_all(&prefix, Instant::now() + DELETION).await? {}
+        Ok(())
     }
 
     /// Deletes the items with these sort keys.

@@ -9,18 +9,20 @@
 //! 6. [`auth`]: tokens, the User Management Service, rate limits, operations and permissions
 //! 7. `table`: the only code that calls DynamoDB
 //! 8. [`audit`]: audit records, written before data is returned
-//! 9. [`archive`]: the archive of audit records and events in S3
-//! 10. [`queue`]: the queue of webhooks
-//! 11. [`lab`]: [`LabScope`](lab::LabScope), the proof of tenancy and the only access to data; LinksHub
-//! 12. [`audit_log`]: reading the audit records
-//! 13. [`case`]: the catalogue, the workflow, the case and one file per operation
-//! 14. [`message`]: the messages that tell other systems of changes
-//! 15. [`webhook`]: the webhooks of a lab, and the delivery of messages to them
-//! 16. [`trail`]: the verification of the audit trail against the archive
-//! 17. [`streams`]: what happens after a change: archive, messages and disposal, on the tables' streams
-//! 18. [`migration`]: items of earlier releases
-//! 19. [`lab_data`]: all items of a lab, to move or destroy them
-//! 20. [`runtime`]: starts a function and wraps every request; health
+//! 9. `s3`: the client of S3
+//! 10. [`archive`]: the archive of audit records and events in S3
+//! 11. `files`: the files of cases in S3, and the signed requests that send and get them
+//! 12. [`queue`]: the queue of webhooks
+//! 13. [`lab`]: [`LabScope`](lab::LabScope), the proof of tenancy and the only access to data; LinksHub
+//! 14. [`audit_log`]: reading the audit records
+//! 15. [`case`]: the catalogue, the workflow, the case and one file per operation
+//! 16. [`message`]: the messages that tell other systems of changes
+//! 17. [`webhook`]: the webhooks of a lab, and the delivery of messages to them
+//! 18. [`trail`]: the verification of the audit trail against the archive
+//! 19. [`streams`]: what happens after a change: archive, messages and disposal, on the tables' streams
+//! 20. [`migration`]: items of earlier releases
+//! 21. [`lab_data`]: all items of a lab, to move or destroy them
+//! 22. [`runtime`]: starts a function and wraps every request; health
 
 pub mod archive;
 pub mod audit;
@@ -29,6 +31,7 @@ pub mod auth;
 pub mod base;
 pub mod case;
 pub mod config;
+mod files;
 pub mod http;
 pub mod lab;
 pub mod lab_data;
@@ -36,6 +39,7 @@ pub mod message;
 pub mod migration;
 pub mod queue;
 pub mod runtime;
+mod s3;
 pub mod streams;
 mod table;
 pub mod telemetry;

@@ -22,10 +22,10 @@ use local::{
 use serde_json::{Value, json};
 use shared::{
     auth::Operation,
-    case::{ScheduledVerification, VerificationReport},
+    case::{ScanOutcome, ScanProcessor, ScheduledVerification, VerificationReport},
     config::{
-        Common, Config, DeliveryConfig, DeliveryTimes, Env, LabDataConfig, Needs, StreamsConfig, TableConfig,
-        VerificationConfig,
+        Common, Config, DeliveryConfig, DeliveryTimes, Env, LabDataConfig, Needs, ScansConfig, StreamsConfig,
+        TableConfig, VerificationConfig,
     },
     http::{self, Request, Response},
     lab::{Scope, Services},
@@ -52,6 +52,8 @@ pub(crate) const AUDIT_TABLE: &str = "lhcms-test-audit";
 /// The key that encrypts the secrets of webhooks.
 pub(crate) const WEBHOOK_KEYS: &str = "test:aW50ZWdyYXRpb24gdGVzdHMgZW5jcnlwdCBob29rcy4=";
 const BUCKET: &str = "lhcms-test-archive";
+/// The bucket of the files of cases.
+pub(crate) const FILES_BUCKET: &str = "lhcms-test-files";
 
 pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
@@ -140,7 +142,8 @@ impl Service {
         let servers = [
             Server::start("UMS", listener().await, local::ums::router(ums.clone())).unwrap(),
             Server::start("LinksHub", listener().await, local::linkshub::router(linkshub.clone())).unwrap(),
-            s3::serve(listener().await, archive.path(), BUCKET, ("test", "test")).unwrap(),
+            s3::serve(listener().await, archive.path(), &[BUCKET, FILES_BUCKET], ("test", "test"), None)
+                .unwrap(),
             queue.serve(listener().await).unwrap(),
         ];
         let dynamodb = Proxy::start(database.url()).await;
@@ -152,6 +155,7 @@ impl Service {
             ("TABLE_NAME", TABLE),
             ("AUDIT_TABLE_NAME", AUDIT_TABLE),
             ("ARCHIVE_BUCKET_NAME", BUCKET),
+            ("FILES_BUCKET_NAME", FILES_BUCKET),
             ("AWS_ENDPOINT_URL_S3", s3.url()),
             ("AWS_ENDPOINT_URL_SQS", servers[3].url()),
             ("WEBHOOK_QUEUE_URL", servers[3].url()),
@@ -258,6 +262,62 @@ impl Service {
             }
         }
         None
+    }
+
+    /// Delivers the result of a scan of an object in the bucket of files.
+    pub(crate) async fn scan_result(&self, key: &str, result: &str) -> ScanOutcome {
+        self.deliver_scan(local::scanner::event(FILES_BUCKET, key, None, result)).await
+    }
+
+    /// Calls the function that gets the results of scans.
+    pub(crate) async fn deliver_scan(&self, event: Value) -> ScanOutcome {
+        let lookup = |name: &str| self.settings.get(name).cloned();
+        let config = ScansConfig::read(Env::new(&lookup)).unwrap();
+        let processor = Arc::new(ScanProcessor::new(&config).unwrap());
+        scan_results::handler(processor, serde_json::from_value(event).unwrap()).await.unwrap()
+    }
+
+    /// Adds a scan to a case of lab 123: announces, sends and completes it, and delivers the result of its scan. Returns its id.
+    pub(crate) async fn add_file(&self, user: &str, case: u64, content: &[u8], result: &str) -> String {
+        let path = format!("/api/v1/cases/{case}/attachments");
+        let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
+        let sum: String = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let body = json!({
+            "file_name": "Jane Roe.stl", "content_type": "model/stl", "size": content.len(), "sha256": sum, "kind": "scan",
+        });
+        let announced = self.as_user(user, "POST", &path).json(body).send().await.expect(201);
+        let id = announced["attachment"]["id"].as_str().unwrap().to_owned();
+        let part = &announced["upload"]["parts"][0];
+        let url = part["url"].as_str().unwrap();
+        assert_eq!(self.send_to_store("PUT", url, &part["headers"], content.to_vec()).await.0, 200);
+        self.as_user(user, "POST", &format!("{path}/{id}/complete")).send().await.expect(200);
+        let outcome = self.scan_result(&format!("lab=123/case={case}/{id}"), result).await;
+        assert_eq!(outcome, ScanOutcome::Changed);
+        id
+    }
+
+    /// The file of an object in the bucket of files.
+    pub(crate) fn object(&self, key: &str) -> std::path::PathBuf {
+        self.archive.path().join(FILES_BUCKET).join(key)
+    }
+
+    /// Sends a request to the store, as a client does with a signed one. Returns the status and the body.
+    pub(crate) async fn send_to_store(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &Value,
+        body: Vec<u8>,
+    ) -> (u16, axum::http::HeaderMap, Vec<u8>) {
+        let headers: Vec<(&str, &str)> = headers
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+            .collect();
+        let client = local::client::Client::new(Duration::from_secs(60)).max_body(512 << 20);
+        let answer = client.send(method.parse().unwrap(), url, &headers, body).await.unwrap();
+        (answer.status.as_u16(), answer.headers, answer.body.to_vec())
     }
 
     /// Makes the function on the queue of webhooks.
@@ -483,6 +543,36 @@ impl Service {
     /// Fills the table in the same way with so many items that calls of the API would take too long.
     pub(crate) fn load_typed_items(&self, items: Vec<Value>) {
         self.expiry.load(self.table(), items).unwrap();
+    }
+
+    /// Adds a file of a case behind the service's back, without an event and without an object; a pending one with its upload.
+    pub(crate) async fn put_file(&self, lab: i64, case: u64, id: &str, state: &str, file_name: &str) {
+        let text = |value: &str| json!({"S": value});
+        let at = "2026-11-24T09:30:00.000Z";
+        let mut file = key(lab, &format!("FILE#{case:010}#{id}"));
+        for (name, value) in [
+            ("id", text(id)),
+            ("case_id", json!({"N": case.to_string()})),
+            ("file_name", text(file_name)),
+            ("content_type", text("model/stl")),
+            ("size", json!({"N": "15"})),
+            ("sha256", text(&"0".repeat(64))),
+            ("kind", text("scan")),
+            ("state", text(state)),
+            ("uploaded_by", text("1")),
+            ("created_at", text(at)),
+            ("version", json!({"N": "1"})),
+        ] {
+            file[name] = value;
+        }
+        let mut items = vec![file];
+        if state == "pending" {
+            let mut upload = key(lab, &format!("UPLOAD#{case:010}#{id}"));
+            upload["expires_at"] = json!({"N": "4102444800"});
+            upload["version"] = json!({"N": "1"});
+            items.push(upload);
+        }
+        self.put_typed_items(&items).await;
     }
 
     /// Deletes an event behind the service's back.

@@ -42,11 +42,12 @@ impl Operation {
         &self.operation.id
     }
 
-    /// Its path with ids: of the first case, comment, doctor, webhook and delivery.
+    /// Its path with ids: of the first case, comment and file, and of a doctor, a webhook and a delivery.
     pub(crate) fn example_path(&self) -> String {
         self.path
             .replace("{id}", "1")
             .replace("{comment_id}", "1")
+            .replace("{attachment_id}", "att_0000000000000001")
             .replace("{doctor_id}", "DOC001")
             .replace("{webhook_id}", OWN_WEBHOOK)
             .replace("{delivery_id}", DELIVERY)

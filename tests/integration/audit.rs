@@ -3,7 +3,7 @@
 use local::ums::User;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Service, leaks, proxy::Fault};
+use crate::harness::{Reply, Service, leaks, proxy::Fault, spec::SPEC};
 
 /// A reason that a system administrator may give.
 const REASON: &str = "support; Ticket 4711, case 1";
@@ -53,6 +53,7 @@ async fn every_read_writes_an_audit_record_with_the_returned_cases() {
         ("GET", "/api/v1/cases?q=nobody", "listCases", json!([])),
         ("GET", "/api/v1/cases/1/history", "getCaseHistory", json!([1])),
         ("GET", "/api/v1/cases/1/comments", "listComments", json!([1])),
+        ("GET", "/api/v1/cases/1/attachments", "listAttachments", json!([1])),
         ("GET", "/api/v1/cases/export?order=asc", "exportCases", json!([1, 2, 3])),
         ("GET", "/api/v1/cases/changes", "caseChanges", json!([1, 2, 3])),
         ("GET", "/api/v1/cases/1/history/verify", "verifyCaseHistory", json!([1])),
@@ -147,6 +148,14 @@ async fn a_change_writes_its_audit_record_in_the_same_transaction() {
             json!([1]),
         ),
         ("technician", "DELETE", "/api/v1/cases/1/comments/1", None, "deleteComment", json!([1])),
+        (
+            "technician",
+            "POST",
+            "/api/v1/cases/1/attachments",
+            Some(SPEC["components"]["examples"]["NewAttachment"]["value"].clone()),
+            "createAttachment",
+            json!([1]),
+        ),
         ("admin", "DELETE", "/api/v1/cases/1", None, "deleteCase", json!([1])),
         ("admin", "POST", "/api/v1/cases/1/restore", None, "restoreCase", json!([1])),
     ] {

@@ -15,6 +15,8 @@ struct Bounded {
     /// The names that the list accepts; a list without names accepts ids: texts or numbers.
     names: Vec<&'static Value>,
     has_texts: bool,
+    /// Whether it accepts ids of files.
+    has_files: bool,
     /// Whether it accepts certain characters only.
     has_pattern: bool,
     /// What each text begins with.
@@ -28,6 +30,9 @@ impl Bounded {
     fn value(&self, size: usize) -> Value {
         if self.is_list && !self.names.is_empty() {
             return self.names.iter().copied().cycle().take(size).cloned().collect();
+        }
+        if self.is_list && self.has_files {
+            return (1..=size).map(|number| json!(format!("att_{number:016}"))).collect();
         }
         if self.is_list && self.has_texts {
             return (1..=size).map(|number| json!(format!("id{number}"))).collect();
@@ -79,6 +84,9 @@ fn collect(schema: &'static Value, pointer: &str, found: &mut Vec<Bounded>) {
         limit,
         is_list,
         names: resolved(&schema["items"])["enum"].as_array().into_iter().flatten().collect(),
+        has_files: resolved(&schema["items"])["pattern"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("^att_")),
         has_texts: resolved(&schema["items"])["type"] == "string",
         has_pattern: schema.get("pattern").is_some(),
         beginning: if pointer == "/url" { "https://example.com/" } else { "" },

@@ -111,6 +111,14 @@ async fn the_content_of_a_case_appears_only_in_responses_about_that_case() {
             json!({"text": plant("comment"), "mentions": [plant("mention")]}),
         ),
         ("PUT", "/api/v1/cases/1/comments/1", json!({"text": plant("edited_comment")})),
+        (
+            "POST",
+            "/api/v1/cases/1/attachments",
+            json!({
+                "file_name": format!("{}.stl", plant("file")), "content_type": "model/stl", "size": 1, "kind": "scan",
+                "sha256": "0".repeat(64),
+            }),
+        ),
     ] {
         let reply = admin(method, path).json(body).send().await;
         assert!(reply.status < 300 && canaries(&reply) > 0, "{path} {}", reply.status);
@@ -121,6 +129,7 @@ async fn the_content_of_a_case_appears_only_in_responses_about_that_case() {
         "/api/v1/cases/1".to_owned(),
         "/api/v1/cases/1/history".to_owned(),
         "/api/v1/cases/1/comments".to_owned(),
+        "/api/v1/cases/1/attachments".to_owned(),
         "/api/v1/cases/changes".to_owned(),
         // Grouped by the user to whom the cases are assigned.
         "/api/v1/cases/stats".to_owned(),
@@ -170,7 +179,8 @@ async fn an_error_repeats_nothing_of_the_request_except_names_of_unknown_fields(
             "rush_order": c("boolean"), "patient_info": c("object"), "patient_name": [c("item")], "case_type": c("enum"),
             "reason_code": c("enum"), "ids": [c("item")], "reason": {"a": c("object")}, "notes": c("x").repeat(500),
             "doctor_id": format!("{}/..", c("id")), "id": c("id"), "version": c("version"), "text": [c("text")], "asks": c("asks"),
-            "mentions": [format!("{}/..", c("mention"))]}),
+            "mentions": [format!("{}/..", c("mention"))], "file_name": format!("{}/x.stl", c("file")),
+            "content_type": c("enum"), "size": c("size"), "sha256": c("sum"), "kind": c("enum"), "part_sha256": [c("sum")]}),
         json!({"fixed_prosthetic": {"type": c("enum"), "material": c("enum"), "tooth_numbers": [c("item")],
             "shade": {"shade_system": "vita_classical", "shade_value": c("shade")}}}),
         json!({"procedure_type": "Crown", "doctor_id": c("doctor"), "product_id": c("product")}),
@@ -190,6 +200,7 @@ async fn an_error_repeats_nothing_of_the_request_except_names_of_unknown_fields(
         ("POST", "/api/v1/cases/1/remakes"),
         ("POST", "/api/v1/cases/1/comments"),
         ("PUT", "/api/v1/cases/1/comments/1"),
+        ("POST", "/api/v1/cases/1/attachments"),
         ("POST", "/api/v1/cases/bulk-status"),
         ("POST", "/api/v1/webhooks"),
         ("PUT", WEBHOOK),
@@ -220,6 +231,7 @@ async fn no_error_repeats_the_path_query_header_or_method() {
             .path
             .replace("{id}", &id)
             .replace("{comment_id}", &id)
+            .replace("{attachment_id}", &id)
             .replace("{webhook_id}", &id)
             .replace("{delivery_id}", &id)
             .replace("{doctor_id}", &format!("{id}%2F"))

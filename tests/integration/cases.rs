@@ -292,6 +292,13 @@ async fn each_operation_makes_the_documented_round_trips() {
             &["BatchGetItem", "TransactWriteItems"],
         ),
         ("DELETE", "/api/v1/cases/1/comments/1", None, &["BatchGetItem", "TransactWriteItems"]),
+        (
+            "POST",
+            "/api/v1/cases/1/attachments",
+            Some(spec::SPEC["components"]["examples"]["NewAttachment"]["value"].clone()),
+            &["BatchGetItem", "Query", "TransactWriteItems"],
+        ),
+        ("GET", "/api/v1/cases/1/attachments", None, &["GetItem", "PutItem", "Query"]),
         ("DELETE", "/api/v1/cases/1", None, &["BatchGetItem", "TransactWriteItems"]),
     ] {
         service.dynamodb.take_calls();

@@ -79,7 +79,8 @@ async fn a_comment_is_written_edited_removed_and_each_time_it_is_a_change_of_its
     let at = &first["created_at"];
     let expected = json!({
         "id": 1, "case_id": 1, "author": {"user_id": "2"}, "created_at": at, "edited_at": null,
-        "text": "Mesial margin open?\nSee the scan.", "mentions": ["5", "6"], "asks": true, "removed": null,
+        "text": "Mesial margin open?\nSee the scan.", "mentions": ["5", "6"], "attachments": [], "asks": true,
+        "removed": null,
     });
     assert_eq!(first, expected);
     let now = case(&service).await;
@@ -93,7 +94,7 @@ async fn a_comment_is_written_edited_removed_and_each_time_it_is_a_change_of_its
     let edited = send(&service, "technician", "PUT", &path, edit).await.expect(200);
     let mut expected = json!({
         "id": 1, "case_id": 1, "author": {"user_id": "2"}, "created_at": at, "edited_at": edited["edited_at"],
-        "text": "Distal margin open?", "mentions": ["5"], "asks": true, "removed": null,
+        "text": "Distal margin open?", "mentions": ["5"], "attachments": [], "asks": true, "removed": null,
     });
     assert_eq!(edited, expected);
     assert!(edited["edited_at"].is_string());
@@ -133,15 +134,14 @@ async fn a_comment_is_written_edited_removed_and_each_time_it_is_a_change_of_its
             (event["action"].as_str().unwrap(), event["user_id"].as_str().unwrap(), &event["changes"])
         })
         .collect();
-    let content =
-        |text: &str, mentions: Value| json!({"id": 1, "text": text, "mentions": mentions, "asks": true});
+    let content = |text: &str, mentions: Value| json!({"id": 1, "text": text, "mentions": mentions, "attachments": [], "asks": true});
     let (one, two) = (
         content("Mesial margin open?\nSee the scan.", json!(["5", "6"])),
         content("Distal margin open?", json!(["5"])),
     );
     let of_comment = |from: Value, to: Value| json!({"field": "comment", "from": from, "to": to});
     let waiting = |from: bool| json!({"field": "waiting_for_answer", "from": from, "to": !from});
-    let three = json!({"id": 2, "text": "A2", "mentions": [], "asks": false});
+    let three = json!({"id": 2, "text": "A2", "mentions": [], "attachments": [], "asks": false});
     assert_eq!(
         events,
         [
@@ -231,7 +231,7 @@ async fn all_faults_of_a_comment_are_reported_at_once() {
             json!({"asks": true, "author": {"user_id": "2"}, "removed": {}}),
             vec!["/author", "/asks", "/removed"],
         ),
-        (json!({"attachments": []}), vec!["/attachments"]),
+        (json!({"attachments": ["att_0000000000000000"]}), vec!["/attachments"]),
     ] {
         let reply = send(&service, "admin", "PUT", &path, body).await;
         reply.expect_problem(422, "validation_failed");

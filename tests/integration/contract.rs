@@ -194,13 +194,14 @@ fn every_example_of_the_contract_matches_its_schema() {
 async fn every_handler_checks_the_permission_that_the_contract_names() {
     const ROLES: [(&str, &[&str]); 4] = [
         ("viewer", &["read", "comment"]),
-        ("technician", &["read", "comment", "update_status"]),
-        ("member", &["read", "comment", "create", "update", "update_status"]),
+        ("technician", &["read", "comment", "attach", "update_status"]),
+        ("member", &["read", "comment", "attach", "create", "update", "update_status"]),
         (
             "admin",
             &[
                 "read",
                 "comment",
+                "attach",
                 "create",
                 "update",
                 "update_status",

@@ -10,6 +10,7 @@ use shared::{
     base::{csv::Format, error::ErrorCode, field_error::FieldCode, wire_enum::WireEnum},
     case::{
         Direction, FIELDS, FieldKind, Priority, RemakeReason, Sort,
+        attachment::{FileKind, FileState, FileType},
         catalog::{CaseType, CatalogEntry, ProcedureType, details as d, material as m, shade as s},
         details::Gender,
         event::Action,
@@ -85,7 +86,7 @@ fn the_codes_of_break_glass_in_the_contract_are_those_of_the_code() {
 
 /// Enumerations of the contract outside of the catalogue: files, headers, states of health, a version, null, and the
 /// problem codes, which have a test of their own.
-const OTHER_ENUMERATIONS: [&str; 12] = [
+const OTHER_ENUMERATIONS: [&str; 13] = [
     "AccessFormat",
     "Alive/status",
     "Asset",
@@ -98,6 +99,7 @@ const OTHER_ENUMERATIONS: [&str; 12] = [
     "OpenApiDocument/openapi",
     "ProblemCode",
     "ServiceName",
+    "Upload/method",
 ];
 
 /// Every enumeration of the contract by its place, as `Schema/property`, without `null`.
@@ -139,6 +141,9 @@ fn the_enumerations_of_the_contract_are_those_of_the_code() {
         ("Priority", Priority::NAMES),
         ("RemakeReason", RemakeReason::NAMES),
         ("EventAction", Action::NAMES),
+        ("FileKind", FileKind::NAMES),
+        ("FileState", FileState::NAMES),
+        ("FileType", FileType::NAMES),
         ("Sort", Sort::NAMES),
         ("Order", Direction::NAMES),
         ("Format", Format::NAMES),

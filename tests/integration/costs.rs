@@ -26,7 +26,7 @@ const SECTION: &str = "## What a request costs in a large lab";
 const HEAD: &str = "| request | calls | read units | write units | KiB |";
 
 /// The most read and write units of requests, by their beginnings. Further filters are not part of a budget.
-const BUDGETS: [(&str, f64, f64); 22] = [
+const BUDGETS: [(&str, f64, f64); 24] = [
     ("GET /api/v1/cases?q=", 12.0, 1.0),
     ("POST /api/v1/cases/search {", 12.0, 1.0),
     ("GET /api/v1/cases?status=", 12.0, 1.0),
@@ -45,6 +45,8 @@ const BUDGETS: [(&str, f64, f64); 22] = [
     ("POST /api/v1/cases/{newest}/comments {", 12.0, 20.0),
     ("DELETE /api/v1/cases/{newest}/comments/", 12.0, 20.0),
     ("GET /api/v1/cases/{newest}/comments", 12.0, 1.0),
+    ("POST /api/v1/cases/{newest}/attachments {", 12.0, 20.0),
+    ("GET /api/v1/cases/{newest}/attachments", 12.0, 1.0),
     ("GET /api/v1/cases?waiting_for_answer=", 12.0, 1.0),
     ("GET /api/v1/webhooks", 12.0, 0.0),
     ("POST /api/v1/webhooks {", 12.0, 20.0),

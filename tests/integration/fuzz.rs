@@ -74,6 +74,11 @@ fn operations() -> impl Strategy<Value = (&'static str, &'static str, Value)> {
         ("PUT", "/api/v1/cases/1/comments/1", json!({"text": "a comment", "mentions": ["5"]})),
         (
             "POST",
+            "/api/v1/cases/1/attachments",
+            spec::SPEC["components"]["examples"]["NewAttachment"]["value"].clone(),
+        ),
+        (
+            "POST",
             "/api/v1/webhooks",
             json!({"url": "https://example.com/hook", "description": "a webhook", "types": ["case.created"], "enabled": true}),
         ),
@@ -172,7 +177,7 @@ fn random_query_strings_and_cursors_get_documented_responses() {
     let value =
         prop_oneof![4 => word().prop_map(|word| encoded(&word)), 1 => cursor, 1 => "[!$-;=?-~]{0,40}"];
     let path = one_of(
-        "/api/v1/cases /api/v1/cases/export /api/v1/cases/changes /api/v1/cases/1/history /api/v1/cases/1/comments /api/v1/webhooks /api/v1/webhooks/wh_0123456789abcdef/deliveries /api/v1/cases/stats /api/v1/cases/1 /api/v1/cases/doctor-info/DOC001 /api/v1/cases/types /health /docs",
+        "/api/v1/cases /api/v1/cases/export /api/v1/cases/changes /api/v1/cases/1/history /api/v1/cases/1/comments /api/v1/cases/1/attachments /api/v1/cases/1/attachments/att_0000000000000001 /api/v1/webhooks /api/v1/webhooks/wh_0123456789abcdef/deliveries /api/v1/cases/stats /api/v1/cases/1 /api/v1/cases/doctor-info/DOC001 /api/v1/cases/types /health /docs",
     );
     holds(600, (path, vec((parameter, value), 0..5)), async |service, (path, parameters)| {
         let query: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();

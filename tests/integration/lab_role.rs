@@ -121,6 +121,16 @@ async fn every_call_is_signed_for_the_lab_whose_partition_it_names() {
         let comment = format!("/api/v1/cases/1/comments/{}", comment["id"]);
         ask("PUT", &comment).json(json!({"text": user})).send().await.expect(200);
         ask("DELETE", &comment).send().await.expect_success();
+        let file = json!({
+            "file_name": "jaw.stl", "content_type": "model/stl", "size": 1, "sha256": "0".repeat(64), "kind": "scan",
+        });
+        let file = ask("POST", "/api/v1/cases/1/attachments").json(file).send().await.expect(201);
+        let file = format!("/api/v1/cases/1/attachments/{}", file["attachment"]["id"].as_str().unwrap());
+        for path in [&file, &format!("{file}/upload")] {
+            ask("GET", path).send().await.expect(200);
+        }
+        ask("POST", &format!("{file}/complete")).send().await.expect_problem(409, "upload_incomplete");
+        ask("DELETE", &file).send().await.expect_success();
         ask("POST", "/api/v1/cases/search").json(json!({"q": "roe"})).send().await.expect(200);
         for path in [
             "",
@@ -139,6 +149,7 @@ async fn every_call_is_signed_for_the_lab_whose_partition_it_names() {
             "/1",
             "/1/history",
             "/1/comments",
+            "/1/attachments",
             "/1/history/verify",
             "/stats",
             "/changes",
@@ -204,6 +215,7 @@ async fn each_operation_works_in_sessions_that_have_only_its_own_rights() {
         for _ in 0..2 {
             service.create("admin", json!({"procedure_type": "Crown", "patient_name": "Jane Roe"})).await;
         }
+        service.put_file(123, 1, "att_0000000000000001", "clean", "scan.stl").await;
         service.put_webhooks_of_both_labs().await;
         service.restart_functions();
         sts.take_requests();
@@ -234,11 +246,8 @@ async fn each_operation_works_in_sessions_that_have_only_its_own_rights() {
         for action in ["Scan", "DeleteTable", "UpdateTable"] {
             assert!(!may(action, TABLE) && !may(action, AUDIT_TABLE), "{id} {action}");
         }
-        assert_eq!(
-            may("DeleteItem", TABLE),
-            ["deleteCase", "restoreCase", "deleteWebhook"].contains(&id),
-            "{id}"
-        );
+        let deletes = ["deleteCase", "restoreCase", "completeAttachment", "deleteWebhook"];
+        assert_eq!(may("DeleteItem", TABLE), deletes.contains(&id), "{id}");
         assert!(!may("DeleteItem", AUDIT_TABLE) && !may("UpdateItem", AUDIT_TABLE), "{id}");
         if ["read", "export", "audit"].contains(&operation.value["x-permission"].as_str().unwrap()) {
             assert!(!may("PutItem", TABLE) && !may("UpdateItem", TABLE), "{id}");

@@ -49,6 +49,9 @@ async fn service() -> Service {
     service.as_user("admin", "POST", "/api/v1/cases/5/remakes").json(remake).send().await.expect(201);
     let question = json!({"text": "Which shade?", "mentions": ["5"], "asks": true});
     service.as_user("admin", "POST", "/api/v1/cases/6/comments").json(question).send().await.expect(201);
+    for result in ["NO_THREATS_FOUND", "THREATS_FOUND"] {
+        service.add_file("admin", 6, b"solid upper jaw", result).await;
+    }
     service.process_streams().await;
     service
 }
@@ -66,12 +69,15 @@ async fn a_lab_that_moves_out_and_in_again_is_equal() {
     let count = |kind: &str| manifest.files[kind].items;
     assert_eq!(
         (count("cases"), count("deleted_cases"), count("events"), count("log_entries"), count("comments")),
-        (12, 1, 17, 17, 1)
+        (12, 1, 21, 21, 1)
     );
+    assert_eq!((count("attachments"), manifest.attachments.len()), (2, 1), "only the clean one can be read");
     assert_eq!(count("audit_records") as usize, old.access_records(123).await.len());
     for entry in fs::read_dir(&path).unwrap() {
         let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
+        let (metadata, name) = (entry.metadata().unwrap(), entry.file_name());
+        let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(metadata.permissions().mode() & 0o777, expected, "{name:?}");
     }
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
 
@@ -93,6 +99,9 @@ async fn a_lab_that_moves_out_and_in_again_is_equal() {
     let (_, rest) = folder::run(&config, &path, Mode::Write, |_| {}).await.unwrap();
     assert!(0 < rest && rest < missing, "{rest} of {missing}");
     assert_eq!(items(&new).await, items(&old).await);
+    for name in manifest.attachments.keys() {
+        assert_eq!(fs::read(new.object(&format!("lab=123/{name}"))).unwrap(), b"solid upper jaw");
+    }
     assert_eq!(
         folder::run(&config, &path, Mode::Write, |_| {}).await.unwrap().1,
         0,
@@ -160,6 +169,8 @@ async fn only_the_code_of_the_plan_destroys_a_lab_and_the_certificate_says_what(
     let done = destroy::run(&config, lab(), &code, "Jo", &certificate).await.unwrap();
     assert_eq!(items(&service).await, (json!({}), vec![]));
     assert_eq!(service.items(456).await, others, "another lab keeps its data");
+    let left = fs::read_dir(service.object("lab=123/case=6")).unwrap().count();
+    assert_eq!((plan.attachments.len(), left), (2, 0));
     assert_eq!(done.destroyed.files, plan.files);
     assert!(done.finished_at.is_some() && done.remains[0].contains("Object Lock"));
     let written: Certificate = serde_json::from_str(&fs::read_to_string(&certificate).unwrap()).unwrap();

@@ -2,6 +2,7 @@
 //! understand as it is, keeps it when it writes, and does not fail.
 
 use serde_json::{Value, json};
+use shared::case::ScanOutcome;
 
 use crate::harness::{Call, Service};
 
@@ -140,6 +141,38 @@ async fn a_history_with_an_event_of_a_newer_release_is_readable() {
     let path = format!("/api/v1/cases/{id}/history");
     let history = call(&service, "GET", &path).send().await.expect(200);
     assert_eq!(history["events"][0]["action"], json!("scanned"));
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_release_is_shown_as_it_is_and_nobody_gets_it() {
+    let service = Service::start().await;
+    let case = service.create("admin", json!({"procedure_type": "Crown"})).await["id"].as_u64().unwrap();
+    let (one, newer) = ("att_0000000000000001", "att_0000000000000002");
+    service.put_file(LAB, case, one, "clean", "scan.stl").await;
+    service.put_file(LAB, case, newer, "disarmed", "scan.3mf").await;
+    let sk = format!("FILE#{case:010}#{newer}");
+    service.change_item(LAB, &sk, json!({"content_type": "model/3mf", "kind": "bite"})).await;
+    let path = format!("/api/v1/cases/{case}/attachments");
+    let list = call(&service, "GET", &path).send().await.expect(200);
+    let ids: Vec<&Value> = list["attachments"].as_array().unwrap().iter().map(|file| &file["id"]).collect();
+    assert_eq!(ids, [one, newer]);
+    let read = call(&service, "GET", &format!("{path}/{newer}")).send().await.expect(200);
+    let file = &read["attachment"];
+    assert_eq!(*file, list["attachments"][1]);
+    assert_eq!(
+        [&file["content_type"], &file["kind"], &file["state"], &read["download"]],
+        [&json!("model/3mf"), &json!("bite"), &json!("disarmed"), &Value::Null]
+    );
+    let upload = call(&service, "GET", &format!("{path}/{newer}/upload")).send().await;
+    upload.expect_problem(409, "upload_finished");
+    let completed = call(&service, "POST", &format!("{path}/{newer}/complete")).send().await.expect(200);
+    assert_eq!(completed["state"], "disarmed");
+    // A release does not weaken a state that it does not know, and does not overlook malware.
+    let key = format!("lab={LAB}/case={case}/{newer}");
+    assert_eq!(service.scan_result(&key, "NO_THREATS_FOUND").await, ScanOutcome::Ignored);
+    assert_eq!(service.scan_result(&key, "THREATS_FOUND").await, ScanOutcome::Changed);
+    let read = call(&service, "GET", &format!("{path}/{newer}")).send().await.expect(200);
+    assert_eq!(read["attachment"]["state"], "infected");
 }
 
 #[tokio::test]

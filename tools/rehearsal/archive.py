@@ -69,6 +69,8 @@ def end_of_life(client):
     """Ends the life of a deleted case with the event that DynamoDB's expiry makes. (The emulator does not expire items.)"""
     stack, dynamodb = client.stack, client.stack.emulator.client("dynamodb")
     case = client.call("createCase", expect=201, body={"procedure_type": "Crown", "patient_name": "Erika Muster"}).json["id"]
+    file = {"file_name": "Erika Muster.stl", "content_type": "model/stl", "size": 1, "sha256": "0" * 64, "kind": "scan"}
+    client.where("createAttachment").call("createAttachment", expect=201, id=case, body=file)
     client.call("deleteCase", expect=204, id=case)
     key = {"lab_id": {"S": "123"}, "sk": {"S": f"DELETED#{case:010}"}}
     table = stack.resources["Table"]

@@ -29,6 +29,8 @@ DIFFERENCES = (
     ("Messages of webhooks are delivered one after the other", "the emulator runs one batch of a FIFO queue at a time; tests/integration/delivery_faults.rs runs ten"),
     ("Object Lock is set through the S3 API", "the emulator's CloudFormation ignores it; the configuration comes from the template"),
     ("The archive's rule that only TLS is allowed is left out", "the emulator has no TLS, and the rule keeps every call from the bucket"),
+    ("The policy of the bucket of files is left out", "the same rule on TLS is in it; tests of the template look at the rule on files that were not scanned"),
+    ("The rehearsal sends the result of the scan of a file", "the emulator has no GuardDuty; the function gets the event of its documentation"),
     ("The rights on the archive are checked statically", "the check asks the emulator's IAM what each role may do with an object of the archive"),
     ("The end of a case's life begins with an event that the rehearsal makes", "the emulator does not expire items"),
     ("Time-outs are checked statically; memory is not limited", "the emulator does not enforce them reliably"),

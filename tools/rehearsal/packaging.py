@@ -25,7 +25,7 @@ def run(emulator, folder):
         binary.parent.mkdir(parents=True)
         binary.write_text(name)
     shutil.copy(ROOT / "gateway.yaml", release)
-    (release / "template.yaml").write_text(without_code_deploy((ROOT / "template.yaml").read_text()))
+    (release / "template.yaml").write_text(for_the_emulator((ROOT / "template.yaml").read_text()))
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(folder), "AWS_ENDPOINT_URL": emulator.url, "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": ROOT_KEY, "AWS_SECRET_ACCESS_KEY": ROOT_SECRET, "SAM_CLI_TELEMETRY": "0",
@@ -44,6 +44,8 @@ def run(emulator, folder):
     say(f"sam deploy makes the change sets of {', '.join(STAGES)} from samconfig.toml")
 
 
-def without_code_deploy(template):
-    """The template's text without the preferences from which SAM makes CodeDeploy's resources, which the emulator does not know."""
-    return re.sub(r"^( +)DeploymentPreference:\n(?:\1 .*\n)+", "", template, flags=re.MULTILINE)
+def for_the_emulator(template):
+    """The template's text without what the emulator does not know: the preferences from which SAM makes CodeDeploy's resources, and
+    the plan of GuardDuty."""
+    template = re.sub(r"^( +)DeploymentPreference:\n(?:\1 .*\n)+", "", template, flags=re.MULTILINE)
+    return re.sub(r"^( +)MalwareScanPlan:\n(?:\1 .*\n)+", "", template, flags=re.MULTILINE)

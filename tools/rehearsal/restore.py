@@ -150,13 +150,14 @@ def destroy(dynamodb, table):
 
 
 def replace(stack, dynamodb):
-    """A new stack over the tables and the archive of the old one."""
+    """A new stack over the tables, the archive and the files of the old one."""
     identity = stack.emulator.client("sts").get_caller_identity()
     tables = {name: dynamodb.describe_table(TableName=stack.resources[name])["Table"] for name in ("Table", "AuditTable")}
     parameters = {f"Existing{name}{part}": table[member] for name, table in tables.items()
                   for part, member in (("Name", "TableName"), ("StreamLabel", "LatestStreamLabel"))}
     stack.replace(ArchiveBucketName=stack.resources["ArchiveBucket"], ArchiveAccount=identity["Account"],
-                  ArchiveKeyId=stack.resources["ArchiveKey"], **parameters)
+                  ArchiveKeyId=stack.resources["ArchiveKey"], FilesBucketName=stack.resources["FilesBucket"],
+                  FilesKeyId=stack.resources["FilesKey"], **parameters)
 
 
 def run(rehearsal, template):

@@ -3,6 +3,9 @@
 It can run again: it makes new cases, and counts them.
 """
 
+import hashlib
+import json
+import urllib.request
 import uuid
 
 import checks
@@ -33,6 +36,8 @@ def run(client):
     say("comments")
     # Another release may not have them yet; see upgrade.py.
     comments(client.where("createComment"), case)
+    say("files")
+    files(client.where("createAttachment"), case)
     say("lists, exports, board, feed")
     reading(client, case, total + 2)
     say("many cases at once, records of access, other people")
@@ -131,6 +136,56 @@ def comments(client, case):
         raise Failure(client.explain(client.operations["listComments"], "the comment is missing", reply))
     client.call("deleteComment", expect=204, **path)
     check(client, "getCase", client.call("getCase", id=case), comment_count=0, waiting_for_answer=False)
+
+
+def files(client, case):
+    """A file that is announced, sent to the store and completed; the scanner of the emulator is the rehearsal itself."""
+    content = b"solid upper jaw"
+    digest = hashlib.sha256(content)
+    body = {"file_name": "upper jaw.stl", "content_type": "model/stl", "size": len(content), "sha256": digest.hexdigest(), "kind": "scan"}
+    reply = client.call("createAttachment", expect=201, id=case, body=body)
+    path = {"id": case, "attachment_id": reply.json["attachment"]["id"]}
+    [part] = client.call("getAttachmentUpload", **path).json["upload"]["parts"]
+    request = urllib.request.Request(part["url"], data=content, headers=part["headers"], method="PUT")
+    # No proxy stands between processes of this machine.
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+        if answer.status != 200:
+            raise Failure(f"the store answers {answer.status} to a signed PUT")
+    check(client, "completeAttachment", client.call("completeAttachment", **path), state="scanning")
+    if client.call("getAttachment", **path).json["download"] is not None:
+        raise Failure("a file that is not scanned has a URL")
+    scan_result(client, f"lab=123/case={case}/{path['attachment_id']}")
+    url = client.call("getAttachment", **path).json["download"]["url"]
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=60) as answer:
+        if answer.read() != content:
+            raise Failure("the store has another file")
+    if [found["id"] for found in client.call("listAttachments", id=case).json["attachments"]] != [path["attachment_id"]]:
+        raise Failure("the file is missing in the list")
+    client.call("deleteAttachment", expect=204, **path)
+
+
+def scan_result(client, key):
+    """The event of GuardDuty: nothing was found in an object."""
+    stack = client.stack
+    event = {
+        "version": "0", "id": str(uuid.uuid4()), "detail-type": "GuardDuty Malware Protection Object Scan Result", "source": "aws.guardduty",
+        "account": "000000000000", "time": "2026-11-24T09:31:20Z", "region": "us-east-1", "resources": [],
+        "detail": {
+            "schemaVersion": "1.0", "scanStatus": "COMPLETED", "resourceType": "S3_OBJECT",
+            "s3ObjectDetails": {"bucketName": stack.resources["FilesBucket"], "objectKey": key, "eTag": "", "s3Throttled": False,
+                                "versionId": version_of(stack, key)},
+            "scanResultDetails": {"scanResultStatus": "NO_THREATS_FOUND", "threats": None},
+        },
+    }
+    client.relay.caller = "ScanResultsFunction"
+    answer = json.load(stack.invoke("ScanResultsFunction", event)["Payload"])
+    if answer != "changed":
+        raise Failure(f"ScanResultsFunction: it answers {answer}; DynamoDB refuses {client.relay.refusals}")
+
+
+def version_of(stack, key):
+    """The version of an object of the bucket of files."""
+    return stack.emulator.client("s3").head_object(Bucket=stack.resources["FilesBucket"], Key=key).get("VersionId")
 
 
 def reading(client, case, total):

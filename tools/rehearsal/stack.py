@@ -27,7 +27,8 @@ WEBHOOK_KEYS = "rehearsal:cmVoZWFyc2FsIGVuY3J5cHRzIHRoZSB3ZWJob29rcy4="
 EXPAND = "tools/template/expand.py"
 CHECK_PYTHON = ROOT / ".tools/venv-check/bin/python"
 # What the stack uses in place of a resource of its own.
-EXISTING = {"Table": "ExistingTableName", "AuditTable": "ExistingAuditTableName", "ArchiveBucket": "ArchiveBucketName"}
+EXISTING = {"Table": "ExistingTableName", "AuditTable": "ExistingAuditTableName", "ArchiveBucket": "ArchiveBucketName",
+            "FilesBucket": "FilesBucketName"}
 # The alias of each function, which everything that calls it calls.
 ALIAS = "live"
 METHODS = ("get", "put", "post", "delete", "head", "options", "patch", "x-amazon-apigateway-any-method")
@@ -54,7 +55,8 @@ def adapt(template):
     for name in [name for name, resource in template["Resources"].items()
                  if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]]:
         del template["Resources"][name]
-    del template["Resources"]["ArchiveBucketPolicy"]
+    for name in ("ArchiveBucketPolicy", "FilesBucketPolicy", "MalwareScanPlan"):
+        template["Resources"].pop(name, None)
     for name in [name for name, resource in template["Resources"].items()
                  if resource["Type"].startswith("AWS::CodeDeploy::") or name == "CodeDeployServiceRole"]:
         del template["Resources"][name]

@@ -211,7 +211,7 @@ class Fits(unittest.TestCase):
         for name, row in ROWS.items():
             with self.subTest(name):
                 own = {"Cases", "Actions", "Index", "Audit", "Cursors"} if has_secrets(f"{name}Function") else {"Probe"}
-                self.assertEqual(set(row) - {"Concurrency", "WebhookKeys", "WebhookQueue"}, common | own)
+                self.assertEqual(set(row) - {"Concurrency", "Files", "WebhookKeys", "WebhookQueue"}, common | own)
 
     def test_an_index_in_a_row_is_one_of_the_table(self):
         indexes = {index["IndexName"] for index in SOURCE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]}
@@ -294,7 +294,7 @@ class Safe(unittest.TestCase):
         for name, function in FUNCTIONS.items():
             with self.subTest(name):
                 variables = function.get("Environment", {}).get("Variables", {})
-                self.assertLessEqual(set(variables), SECRETS | {"ORIGIN_SECRET", "SESSION_POLICY", "WEBHOOK_QUEUE_URL"})
+                self.assertLessEqual(set(variables), SECRETS | {"ORIGIN_SECRET", "SESSION_POLICY", "FILES_BUCKET_NAME", "WEBHOOK_QUEUE_URL"})
                 for variable, value in variables.items():
                     if variable not in SECRETS or value == "":
                         continue
@@ -317,10 +317,10 @@ class Safe(unittest.TestCase):
         self.assertEqual(SOURCE["Parameters"]["OriginSecrets"]["Default"], 0)
         self.assertNotIn("ORIGIN_SECRET", json.dumps(list(TRIGGERED.values())))
 
-    def test_a_function_gets_the_keys_and_the_queue_that_its_operation_uses_and_no_others(self):
+    def test_a_function_gets_the_keys_the_bucket_and_the_queue_that_its_operation_uses_and_no_others(self):
         code = (ROOT / "shared/src/auth/operation.rs").read_text()
-        for method, variable in (("has_cursors", "CURSOR_SECRET_KEY"), ("uses_webhook_keys", "WEBHOOK_KEYS"),
-                                 ("uses_webhook_queue", "WEBHOOK_QUEUE_URL")):
+        for method, variable in (("has_cursors", "CURSOR_SECRET_KEY"), ("uses_files", "FILES_BUCKET_NAME"),
+                                 ("uses_webhook_keys", "WEBHOOK_KEYS"), ("uses_webhook_queue", "WEBHOOK_QUEUE_URL")):
             with self.subTest(variable):
                 arms = code.partition(f"fn {method}")[2].partition("\n    }\n")[0]
                 using = {f"{name}Function": it == "true" for name, it in re.findall(r"Self::(\w+) => (true|false),", arms)}
@@ -722,8 +722,8 @@ class Safe(unittest.TestCase):
     def test_the_stream_of_cases_delivers_events_changes_of_cases_and_the_ends_of_lives(self):
         [patterns] = [[json.loads(pattern["Pattern"]) for pattern in mapping["FilterCriteria"]["Filters"]]
                       for name, mapping in of_type(SOURCE, "AWS::Lambda::EventSourceMapping").items() if name == "CasesStream"]
-        found = {pattern["dynamodb"]["Keys"]["sk"]["S"][0]["prefix"]: pattern.get("eventName") for pattern in patterns}
-        self.assertEqual(found, {"EVENT#": None, "CASE#": None, "DELETED#": ["REMOVE"]})
+        found = {key["prefix"]: pattern.get("eventName") for pattern in patterns for key in pattern["dynamodb"]["Keys"]["sk"]["S"]}
+        self.assertEqual(found, {"EVENT#": None, "CASE#": None, "DELETED#": ["REMOVE"], "UPLOAD#": ["REMOVE"]})
 
     def test_the_queue_of_webhooks_keeps_the_order_of_each_case_and_loses_no_message(self):
         queues = of_type(SOURCE, "AWS::SQS::Queue")
@@ -762,27 +762,74 @@ class Safe(unittest.TestCase):
                    for action in actions(statement) for name in references(statement["Resource"])}
         self.assertEqual(allowed, {("dynamodb:GetItem", "Table"), ("dynamodb:BatchGetItem", "Table"),
                                    ("dynamodb:Query", "Table"), ("kms:Decrypt", "EnvironmentKey")})
-        [rule] = of_type(SOURCE, "AWS::Events::Rule").values()
+        rule = of_type(SOURCE, "AWS::Events::Rule")["VerifyHistoriesSchedule"]
         self.assertEqual((rule["ScheduleExpression"], rule["State"]), ("rate(1 hour)", "ENABLED"))
         [target] = rule["Targets"]
         self.assertEqual(target["Arn"], {"Ref": "VerifyHistoriesFunction.Alias"})
-        [permission] = [it for it in of_type(SOURCE, "AWS::Lambda::Permission").values()
-                        if it["Principal"] == "events.amazonaws.com"]
-        self.assertEqual(permission["SourceArn"], {"Fn::GetAtt": ["VerifyHistoriesSchedule", "Arn"]})
+        called = {it["FunctionName"]["Ref"]: it["SourceArn"]["Fn::GetAtt"][0] for it in of_type(SOURCE, "AWS::Lambda::Permission").values()
+                  if it["Principal"] == "events.amazonaws.com"}
+        self.assertEqual(called, {"VerifyHistoriesFunction.Alias": "VerifyHistoriesSchedule", "ScanResultsFunction.Alias": "ScanResultsRule"})
+
+    def test_nobody_reads_a_file_that_was_not_scanned(self):
+        tls, scanned, tags = SOURCE["Resources"]["FilesBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        self.assertEqual((tls["Effect"], tls["Condition"]), ("Deny", {"Bool": {"aws:SecureTransport": "false"}}))
+        self.assertEqual((scanned["Effect"], scanned["Principal"], set(actions(scanned))), ("Deny", "*", {"s3:GetObject", "s3:GetObjectVersion"}))
+        self.assertEqual(scanned["Condition"]["StringNotEquals"], {"s3:ExistingObjectTag/GuardDutyMalwareScanStatus": "NO_THREATS_FOUND"})
+        self.assertEqual(set(references(scanned["Condition"])), {"CompleteAttachmentFunctionRole", "MalwareScanRole"})
+        self.assertEqual((tags["Effect"], set(references(tags["Condition"]))), ("Deny", {"MalwareScanRole"}))
+        plan = SOURCE["Resources"]["MalwareScanPlan"]["Properties"]
+        self.assertEqual(plan["Actions"], {"Tagging": {"Status": "ENABLED"}})
+
+    def test_the_bucket_of_files_is_private_versioned_and_outlives_the_stack(self):
+        bucket, key = SOURCE["Resources"]["FilesBucket"], SOURCE["Resources"]["FilesKey"]
+        for resource in (bucket, key):
+            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+        bucket = bucket["Properties"]
+        self.assertEqual(bucket["VersioningConfiguration"], {"Status": "Enabled"})
+        self.assertEqual(set(bucket["PublicAccessBlockConfiguration"].values()), {True})
+        [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        self.assertEqual(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "aws:kms")
+        [cors] = bucket["CorsConfiguration"]["CorsRules"]
+        self.assertEqual((cors["AllowedOrigins"], cors["AllowedMethods"]), ({"Ref": "CorsOrigins"}, ["GET", "PUT"]))
+        self.assertTrue(key["Properties"]["EnableKeyRotation"])
+
+    def test_only_the_functions_of_files_have_rights_on_their_bucket(self):
+        rights = {name: (set(references(it["Roles"])), {action for s in it["PolicyDocument"]["Statement"] for action in actions(s.get("Fn::If", [0, s])[1])})
+                  for name, it in of_type(SOURCE, "AWS::IAM::Policy").items() if it["PolicyName"] == "files"}
+        kms = {"kms:GenerateDataKey", "kms:Decrypt"}
+        self.assertEqual(rights, {
+            "SendFiles": ({"CreateAttachmentFunctionRole", "GetAttachmentUploadFunctionRole"},
+                          {"s3:PutObject", "s3:ListMultipartUploadParts", "s3:ListBucket"} | kms),
+            "CompleteFiles": ({"CompleteAttachmentFunctionRole"},
+                              {"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:ListBucket"} | kms),
+            "ReadFiles": ({"GetAttachmentFunctionRole"}, {"s3:GetObject", "s3:GetObjectVersion", "kms:Decrypt"}),
+        })
+        using = {f"{name}Role" for name in FUNCTIONS if has_secrets(name) and FUNCTIONS[name]["Environment"]["Variables"]["FILES_BUCKET_NAME"] != ""}
+        self.assertEqual(using, set().union(*(roles for roles, _ in rights.values())))
+
+    def test_the_function_of_the_results_of_scans_changes_cases_and_reads_no_file(self):
+        self.assertEqual(set(TRIGGERED["ScanResultsFunction"]["Environment"]["Variables"]), {"SEAL_KEYS", "FILES_BUCKET_NAME"})
+        allowed = {(action, name) for statement in role_of("ScanResultsFunction")[1:]
+                   for action in actions(statement) for name in references(statement["Resource"])}
+        self.assertEqual(allowed, {("dynamodb:BatchGetItem", "Table"), ("dynamodb:PutItem", "Table"), ("dynamodb:UpdateItem", "Table"),
+                                   ("sqs:SendMessage", "ScansDeadLetters"), ("kms:Decrypt", "EnvironmentKey")})
+        rule = of_type(SOURCE, "AWS::Events::Rule")["ScanResultsRule"]
+        self.assertEqual(rule["EventPattern"]["detail-type"], ["GuardDuty Malware Protection Object Scan Result"])
 
     def test_the_function_on_the_streams_adds_to_the_archive_and_holds_no_secret(self):
         function = TRIGGERED["ProcessStreamsFunction"]
-        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_QUEUE_URL"})
+        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_QUEUE_URL", "FILES_BUCKET_NAME"})
         allowed = set()
         for statement in role_of("ProcessStreamsFunction"):
             statement = statement["Fn::If"][1] if "Fn::If" in statement else statement
             allowed |= {(action, name) for action in actions(statement) for name in references(statement["Resource"])}
-        writing = {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:BatchWriteItem"}
+        writing = {"dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:BatchWriteItem"}
         self.assertEqual({action for action, name in allowed if name == "Table"} - {
             "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}, writing)
         self.assertEqual({action for action, name in allowed if name == "AuditTable"}, {
             "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"})
-        self.assertEqual({action for action, _ in allowed if action.startswith("s3:")}, {"s3:PutObject"})
+        self.assertEqual({action for action, _ in allowed if action.startswith("s3:")}, {
+            "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload", "s3:ListBucketVersions"})
 
 
 if __name__ == "__main__":

@@ -50,8 +50,9 @@ pub fn greeting(settings: &Settings, urls: &Urls) -> String {
     let [table, audit] = ["TABLE_NAME", "AUDIT_TABLE_NAME"].map(|name| settings.function_variable(name));
     let (dynamodb, data) = (local(&urls.dynamodb), settings.data.display());
     lines.named("DynamoDB", format_args!("{dynamodb}, tables {table} and {audit}, kept in {data}"));
-    let bucket = settings.function_variable("ARCHIVE_BUCKET_NAME");
-    lines.named("S3", format_args!("{}, bucket {bucket}", local(&urls.s3)));
+    let [archive, files] =
+        ["ARCHIVE_BUCKET_NAME", "FILES_BUCKET_NAME"].map(|name| settings.function_variable(name));
+    lines.named("S3", format_args!("{}, buckets {archive} and {files}", local(&urls.s3)));
     lines.named("SQS", format_args!("{}, keeps its messages in memory", local(&urls.sqs)));
     lines.named("Receiver", format_args!("{}, prints the webhooks of lab 123", local(&urls.receiver)));
 

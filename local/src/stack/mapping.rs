@@ -1,5 +1,5 @@
-//! The event source mappings of the stack: call the function on the streams with new changes, and the function on the queue with
-//! its messages. Removes expired items, too.
+//! The event source mappings of the stack: call the function on the streams with new changes, the function on the queue with
+//! its messages, and the function of scans with the results of new files. Removes expired items, too.
 
 use std::{
     fs,
@@ -10,6 +10,7 @@ use std::{
 use axum::http::Method;
 use serde_json::Value;
 use tokio::{
+    sync::mpsc::UnboundedReceiver,
     task::JoinHandle,
     time::{Instant, sleep},
 };
@@ -19,6 +20,8 @@ use crate::{
     client::{Answer, Client},
     dynamodb::Expiry,
     queue::Queue,
+    s3::Created,
+    scanner,
     streams::StreamReader,
 };
 
@@ -26,10 +29,15 @@ use crate::{
 const PROCESS_STREAMS: &str = "process-streams";
 /// The function on the queue.
 const DELIVER_WEBHOOKS: &str = "deliver-webhooks";
+/// The function that gets the results of scans.
+const SCAN_RESULTS: &str = "scan-results";
 /// The time between two reads of a stream without changes. AWS reads four times a second.
 const PAUSE: Duration = Duration::from_millis(250);
 /// The time between two removals of expired items. DynamoDB takes up to days.
 const EXPIRY_PAUSE: Duration = Duration::from_secs(60);
+/// How often a result of a scan is delivered, and the pause between two deliveries. EventBridge goes on for a day.
+const DELIVERIES: usize = 10;
+const DELIVERY_PAUSE: Duration = Duration::from_secs(1);
 /// The longest time-out of these functions in template.yaml.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -105,6 +113,37 @@ pub(super) fn of_queue(queue: Queue, cargo_lambda: &str, concurrency: u16) -> Ma
         };
         queue.poll(concurrency.into(), call).await;
     }))
+}
+
+/// Starts scanning the new objects of the bucket of files, one after the other, and calling the function with the results, as
+/// EventBridge does.
+pub(super) fn of_files(mut created: UnboundedReceiver<Created>, bucket: &str, cargo_lambda: &str) -> Mapping {
+    let (bucket, cargo_lambda) = (bucket.to_owned(), cargo_lambda.to_owned());
+    Mapping(tokio::spawn(async move {
+        let client = Client::new(LIMIT);
+        while let Some(object) = created.recv().await {
+            if object.bucket != bucket {
+                continue;
+            }
+            let scanned = tokio::task::spawn_blocking(move || scanner::scan(&object)).await;
+            match scanned {
+                Ok(Ok(event)) => deliver_result(&client, &cargo_lambda, &event).await,
+                // Deleted since then.
+                Ok(Err(error)) => eprintln!("lhcms-local: no scan: {error}"),
+                Err(_) => return,
+            }
+        }
+    }))
+}
+
+async fn deliver_result(client: &Client, cargo_lambda: &str, event: &Value) {
+    for _ in 0..DELIVERIES {
+        match invoke(client, cargo_lambda, SCAN_RESULTS, event).await {
+            Ok(answer) if answer.status.is_success() => return,
+            _ => sleep(DELIVERY_PAUSE).await,
+        }
+    }
+    eprintln!("lhcms-local: the result of a scan could not be delivered");
 }
 
 /// The stream of one table.

@@ -17,7 +17,7 @@ use futures_util::future::select_all;
 use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Notify,
+    sync::{Notify, mpsc},
     time::{Instant, sleep},
 };
 
@@ -63,8 +63,15 @@ struct Api {
     functions: Supervised,
     function_ended: Arc<Notify>,
     gateway: Option<(Gateway, Server)>,
-    /// Call the functions on the streams and on the queue. Dropping them ends that.
+    /// Call the functions on the streams, on the queue and on the results of scans. Dropping them ends that.
     mappings: Vec<Mapping>,
+}
+
+/// What functions are called for besides requests: the items that have expired, the messages of the queue, and new objects.
+struct Sources {
+    expiry: Expiry,
+    queue: Queue,
+    created: mpsc::UnboundedReceiver<s3::Created>,
 }
 
 /// The URLs of the parts, for example `http://127.0.0.1:5001`.
@@ -122,8 +129,12 @@ impl Stack {
             let definition = Definition::read(&template, resource)?.with_stream();
             table::create(&self.urls.dynamodb, settings.function_variable(variable), &definition).await?;
         }
-        let bucket = settings.function_variable("ARCHIVE_BUCKET_NAME");
-        self.urls.s3 = self.keep(s3::serve(s3_listener, &settings.data.join("s3"), bucket, CREDENTIALS)?);
+        let buckets =
+            ["ARCHIVE_BUCKET_NAME", "FILES_BUCKET_NAME"].map(|name| settings.function_variable(name));
+        let (on_created, created) = mpsc::unbounded_channel();
+        let folder = settings.data.join("s3");
+        let s3 = s3::serve(s3_listener, &folder, &buckets, CREDENTIALS, Some(on_created))?;
+        self.urls.s3 = self.keep(s3);
         let queue = Queue::default();
         self.urls.sqs = self.keep(queue.serve(sqs_listener)?);
         let receiver = Server::start("the receiver of webhooks", receiver_listener, receiver::router()?)?;
@@ -145,7 +156,8 @@ impl Stack {
             (real, _) => real.clone().unwrap_or_default(),
         };
         if !settings.without_api {
-            self.start_api(settings, contract, api_listener, &functions, expiry, queue).await?;
+            let sources = Sources { expiry, queue, created };
+            self.start_api(settings, contract, api_listener, &functions, sources).await?;
         }
         Ok(())
     }
@@ -157,8 +169,7 @@ impl Stack {
         contract: Contract,
         listener: TcpListener,
         functions: &[String],
-        expiry: Expiry,
-        queue: Queue,
+        Sources { expiry, queue, created }: Sources,
     ) -> Result<()> {
         // cargo-lambda needs a port number. This port was free a moment ago, and nobody else is likely to take it meanwhile.
         let cargo_lambda = url_of(&listen("cargo-lambda", "API_PORT", 0).await?)?;
@@ -194,6 +205,8 @@ impl Stack {
             mapping::of_streams(&self.urls.dynamodb, &tables, &cargo_lambda, &settings.data, expiry).await?,
         );
         api.mappings.push(mapping::of_queue(queue, &cargo_lambda, settings.concurrency));
+        let files = settings.function_variable("FILES_BUCKET_NAME");
+        api.mappings.push(mapping::of_files(created, files, &cargo_lambda));
         healthy(&self.urls.api).await
     }
 

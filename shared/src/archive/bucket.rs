@@ -1,12 +1,8 @@
 //! The client of the archive's bucket.
 
-use std::time::Duration;
-
 use aws_sdk_s3::{
-    Client, Config,
-    config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::RequestId,
     primitives::ByteStream,
     types::ChecksumAlgorithm,
 };
@@ -17,7 +13,7 @@ use super::{ArchiveEntry, object};
 use crate::{
     base::{LabId, error::Error},
     config::{ArchiveConfig, TableConfig},
-    table::{self, client},
+    s3,
 };
 
 /// How many objects are read or written at the same time.
@@ -33,22 +29,8 @@ pub(crate) struct Archive {
 impl Archive {
     /// Makes a client with the function's own identity. Sends nothing yet.
     pub(crate) fn new(config: &ArchiveConfig, identity: &TableConfig) -> Result<Self, String> {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_millis(500))
-            .operation_attempt_timeout(Duration::from_secs(2))
-            .operation_timeout(Duration::from_secs(5))
-            .build();
-        let mut sdk = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(identity.region.clone()))
-            .credentials_provider(client::credentials(identity))
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(4))
-            .http_client(client::http_client(config.endpoint.as_deref(), identity.ca_bundle.as_deref())?)
-            // An emulator has no DNS names for buckets.
-            .force_path_style(config.endpoint.is_some());
-        sdk.set_endpoint_url(config.endpoint.clone());
-        Ok(Self { client: Client::from_conf(sdk.build()), bucket: config.bucket.clone() })
+        let client = s3::client(config.endpoint.as_deref(), identity)?;
+        Ok(Self { client, bucket: config.bucket.clone() })
     }
 
     /// Writes entries. A repeated call with the same entries writes the same objects again, and the bucket keeps every
@@ -134,8 +116,7 @@ impl Archive {
     }
 }
 
-/// The error of a failed call to S3. The log gets its kind and the request's id.
+/// The error of a failed call to S3.
 fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Error {
-    let cause = table::cause(operation, error, error.request_id());
-    Error::unavailable("The archive", cause)
+    s3::failed("The archive", operation, error)
 }

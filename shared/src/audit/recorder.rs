@@ -113,8 +113,11 @@ impl AuditRecorder {
         if reveals(error.code()) && !read.is_empty() {
             return self.record_refused(error.code(), read).await;
         }
-        use ErrorCode::{CaseDisposed, CaseNotFound, CommentNotFound, Forbidden};
-        let is_denial = matches!(error.code(), Forbidden | CaseNotFound | CaseDisposed | CommentNotFound);
+        use ErrorCode::{AttachmentNotFound, CaseDisposed, CaseNotFound, CommentNotFound, Forbidden};
+        let is_denial = matches!(
+            error.code(),
+            Forbidden | CaseNotFound | CaseDisposed | CommentNotFound | AttachmentNotFound
+        );
         if !is_denial || !(self.context.operation.has_patient_data() || self.is_break_glass) {
             return Ok(());
         }

@@ -5,11 +5,11 @@ use crate::wire_enum;
 wire_enum! {
     /// The permission that an operation needs (`x-permission` in `openapi.yaml`): read cases, create cases, change their
     /// fields, change their status, delete cases, read and restore deleted cases, get cases as a file, read the audit
-    /// records, get the audit records as a file, write comments on cases, manage webhooks.
+    /// records, get the audit records as a file, write comments on cases, add files to cases, manage webhooks.
     Permission {
         Read = "read", Create = "create", Update = "update", UpdateStatus = "update_status", Delete = "delete",
         Restore = "restore", Export = "export", Audit = "audit", AuditExport = "audit_export",
-        Comment = "comment", ManageWebhooks = "manage_webhooks",
+        Comment = "comment", Attach = "attach", ManageWebhooks = "manage_webhooks",
     }
 }
 
@@ -18,14 +18,15 @@ use Permission as P;
 /// The permissions of each role. Any other role has none.
 pub const ROLES: &[(&str, &[Permission])] = &[
     ("viewer", &[P::Read, P::Comment]),
-    ("technician", &[P::Read, P::Comment, P::UpdateStatus]),
-    ("member", &[P::Read, P::Comment, P::Create, P::Update, P::UpdateStatus]),
-    ("dentist", &[P::Read, P::Comment, P::Create, P::Update, P::UpdateStatus]),
+    ("technician", &[P::Read, P::Comment, P::Attach, P::UpdateStatus]),
+    ("member", &[P::Read, P::Comment, P::Attach, P::Create, P::Update, P::UpdateStatus]),
+    ("dentist", &[P::Read, P::Comment, P::Attach, P::Create, P::Update, P::UpdateStatus]),
     (
         "admin",
         &[
             P::Read,
             P::Comment,
+            P::Attach,
             P::Create,
             P::Update,
             P::UpdateStatus,
@@ -42,8 +43,8 @@ pub const ROLES: &[(&str, &[Permission])] = &[
 /// The permissions of each UMS attribute, for members without a role. Other attributes belong to other services.
 pub const ATTRIBUTES: &[(&str, &[Permission])] = &[
     ("lab.patient.read", &[P::Read, P::Comment]),
-    ("lab.patient.write", &[P::Create, P::Update]),
-    ("lab.samples.track", &[P::UpdateStatus]),
+    ("lab.patient.write", &[P::Create, P::Update, P::Attach]),
+    ("lab.samples.track", &[P::UpdateStatus, P::Attach]),
     ("lab.patient.delete", &[P::Delete, P::Restore]),
     ("lab.patient.export", &[P::Export]),
     ("lab.audit.view", &[P::Audit]),

@@ -43,6 +43,8 @@ pub enum ErrorCode {
     FeedRestarted,
     /// The case does not have this comment.
     CommentNotFound,
+    /// The case does not have this file.
+    AttachmentNotFound,
     /// The lab does not have this webhook.
     WebhookNotFound,
     /// The webhook does not have this delivery.
@@ -59,6 +61,18 @@ pub enum ErrorCode {
     EditPeriodOver,
     /// The comment was removed.
     CommentRemoved,
+    /// The file was removed.
+    AttachmentRemoved,
+    /// The store does not have the whole file.
+    UploadIncomplete,
+    /// The store has another file than was announced.
+    UploadMismatch,
+    /// The file is completed, so nothing can be sent any more.
+    UploadFinished,
+    /// The case has as many files as it can have.
+    FileLimitReached,
+    /// The files of the lab would exceed its quota.
+    StorageQuotaExceeded,
     /// The lab has as many webhooks as it may have.
     TooManyWebhooks,
     /// The webhook is disabled, so it gets no messages.
@@ -107,6 +121,7 @@ impl ErrorCode {
             ErrorCode::CaseDisposed => ("case_disposed", S::GONE, "Case disposed"),
             ErrorCode::FeedRestarted => ("feed_restarted", S::GONE, "Feed restarted"),
             ErrorCode::CommentNotFound => ("comment_not_found", S::NOT_FOUND, "Comment not found"),
+            ErrorCode::AttachmentNotFound => ("attachment_not_found", S::NOT_FOUND, "Attachment not found"),
             ErrorCode::WebhookNotFound => ("webhook_not_found", S::NOT_FOUND, "Webhook not found"),
             ErrorCode::DeliveryNotFound => ("delivery_not_found", S::NOT_FOUND, "Delivery not found"),
             ErrorCode::DoctorNotFound => ("doctor_not_found", S::NOT_FOUND, "Doctor not found"),
@@ -117,6 +132,14 @@ impl ErrorCode {
             ErrorCode::IllegalTransition => ("illegal_transition", S::CONFLICT, "Illegal transition"),
             ErrorCode::EditPeriodOver => ("edit_period_over", S::CONFLICT, "Edit period over"),
             ErrorCode::CommentRemoved => ("comment_removed", S::CONFLICT, "Comment removed"),
+            ErrorCode::AttachmentRemoved => ("attachment_removed", S::CONFLICT, "Attachment removed"),
+            ErrorCode::UploadIncomplete => ("upload_incomplete", S::CONFLICT, "Upload incomplete"),
+            ErrorCode::UploadMismatch => ("upload_mismatch", S::CONFLICT, "Upload mismatch"),
+            ErrorCode::UploadFinished => ("upload_finished", S::CONFLICT, "Upload finished"),
+            ErrorCode::FileLimitReached => ("file_limit_reached", S::CONFLICT, "File limit reached"),
+            ErrorCode::StorageQuotaExceeded => {
+                ("storage_quota_exceeded", S::CONFLICT, "Storage quota exceeded")
+            }
             ErrorCode::TooManyWebhooks => ("too_many_webhooks", S::CONFLICT, "Too many webhooks"),
             ErrorCode::WebhookDisabled => ("webhook_disabled", S::CONFLICT, "Webhook disabled"),
             ErrorCode::DeliveryNotFailed => ("delivery_not_failed", S::CONFLICT, "Delivery not failed"),
@@ -173,6 +196,7 @@ impl ErrorCode {
         ErrorCode::CaseDisposed,
         ErrorCode::FeedRestarted,
         ErrorCode::CommentNotFound,
+        ErrorCode::AttachmentNotFound,
         ErrorCode::WebhookNotFound,
         ErrorCode::DeliveryNotFound,
         ErrorCode::DoctorNotFound,
@@ -181,6 +205,12 @@ impl ErrorCode {
         ErrorCode::IllegalTransition,
         ErrorCode::EditPeriodOver,
         ErrorCode::CommentRemoved,
+        ErrorCode::AttachmentRemoved,
+        ErrorCode::UploadIncomplete,
+        ErrorCode::UploadMismatch,
+        ErrorCode::UploadFinished,
+        ErrorCode::FileLimitReached,
+        ErrorCode::StorageQuotaExceeded,
         ErrorCode::TooManyWebhooks,
         ErrorCode::WebhookDisabled,
         ErrorCode::DeliveryNotFailed,
@@ -278,6 +308,11 @@ impl Error {
     /// The case does not have this comment.
     pub(crate) fn comment_not_found() -> Self {
         Self::new(ErrorCode::CommentNotFound, "The case does not have this comment.")
+    }
+
+    /// The case does not have this file.
+    pub(crate) fn attachment_not_found() -> Self {
+        Self::new(ErrorCode::AttachmentNotFound, "The case does not have this file.")
     }
 
     /// The lab does not have this webhook. The response is the same when another lab has it.

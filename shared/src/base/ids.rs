@@ -1,4 +1,4 @@
-//! The ids of labs, cases and users.
+//! The ids of labs, cases, files and users.
 
 use std::fmt;
 
@@ -76,6 +76,54 @@ impl fmt::Display for CaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// The id of a file of a case: `att_` and 16 random characters. It says nothing about the file, and it is part of the file's key in
+/// the store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct AttachmentId(String);
+
+impl AttachmentId {
+    const PREFIX: &str = "att_";
+
+    /// A new id.
+    pub(crate) fn random() -> Self {
+        Self(random_id(Self::PREFIX))
+    }
+
+    /// Reads the text of a path parameter. Returns `None` for text that cannot be a file's id.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_random_id(Self::PREFIX, text).then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for AttachmentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("not an id of a file"))
+    }
+}
+
+/// How many characters of a random id follow its prefix.
+const RANDOM: usize = 16;
+
+/// A new random id: the prefix and 16 letters or digits.
+pub(crate) fn random_id(prefix: &str) -> String {
+    let random = std::iter::repeat_with(fastrand::alphanumeric).take(RANDOM);
+    prefix.chars().chain(random).collect()
+}
+
+/// Whether the text can be a random id with this prefix.
+pub(crate) fn is_random_id(prefix: &str, text: &str) -> bool {
+    let is_random =
+        |rest: &str| rest.len() == RANDOM && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text.strip_prefix(prefix).is_some_and(is_random)
 }
 
 /// Reads a number that is written in digits only and in one way: without a sign and without leading zeros.

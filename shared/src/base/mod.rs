@@ -16,7 +16,8 @@ pub mod validate;
 pub mod wire_enum;
 pub(crate) mod words;
 
-pub use ids::{CaseId, LabId, Subject};
+pub use ids::{AttachmentId, CaseId, LabId, Subject};
+pub(crate) use ids::{is_random_id, random_id};
 
 /// The commit of the release, as `make build` names it; `unknown` in any other build.
 pub const COMMIT: &str = match option_env!("LHCMS_COMMIT") {

@@ -51,11 +51,6 @@ impl Timestamp {
         self.epoch_seconds().saturating_sub(earlier.epoch_seconds())
     }
 
-    /// The moment this long after.
-    pub(crate) fn plus(self, time: std::time::Duration) -> Self {
-        Self::truncated(self.0.checked_add(time).unwrap_or(jiff::Timestamp::MAX))
-    }
-
     /// The time since an earlier moment; zero for a later one.
     pub(crate) fn duration_since(self, earlier: Self) -> std::time::Duration {
         self.0.duration_since(earlier.0).try_into().unwrap_or_default()
@@ -69,6 +64,11 @@ impl Timestamp {
     /// The moment this long before.
     pub(crate) fn minus(self, time: std::time::Duration) -> Self {
         Self(self.0.checked_sub(time).unwrap_or(jiff::Timestamp::MIN))
+    }
+
+    /// The moment this long after.
+    pub(crate) fn plus(self, time: std::time::Duration) -> Self {
+        Self::truncated(self.0.checked_add(time).unwrap_or(jiff::Timestamp::MAX))
     }
 
     /// The calendar date in UTC.

@@ -110,15 +110,15 @@ impl<'a> ChangeSet<'a> {
         self.add_event(at, action, before, after, reason.cloned(), changes)
     }
 
-    /// Adds a change of a case by a change of one of its comments.
-    pub(super) fn add_comment(
+    /// Adds a change of a case by a change of one of its comments or files.
+    pub(super) fn add_of_part(
         &mut self,
         action: Action,
         before: &StoredCase,
         after: &Case,
-        comment: Change,
+        part: Change,
     ) -> Result<(), Error> {
-        let mut changes = vec![comment];
+        let mut changes = vec![part];
         changes.extend(event::changes(Some(&before.case), Some(after))?);
         self.add_event(after.updated_at, action, Some(before), after, None, changes)
     }
@@ -200,6 +200,11 @@ impl<'a> ChangeSet<'a> {
     /// Changes an item that belongs to a case.
     pub(super) fn update(&mut self, sk: &str, update: Update) -> Result<(), Error> {
         self.transaction.update(sk, update)
+    }
+
+    /// Removes an item that belongs to a case and must have this version.
+    pub(super) fn delete(&mut self, sk: &str, version: u32) -> Result<(), Error> {
+        self.transaction.delete(sk, version)
     }
 
     /// Returns the attempt to write everything. After the commit the caller gets `value`.

@@ -1,5 +1,5 @@
 //! The end of life of a case. When DynamoDB has removed a deleted case at the end of its retention, the patient data in its
-//! history is erased, its comments and its words in the index of words are removed, and a tombstone stays: its ids, times, number of versions and last
+//! history is erased, its comments, files and words in the index of words are removed, and a tombstone stays: its ids, times, number of versions and last
 //! hash.
 //!
 //! Each step can be repeated. The tombstone is written last, so a case with a tombstone has no patient data left.
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Cases,
+    Cases, attachment,
     event::{Action, Event},
     item::{self, is_expired},
     tokens,
@@ -22,6 +22,7 @@ use crate::{
     archive::ERASED_AT,
     auth::Permission,
     base::{CaseId, LabId, error::Error, time::Timestamp},
+    files::FileStore,
     table::{self, Consistency, Item, KeyWrite, Order, Query, Retry, Table, keys, number, text},
 };
 
@@ -33,7 +34,7 @@ const CONCURRENCY: usize = 16;
 /// How far a disposal got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disposal {
-    /// All events are erased, the comments and tokens are removed, and the tombstone is written.
+    /// All events are erased, the comments, files and tokens are removed, and the tombstone is written.
     Done,
     /// The deadline has come first. A repetition continues.
     Unfinished,
@@ -44,13 +45,14 @@ pub(crate) enum Disposal {
     Tampered,
 }
 
-/// Erases the patient data in a case's history, removes its comments and tokens, and writes its tombstone. `deleted` is the removed item, and `removed_at` the
+/// Erases the patient data in a case's history, removes its comments, files and tokens, and writes its tombstone. `deleted` is the removed item, and `removed_at` the
 /// time of its removal.
 ///
 /// # Errors
-/// Unavailable, when the database fails. A repetition continues.
+/// Unavailable, when the database or the store of files fails. A repetition continues.
 pub(crate) async fn dispose(
     table: &Table,
+    files: &FileStore,
     lab: LabId,
     case: CaseId,
     deleted: &Map<String, Value>,
@@ -92,6 +94,9 @@ pub(crate) async fn dispose(
     }
     tokens::remove(table, lab, case, deleted).await?;
     remove_comments(table, lab, case).await?;
+    if !attachment::disposal::remove_all(table, files, lab, case, deadline).await? {
+        return Ok(Disposal::Unfinished);
+    }
     table.add(tombstone(lab, case, deleted, removed_at)).await?;
     Ok(Disposal::Done)
 }
@@ -160,11 +165,24 @@ impl HistoryReader<'_> {
         if item.contains_key(ERASED_AT) {
             return Ok(true);
         }
-        let Ok(event) = table::from_item::<Event>(item) else { return Ok(false) };
+        let Some(event) = self.last_event_of_users(id).await? else { return Ok(false) };
         let end = event.at.epoch_seconds_after_days(self.retention_days);
         Ok(event.action == Action::Deleted.into()
             && end <= Timestamp::now().epoch_seconds()
             && event.is_authentic(self.seals, self.lab)?)
+    }
+}
+
+impl HistoryReader<'_> {
+    /// The last event that is not the result of a scan, which can come after the delete.
+    async fn last_event_of_users(&self, id: CaseId) -> Result<Option<Event>, Error> {
+        let newest = Query {
+            order: Order::Descending,
+            ..Query::of_table(keys::event(id, 1), keys::last_event(id)).consistent()
+        };
+        let events = self.table.query(self.lab, newest).await?.items;
+        let mut events = events.into_iter().map_while(|event| table::from_item::<Event>(event).ok());
+        Ok(events.find(|event| event.action != Action::FileScanned.into()))
     }
 }
 

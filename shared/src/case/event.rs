@@ -26,6 +26,7 @@ wire_enum! {
         Restored = "restored", Remade = "remade",
         Imported = "imported",
         Commented = "commented", CommentEdited = "comment_edited", CommentRemoved = "comment_removed",
+        FileAdded = "file_added", FileScanned = "file_scanned", FileRemoved = "file_removed",
     }
 }
 

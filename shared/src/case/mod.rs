@@ -1,5 +1,6 @@
 //! Dental cases: the model, its rules, the common code for writes, and one file for each operation.
 
+pub mod attachment;
 pub mod begin_epoch;
 mod bulk;
 pub mod catalog;
@@ -48,6 +49,10 @@ mod verify;
 pub mod workflow;
 mod write;
 
+pub use attachment::{
+    Attachment, AttachmentCreate, AttachmentDownload, AttachmentList, AttachmentUpload, ScanEvent,
+    ScanOutcome, ScanProcessor,
+};
 pub use bulk::{BulkResult, BulkStatusUpdate};
 pub use catalog::{CaseType, ProcedureType};
 pub use changed_since::ChangedCase;

@@ -163,6 +163,11 @@ impl Case {
         Timestamp::now().max(self.updated_at)
     }
 
+    /// The next version of the case, at the time of its next change.
+    pub(super) fn next_version(&self) -> Self {
+        Self { version: self.version + 1, updated_at: self.next_moment(), ..self.clone() }
+    }
+
     /// Problems that do not prevent a change. The lab decides about them.
     fn warnings(&self) -> Vec<FieldError> {
         let earliest = self.earliest_due_date;

@@ -1,6 +1,6 @@
 //! The configuration of the archive, and of the function on the tables' streams.
 
-use super::{Common, ConfigError, Env, QueueConfig, Stage, TableConfig};
+use super::{Common, ConfigError, Env, FilesConfig, QueueConfig, Stage, TableConfig};
 
 /// The S3 bucket of the archive. The identity for access to it is that of the table.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct StreamsConfig {
     pub audit_table: String,
     /// The archive.
     pub archive: ArchiveConfig,
+    /// The files of cases, which end with their cases.
+    pub files: FilesConfig,
     /// The queue of webhooks.
     pub queue: QueueConfig,
 }
@@ -49,6 +51,7 @@ impl StreamsConfig {
             table: TableConfig::read(&mut env, stage),
             audit_table: env.required("AUDIT_TABLE_NAME"),
             archive: ArchiveConfig::read(&mut env, stage),
+            files: FilesConfig::read(&mut env, stage),
             queue: QueueConfig::read(&mut env, stage),
         };
         env.finish().map(|()| config)

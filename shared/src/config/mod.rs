@@ -7,6 +7,7 @@
 mod archive;
 mod delivery;
 mod env;
+mod files;
 mod import;
 mod lab_data;
 mod queue;
@@ -28,6 +29,7 @@ use crate::{
 pub use archive::{ArchiveConfig, StreamsConfig};
 pub use delivery::{DeliveryConfig, DeliveryTimes};
 pub use env::{ConfigError, Env};
+pub use files::{FilesConfig, ScansConfig};
 pub use import::ImportConfig;
 pub use lab_data::LabDataConfig;
 pub use queue::QueueConfig;
@@ -190,6 +192,8 @@ fn rate_limit(env: &mut Env, name: &str, default: u32) -> Option<NonZeroU32> {
 pub struct Needs {
     /// The key for cursors.
     pub cursor_key: bool,
+    /// The bucket of files.
+    pub files: bool,
     /// The keys that encrypt the secrets of webhooks.
     pub webhook_keys: bool,
     /// The queue of webhooks.
@@ -198,7 +202,7 @@ pub struct Needs {
 
 impl Needs {
     /// All of it, for tests that run every function with one configuration.
-    pub const ALL: Self = Self { cursor_key: true, webhook_keys: true, webhook_queue: true };
+    pub const ALL: Self = Self { cursor_key: true, files: true, webhook_keys: true, webhook_queue: true };
 }
 
 /// The configuration of the functions that need an access token.
@@ -214,6 +218,10 @@ pub struct Config {
     pub lab_role: Option<LabRoleConfig>,
     /// The archive of the audit trail.
     pub archive: ArchiveConfig,
+    /// The files of cases. Only functions that work with their bucket read it.
+    pub files: Option<FilesConfig>,
+    /// `FILES_QUOTA_BYTES`: how many bytes the files of one lab may have together.
+    pub files_quota_bytes: u64,
     /// The User Management Service.
     pub ums: UmsConfig,
     /// `LINKSHUB_BASE_URL`, without a trailing slash. Unset turns the integration off.
@@ -275,6 +283,8 @@ impl Config {
             audit_table_name: env.required("AUDIT_TABLE_NAME"),
             lab_role: LabRoleConfig::read(&mut env, stage),
             archive: ArchiveConfig::read(&mut env, stage),
+            files: needs.files.then(|| FilesConfig::read(&mut env, stage)),
+            files_quota_bytes: files::quota_bytes(&mut env),
             ums: UmsConfig::read(&mut env, stage),
             linkshub_base_url: env
                 .optional("LINKSHUB_BASE_URL")

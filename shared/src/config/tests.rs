@@ -17,7 +17,7 @@ const GOOD: &[(&str, &str)] = &[
     ("CORS_ORIGINS", "https://app.example.com, https://lab.example.com"),
 ];
 
-const NOTHING: Needs = Needs { cursor_key: false, webhook_keys: false, webhook_queue: false };
+const NOTHING: Needs = Needs { cursor_key: false, files: false, webhook_keys: false, webhook_queue: false };
 const CURSORS: Needs = Needs { cursor_key: true, ..NOTHING };
 
 /// The variables that `UMS_JWKS_URL` needs besides itself.
@@ -112,6 +112,17 @@ fn only_a_function_with_cursors_reads_their_key_and_it_does_not_start_without() 
     assert_eq!(error.to_string(), "the configuration has 1 error(s):\n  CURSOR_SECRET_KEY: is required");
     assert!(read_for(NOTHING, &[("CURSOR_SECRET_KEY", "")]).unwrap().cursor_key.is_none());
     assert!(read_for(NOTHING, &[]).unwrap().cursor_key.is_none());
+}
+
+#[test]
+fn only_a_function_of_files_reads_their_bucket_and_it_does_not_start_without() {
+    let needs = Needs { files: true, ..NOTHING };
+    let name = "FILES_BUCKET_NAME";
+    let config = read_for(needs, &[(name, "lhcms-prod-files")]).unwrap();
+    assert_eq!(config.files.unwrap().bucket, "lhcms-prod-files");
+    assert!(read_for(NOTHING, &[(name, "lhcms-prod-files")]).unwrap().files.is_none());
+    let error = read_for(needs, &[]).unwrap_err().to_string();
+    assert_eq!(error, "the configuration has 1 error(s):\n  FILES_BUCKET_NAME: is required");
 }
 
 #[test]

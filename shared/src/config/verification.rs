@@ -1,6 +1,6 @@
 //! The configuration of the scheduled verification. It has no keys for tokens and cursors, and no other service.
 
-use super::{Common, ConfigError, Env, SealConfig, TableConfig, retention_days};
+use super::{Common, ConfigError, Env, FilesConfig, SealConfig, TableConfig, retention_days};
 
 /// The configuration of the scheduled verification.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct VerificationConfig {
     pub seal: SealConfig,
     /// `RETENTION_DAYS`: how long a deleted case is kept.
     pub retention_days: u32,
+    /// The files of cases, which only the check of a lab's data reads. Unset, they are not compared.
+    pub files: Option<FilesConfig>,
 }
 
 impl VerificationConfig {
@@ -25,6 +27,7 @@ impl VerificationConfig {
             table: TableConfig::read(&mut env, stage),
             seal: SealConfig::read(&mut env, stage),
             retention_days: retention_days(&mut env),
+            files: FilesConfig::read_if_set(&mut env, stage),
         };
         env.finish().map(|()| config)
     }

@@ -28,7 +28,8 @@ pub(crate) use page::PageRequest;
 pub use page::Pagination;
 pub(crate) use params::is_for_all_labs;
 pub use params::{
-    case_id, comment_id, doctor_id, lab_header, no_query, path_parameter, raw_path, requested_lab, wants_csv,
+    attachment_id, case_id, comment_id, doctor_id, lab_header, no_query, path_parameter, raw_path,
+    requested_lab, wants_csv,
 };
 pub(crate) use problem::problem;
 pub use problem::problem_response;

@@ -3,7 +3,7 @@
 use lambda_http::RequestExt;
 
 use super::{Query, Request};
-use crate::base::{CaseId, LabId, error::Error, field_error::Invalid, validate::not_one_of};
+use crate::base::{AttachmentId, CaseId, LabId, error::Error, field_error::Invalid, validate::not_one_of};
 
 /// The value of `lab_id` for all of the caller's labs.
 const ALL_LABS: &str = "all";
@@ -30,6 +30,14 @@ pub fn comment_id(request: &Request) -> Result<u32, Error> {
     let is_number =
         !text.starts_with('0') && text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_number).ok_or_else(Error::comment_not_found)
+}
+
+/// The id of the file in the path.
+///
+/// # Errors
+/// Attachment not found, when the text cannot be a file's id.
+pub fn attachment_id(request: &Request) -> Result<AttachmentId, Error> {
+    AttachmentId::parse(path_parameter(request, "attachment_id")?).ok_or_else(Error::attachment_not_found)
 }
 
 /// The id of the doctor in the path.

@@ -19,6 +19,7 @@ use crate::{
         error::{Error, ErrorCode},
         wire_enum::WireEnum,
     },
+    files::FileStore,
     http::{Request, requested_lab},
     queue::Queue,
     table::{LabTable, Retry, Table},
@@ -235,6 +236,17 @@ impl LabScope {
     pub(crate) fn cursors(&self) -> Result<&CursorKey, Error> {
         let key = self.services.cursors.as_ref().filter(|_| self.context.operation.has_cursors());
         key.ok_or_else(|| Error::internal("the contract has no cursors in this operation"))
+    }
+
+    /// The store of files.
+    ///
+    /// # Errors
+    /// Internal, in an operation that does not use it in the contract. Its function has no rights on the bucket.
+    pub(crate) fn files(&self) -> Result<&FileStore, Error> {
+        let files = self.services.files.as_ref();
+        files
+            .filter(|_| self.context.operation.uses_files())
+            .ok_or_else(|| Error::internal("the contract has no files in this operation"))
     }
 
     /// The keys that encrypt the secrets of webhooks.

@@ -24,8 +24,8 @@ use tracing::Level;
 use crate::{
     auth::{Operation, SourceLimit},
     base::{error::Error, wire_enum::WireEnum},
-    case::{ScheduledVerification, VerificationReport},
-    config::{Common, Config, DeliveryConfig, Env, Stage, StreamsConfig, VerificationConfig},
+    case::{ScanEvent, ScanOutcome, ScanProcessor, ScheduledVerification, VerificationReport},
+    config::{Common, Config, DeliveryConfig, Env, ScansConfig, Stage, StreamsConfig, VerificationConfig},
     http::{self, Readable, Request, Response, pass_origin},
     lab::{Scope, Services},
     streams::{StreamEvent, StreamProcessor, StreamReport},
@@ -145,13 +145,37 @@ where
         let service = service_fn(|event: lambda_runtime::LambdaEvent<serde_json::Value>| async move {
             let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
             let deadline = Instant::now() + left.saturating_sub(END_MARGIN);
-            // Lambda counts a failed run as an error of the function, which an alarm watches.
-            let failed =
-                |error: Error| format!("{}: {}", error.code().as_str(), error.cause().unwrap_or_default());
-            Box::pin(handler(verification.clone(), deadline)).await.map_err(failed)
+            Box::pin(handler(verification.clone(), deadline)).await.map_err(failed_call)
         });
         lambda_runtime::run(service).await
     })
+}
+
+/// Runs the function that gets the results of scans for malware. A result that cannot be written is a failed call, and EventBridge
+/// delivers it again.
+pub fn run_scans<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(Arc<ScanProcessor>, ScanEvent) -> F,
+    F: Future<Output = Result<ScanOutcome, Error>>,
+{
+    let start = || {
+        let config = ScansConfig::read(Env::process())?;
+        Ok((LogSettings::of(&config.common), Arc::new(ScanProcessor::new(&config)?)))
+    };
+    launch(start, async |processor: Arc<ScanProcessor>| {
+        let (handler, processor) = (&handler, &processor);
+        let service = service_fn(|event: lambda_runtime::LambdaEvent<ScanEvent>| async move {
+            let outcome = Box::pin(handler(processor.clone(), event.payload)).await.map_err(failed_call)?;
+            telemetry::scan_result(outcome.as_str());
+            Ok::<_, String>(outcome.as_str())
+        });
+        lambda_runtime::run(service).await
+    })
+}
+
+/// The error of a call without a request. Lambda counts it as an error of the function, which an alarm watches.
+fn failed_call(error: Error) -> String {
+    format!("{}: {}", error.code().as_str(), error.cause().unwrap_or_default())
 }
 
 /// How long before its time-out a function without a request stops to begin work. One read may take 2 s.

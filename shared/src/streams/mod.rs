@@ -1,6 +1,6 @@
 //! What happens after a change, on the streams of the tables: the lab's webhooks get a message, audit records and events of
-//! histories are archived, the index of words gets the names of cases, and the patient data in the history of a case is erased
-//! when DynamoDB has removed the case at the end of its retention.
+//! histories are archived, the index of words gets the names of cases, the patient data in the history of a case is erased
+//! when DynamoDB has removed the case at the end of its retention, and files that were not completed in time are removed.
 //!
 //! A stream delivers each change at least once, and the changes of one item in their order. So every step can be repeated.
 
@@ -20,12 +20,14 @@ use aws_lambda_events::event::{
 
 use crate::{
     archive::{Archive, ArchiveEntry, ChangeKind},
-    base::{CaseId, error::Error},
+    base::{AttachmentId, CaseId, error::Error},
     case::{
+        attachment,
         disposal::{self, Disposal},
         tokens::{self, NameChange},
     },
     config::{Stage, StreamsConfig},
+    files::FileStore,
     queue::Queue,
     table::{Table, keys},
     telemetry::{self, Details, SecurityEvent},
@@ -46,6 +48,7 @@ pub struct StreamProcessor {
     stage: Stage,
     table: Table,
     archive: Archive,
+    files: FileStore,
     queue: Queue,
     audit_table: String,
 }
@@ -60,13 +63,15 @@ impl StreamProcessor {
             stage: config.common.stage,
             table: Table::new(&config.table)?,
             archive: Archive::new(&config.archive, &config.table)?,
+            files: FileStore::new(&config.files, &config.table)?,
             queue: Queue::new(&config.queue, &config.table)?,
             audit_table: config.audit_table.clone(),
         })
     }
 
-    /// Sends messages of the changes, archives them, updates the index of words, and then erases the histories of cases that have expired. Reports the changes that must be
-    /// delivered again. Lambda delivers again from the first of them.
+    /// Sends messages of the changes, archives them, updates the index of words, and then erases the histories of cases that have
+    /// expired, and removes files that were not completed. Reports the changes that must be delivered again. Lambda delivers again
+    /// from the first of them.
     pub async fn process(&self, event: StreamEvent) -> StreamReport {
         let changes: Vec<Change> = event.records.into_iter().map(Change::of_record).collect();
         let mut failed = self.publish(&changes).await;
@@ -82,6 +87,12 @@ impl StreamProcessor {
                     telemetry::stream_failure("disposal", &error);
                     failed.push(change.stream_id.clone());
                 }
+            }
+        }
+        for change in changes.iter().filter(|change| is_end_of_upload(change)) {
+            if let Err(error) = self.end_upload(change, started).await {
+                telemetry::stream_failure("uploads", &error);
+                failed.push(change.stream_id.clone());
             }
         }
         let first = changes.iter().find(|change| failed.contains(&change.stream_id));
@@ -150,7 +161,19 @@ impl StreamProcessor {
             return Ok(Disposal::Refused);
         };
         let deadline = started + DISPOSAL_BUDGET;
-        disposal::dispose(&self.table, lab, case, &change.before, change.changed_at, deadline).await
+        let (table, files) = (&self.table, &self.files);
+        disposal::dispose(table, files, lab, case, &change.before, change.changed_at, deadline).await
+    }
+
+    /// Removes a file that was not completed in time.
+    async fn end_upload(&self, change: &Change, started: Instant) -> Result<(), Error> {
+        let id = change.sk.rsplit('#').next().and_then(AttachmentId::parse);
+        let (Some(lab), Some(case), Some(id)) = (change.lab_id(), change.case_id(keys::UPLOAD_PREFIX), id)
+        else {
+            return Ok(());
+        };
+        let (file, deadline) = ((lab, case, &id), started + DISPOSAL_BUDGET);
+        attachment::disposal::end_upload(&self.table, &self.files, file, &change.before, deadline).await
     }
 }
 
@@ -158,6 +181,11 @@ impl StreamProcessor {
 /// its history must stay.
 fn is_end_of_life(change: &Change) -> bool {
     change.kind == Kind::Remove && change.is_expiry && change.sk.starts_with(keys::DELETED_PREFIX)
+}
+
+/// Whether DynamoDB has removed an upload that was not completed in time.
+fn is_end_of_upload(change: &Change) -> bool {
+    change.kind == Kind::Remove && change.is_expiry && change.sk.starts_with(keys::UPLOAD_PREFIX)
 }
 
 /// Whether only tampering makes such a change: this service adds records and events, and erases events at their end.

@@ -54,6 +54,30 @@ pub(crate) fn last_comment(case: CaseId) -> String {
     format!("{COMMENT_PREFIX}{:010}#:", case.get())
 }
 
+/// The sort key of a file of a case.
+pub(crate) fn file(case: CaseId, id: &str) -> String {
+    format!("{FILE_PREFIX}{:010}#{id}", case.get())
+}
+
+/// The prefix of the sort keys of files.
+pub(crate) const FILE_PREFIX: &str = "FILE#";
+
+/// The range of a case's files: the first possible sort key, and the last.
+pub(crate) fn files(case: CaseId) -> (String, String) {
+    (file(case, ""), file(case, PAST_ALL))
+}
+
+/// The sort key of the upload of a file that is not completed.
+pub(crate) fn upload(case: CaseId, id: &str) -> String {
+    format!("{UPLOAD_PREFIX}{:010}#{id}", case.get())
+}
+
+/// The prefix of the sort keys of uploads.
+pub(crate) const UPLOAD_PREFIX: &str = "UPLOAD#";
+
+/// The sort key of the item that counts the bytes of the lab's files.
+pub(crate) const STORAGE: &str = "STORAGE";
+
 /// The sort key of a webhook.
 pub(crate) fn webhook(id: &str) -> String {
     format!("{WEBHOOK_PREFIX}{id}")
@@ -215,6 +239,10 @@ mod tests {
         assert_eq!(key(7), "CASE#0000000007");
         assert_eq!(event(CaseId::new(7).unwrap(), 12), "EVENT#0000000007#000012");
         assert_eq!(comment(CaseId::new(7).unwrap(), 12), "COMMENT#0000000007#000012");
+        let of_file = file(CaseId::new(7).unwrap(), "att_0123456789abcdef");
+        assert_eq!(of_file, "FILE#0000000007#att_0123456789abcdef");
+        let (from, to) = files(CaseId::new(7).unwrap());
+        assert!(from < of_file && of_file < to && !to.starts_with(CASE_PREFIX));
         assert_eq!(token("o'neil", CaseId::new(7).unwrap()), "TOKEN#o'neil#0000000007");
         assert_eq!(case_id("TOKEN#a#b#0000000007"), CaseId::new(7));
         assert_eq!((shard(3), change(3, 42)), ("STATS#03".to_owned(), "CHANGE#03#000000000042".to_owned()));

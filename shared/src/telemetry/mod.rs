@@ -116,6 +116,11 @@ pub(crate) fn stream_batch(changes: usize, failures: usize) {
     tracing::info!(changes, failures, "stream batch");
 }
 
+/// Writes the log line of a result of a scan.
+pub(crate) fn scan_result(outcome: &str) {
+    tracing::info!(outcome, "scan result");
+}
+
 /// Writes the line of a request, at every log level. Only this line holds the cause of a failure.
 pub(crate) fn request(
     stage: Stage,

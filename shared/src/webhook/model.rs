@@ -10,7 +10,9 @@ use crate::{
         LabId,
         encryption::EncryptionKeys,
         error::{Error, ErrorCode},
+        is_random_id,
         private::Private,
+        random_id,
         time::Timestamp,
         wire_enum::{Stored, WireEnum},
     },
@@ -26,21 +28,16 @@ pub struct WebhookId(String);
 impl WebhookId {
     /// How an id begins.
     const PREFIX: &str = "wh_";
-    /// How many characters follow.
-    const LENGTH: usize = 16;
 
     /// Makes a new id.
     #[allow(clippy::new_without_default, reason = "each one is another id")]
     pub fn new() -> Self {
-        let unique: String = std::iter::repeat_with(fastrand::alphanumeric).take(Self::LENGTH).collect();
-        Self(format!("{}{unique}", Self::PREFIX))
+        Self(random_id(Self::PREFIX))
     }
 
     /// Reads the text of a path parameter. `None` for text that cannot be a webhook's id.
     pub fn parse(text: &str) -> Option<Self> {
-        let unique = text.strip_prefix(Self::PREFIX)?;
-        let is_id = unique.len() == Self::LENGTH && unique.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        is_id.then(|| Self(text.to_owned()))
+        is_random_id(Self::PREFIX, text).then(|| Self(text.to_owned()))
     }
 
     /// The text.

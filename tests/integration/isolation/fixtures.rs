@@ -57,8 +57,15 @@ pub(super) async fn service() -> Service {
     service
 }
 
-/// Creates one case in the caller's lab and three in the other, with marks to look for. The first case of each lab has comments. Each lab
-/// has a webhook.
+/// The files of cases in both labs: a clean one, a pending one, and another clean one.
+pub(super) const FILES: [(&str, &str); 3] = [
+    ("att_0000000000000001", "clean"),
+    ("att_0000000000000002", "pending"),
+    ("att_0000000000000003", "clean"),
+];
+
+/// Creates one case in the caller's lab and three in the other, with marks to look for. The first case of each lab has comments, and
+/// the first two have files. Each lab has a webhook.
 pub(super) async fn create_cases(service: &Service, own: &str, other: &str) {
     let create =
         |token: &str, body: Value| service.request("POST", "/api/v1/cases").token(token).json(body).send();
@@ -73,6 +80,12 @@ pub(super) async fn create_cases(service: &Service, own: &str, other: &str) {
     for (token, text) in [(own, "by its author"), (other, "M4RK one"), (other, "M4RK two")] {
         let call = service.request("POST", "/api/v1/cases/1/comments").token(token);
         call.json(json!({"text": text})).send().await.expect(201);
+    }
+    for (id, state) in FILES {
+        service.put_file(123, 1, id, state, "upper jaw.stl").await;
+        for case in [1, 2] {
+            service.put_file(456, case, id, state, "M4RK.stl").await;
+        }
     }
     service.dynamodb.take_calls();
 }
@@ -125,7 +138,7 @@ pub(super) fn token_signed_in_at(auth_time: i64) -> String {
 pub(super) fn user_without(permission: &str) -> i64 {
     match permission {
         "read" | "comment" => people::WITHOUT_PERMISSION,
-        "update_status" => user("viewer"),
+        "update_status" | "attach" => user("viewer"),
         "create" | "update" => user("technician"),
         "delete" | "restore" | "export" | "audit" | "manage_webhooks" => user("member"),
         new => panic!("no user of the matrix lacks only {new}"),

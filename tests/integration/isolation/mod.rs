@@ -355,6 +355,7 @@ async fn a_missing_attribute_is_rejected_like_a_missing_role() {
             }
             "update_status" => &["lab.patient.read", "lab.patient.write", "lab.samples.write"],
             "create" | "update" => &["lab.patient.read", "lab.samples.track", "lab.samples.write"],
+            "attach" => &["lab.patient.read", "lab.samples.write", "lab.patient.delete", "lab.audit.view"],
             "delete" | "restore" => &["lab.patient.read", "lab.patient.write", "lab.audit.view"],
             "export" => &["lab.patient.read", "lab.patient.delete", "lab.audit.view", "lab.audit.export"],
             _ => &["lab.patient.read", "lab.patient.delete", "lab.patient.export", "lab.audit.export"],

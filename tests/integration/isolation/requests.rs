@@ -27,6 +27,10 @@ pub(crate) fn row(operation: &Operation) -> Row {
         "patchCase" => (Some(json!({"notes": "by its owner"})), 200),
         "updateCaseStatus" => (Some(json!({"status": "in_progress"})), 200),
         "bulkUpdateStatus" => (Some(json!({"ids": [OWN_CASE], "status": "in_progress"})), 200),
+        "createAttachment" => (
+            Some(crate::harness::spec::SPEC["components"]["examples"]["NewAttachment"]["value"].clone()),
+            201,
+        ),
         "createComment" => (Some(json!({"text": "by its owner"})), 201),
         "updateComment" => (Some(json!({"text": "by its author"})), 200),
         "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
@@ -35,13 +39,17 @@ pub(crate) fn row(operation: &Operation) -> Row {
         "updateWebhook" => (Some(json!({"description": "by its owner"})), 200),
         "testWebhook" | "retryWebhookDelivery" => (None, 202),
         "replayWebhook" => (Some(json!({"since": format!("{}T00:00:00.000Z", today())})), 202),
-        "deleteCase" | "deleteComment" | "deleteWebhook" => (None, 204),
+        "deleteCase" | "deleteComment" | "deleteAttachment" | "deleteWebhook" => (None, 204),
         "restoreCase"
         | "listCases"
         | "getCase"
         | "getCaseHistory"
         | "verifyCaseHistory"
         | "listComments"
+        | "listAttachments"
+        | "getAttachment"
+        | "getAttachmentUpload"
+        | "completeAttachment"
         | "getCaseAccess"
         | "listAccess"
         | "verifyAudit"
@@ -88,6 +96,7 @@ impl TestRequest {
             .path
             .replace("{id}", &self.case.to_string())
             .replace("{comment_id}", "1")
+            .replace("{attachment_id}", attachment_id(operation))
             .replace("{doctor_id}", self.doctor)
             .replace("{webhook_id}", self.webhook)
             .replace("{delivery_id}", DELIVERY)
@@ -105,6 +114,16 @@ impl TestRequest {
             }
             None => call.send().await,
         }
+    }
+}
+
+/// A file in the state that the operation needs.
+fn attachment_id(operation: &Operation) -> &'static str {
+    let [clean, pending, to_be_removed] = super::fixtures::FILES.map(|(id, _)| id);
+    match operation.id() {
+        "getAttachmentUpload" => pending,
+        "deleteAttachment" => to_be_removed,
+        _ => clean,
     }
 }
 

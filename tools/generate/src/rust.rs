@@ -30,7 +30,7 @@ pub(crate) fn operations(contract: &Contract) -> Output {
     let patient_data = arms(&|of| of.patient_data.to_string());
     let cursors = arms(&|of| of.cursors.to_string());
     let uses = |name: &str| arms(&|of| of.uses.iter().any(|it| it == name).to_string());
-    let (webhook_keys, webhook_queue) = (uses("webhook_keys"), uses("webhook_queue"));
+    let (files, webhook_keys, webhook_queue) = (uses("files"), uses("webhook_keys"), uses("webhook_queue"));
     let public = contract.operations().iter().filter(|operation| operation.is_public());
     let public: String = public
         .map(|of| format!("    ({:?}, {:?}),\n", of.id, format!("{} {}", of.method, of.path)))
@@ -75,6 +75,12 @@ impl Operation {{
 {cursors}        }}
     }}
 
+    /// Whether its function works with the bucket of files: `x-uses` in the contract.
+    pub const fn uses_files(self) -> bool {{
+        match self {{
+{files}        }}
+    }}
+
     /// Whether its function encrypts or decrypts the secrets of webhooks: `x-uses` in the contract.
     pub const fn uses_webhook_keys(self) -> bool {{
         match self {{
@@ -91,6 +97,7 @@ impl Operation {{
     pub const fn needs(self) -> Needs {{
         Needs {{
             cursor_key: self.has_cursors(),
+            files: self.uses_files(),
             webhook_keys: self.uses_webhook_keys(),
             webhook_queue: self.uses_webhook_queue(),
         }}

@@ -88,6 +88,7 @@ pub async fn run(
     };
     proof.write(certificate)?;
     let data = LabData::new(config, lab)?;
+    patiently(|| data.delete_files()).await?;
     for part in Part::ALL {
         loop {
             let mut sks = BTreeSet::new();
@@ -118,7 +119,7 @@ impl Certificate {
 
 /// The code of a plan: the beginning of the hash of the lab and all counts and hashes.
 fn code(manifest: &Manifest) -> Result<String, String> {
-    let text =
-        serde_json::to_string(&(manifest.lab_id, &manifest.files)).map_err(|error| error.to_string())?;
+    let counted = (manifest.lab_id, &manifest.files, &manifest.attachments);
+    let text = serde_json::to_string(&counted).map_err(|error| error.to_string())?;
     Ok(sha256(text.as_bytes())[..12].to_owned())
 }

@@ -1,5 +1,5 @@
-//! Writes all data of a lab into a folder: a file for each kind of item, with a line of JSON for each item, and a manifest with
-//! the counts and the hashes. `import::folder` writes the same items again.
+//! Writes all data of a lab into a folder: a file for each kind of item, with a line of JSON for each item, the files of the cases, and
+//! a manifest with the counts and the hashes. `import::folder` writes the same items again.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use shared::{
     lab_data::{LabData, Part},
 };
 
-use crate::failed;
+use crate::{attachments, failed};
 
 /// The name of the manifest.
 pub const MANIFEST: &str = "manifest.json";
@@ -31,6 +31,18 @@ pub struct Manifest {
     pub exported_at: Timestamp,
     /// The files, by the kind of their items.
     pub files: BTreeMap<String, FileSummary>,
+    /// The files of cases, by their names in the folder `attachments`. An export has those without malware.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attachments: BTreeMap<String, AttachmentSummary>,
+}
+
+/// A file of a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachmentSummary {
+    /// Bytes.
+    pub bytes: u64,
+    /// SHA-256 of the content, in hexadecimal; empty in the plan of a destruction, which does not read it.
+    pub sha256: String,
 }
 
 /// A file of an export, or what it would be.
@@ -83,6 +95,7 @@ pub(crate) async fn summarize(
     let data = LabData::new(config, lab)?;
     let before = data.last_changes().await.map_err(|error| failed(&error))?;
     let mut outputs = BTreeMap::<&str, Output>::new();
+    let mut readable = Vec::new();
     for part in Part::ALL {
         let read = data.read(part, |line| {
             let output = match outputs.entry(line.kind) {
@@ -93,6 +106,9 @@ pub(crate) async fn summarize(
                     kind.insert(Output { file, hash: Context::new(&SHA256), items: 0 })
                 }
             };
+            if line.kind == "attachments" {
+                readable.extend(attachments::readable(&line.json));
+            }
             let mut text = line.json;
             text.push(b'\n');
             output.items += 1;
@@ -114,7 +130,11 @@ pub(crate) async fn summarize(
         let sha256 = hexadecimal(output.hash.finish().as_ref());
         files.insert(kind.to_owned(), FileSummary { items: output.items, sha256 });
     }
-    Ok(Manifest { lab_id: lab, exported_at, files })
+    let attachments = match folder {
+        Some(folder) => attachments::export(&data, &readable, folder).await?,
+        None => attachments::all(&data).await?,
+    };
+    Ok(Manifest { lab_id: lab, exported_at, files, attachments })
 }
 
 impl Manifest {
@@ -130,7 +150,12 @@ impl Manifest {
         let line = |(kind, file): (&String, &FileSummary)| {
             format!("{:>10} {kind}, SHA-256 {}\n", file.items, file.sha256)
         };
-        self.files.iter().map(line).collect()
+        let mut text: String = self.files.iter().map(line).collect();
+        if !self.attachments.is_empty() {
+            let bytes: u64 = self.attachments.values().map(|file| file.bytes).sum();
+            text += &format!("{:>10} files of cases, {bytes} bytes\n", self.attachments.len());
+        }
+        text
     }
 }
 
@@ -139,6 +164,6 @@ pub(crate) fn sha256(text: &[u8]) -> String {
     hexadecimal(aws_lc_rs::digest::digest(&SHA256, text).as_ref())
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,6 @@
 //! Tools for the data of a lab. They are an operator's tools: they need the table, and the keys of seals.
 
+mod attachments;
 pub mod begin_epoch;
 pub mod destroy;
 pub mod export;

@@ -94,6 +94,16 @@ pub fn reference(value: &Value) -> Checked<String> {
     Err(Invalid::format("reference", detail))
 }
 
+/// A SHA-256 in hexadecimal, in lower case.
+pub fn sha256(value: &Value) -> Checked<String> {
+    let text = value.as_str().ok_or_else(not_text)?;
+    let is_hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if text.len() == 64 && text.bytes().all(is_hexadecimal) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::format("sha256", "must be a SHA-256 in hexadecimal: 64 digits and letters a to f"))
+}
+
 /// `true` or `false`.
 pub fn boolean(value: &Value) -> Checked<bool> {
     value.as_bool().ok_or_else(not_boolean)
@@ -102,6 +112,28 @@ pub fn boolean(value: &Value) -> Checked<bool> {
 /// The value is neither `true` nor `false`.
 pub fn not_boolean() -> Invalid {
     wrong_type("true or false", "boolean")
+}
+
+/// A number of bytes in `range`.
+pub fn bytes(range: RangeInclusive<u64>) -> impl Fn(&Value) -> Checked<u64> {
+    move |value| {
+        let number = value.as_u64().filter(|number| range.contains(number));
+        number.ok_or_else(|| out_of_range(*range.start(), *range.end()))
+    }
+}
+
+/// A list of `count` items, which may be equal.
+pub fn list<T>(
+    count: RangeInclusive<usize>,
+    item: impl Fn(&Value) -> Checked<T>,
+) -> impl Fn(&Value) -> Checked<Vec<T>> {
+    move |value| {
+        let values = value.as_array().ok_or_else(|| wrong_type("a list", "list"))?;
+        if !count.contains(&values.len()) {
+            return Err(not_so_many(&count));
+        }
+        values.iter().map(|value| item(value).map_err(Invalid::of_each)).collect()
+    }
 }
 
 /// A whole number in `range`.

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use checks::wrong_type;
 pub use checks::{
-    any_text, blank, boolean, case_id, date, distinct, name, not_a_case_id, not_boolean, not_one_of,
-    not_so_many, not_text, one_of, out_of_range, reference, string, text, whole,
+    any_text, blank, boolean, bytes, case_id, date, distinct, list, name, not_a_case_id, not_boolean,
+    not_one_of, not_so_many, not_text, one_of, out_of_range, reference, sha256, string, text, whole,
 };
 pub(crate) use read_only::{read_only_errors, to_json, whole_object};
 

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Comment, CommentAuthor, change, comment_text, mentions};
+use super::{Comment, CommentAuthor, attachments, change, comment_text, mentions};
 use crate::{
     base::{
-        CaseId,
+        AttachmentId, CaseId,
         error::Error,
+        field_error::{FieldCode, FieldError, Invalid},
         private::Private,
         validate::{Fields, FromObject, boolean},
     },
@@ -15,13 +16,14 @@ use crate::{
         write::Shards,
     },
     http::{IdempotencyKey, Located},
-    table::{Attempt, keys},
+    table::{Attempt, Item, keys},
 };
 
 /// A new comment.
 pub struct CommentCreate {
     text: Private<String>,
     mentions: Vec<String>,
+    attachments: Vec<AttachmentId>,
     asks: bool,
 }
 
@@ -29,8 +31,9 @@ impl FromObject for CommentCreate {
     fn from_object(fields: &mut Fields) -> Option<Self> {
         let text = fields.required("text", comment_text);
         let mentions = fields.optional("mentions", mentions).value().unwrap_or_default();
+        let attachments = fields.optional("attachments", attachments).value().unwrap_or_default();
         let asks = fields.optional("asks", boolean).value().unwrap_or(false);
-        Some(Self { text: text?, mentions, asks })
+        Some(Self { text: text?, mentions, attachments, asks })
     }
 }
 
@@ -58,7 +61,7 @@ impl Cases<'_> {
     /// Adds a comment to the case `id`. A repeated request with the same idempotency key gets the stored response.
     ///
     /// # Errors
-    /// Case not found; idempotency key reused; conflict.
+    /// Case not found; validation, for files that the case does not have; idempotency key reused; conflict.
     pub async fn create_comment(
         &self,
         id: CaseId,
@@ -68,12 +71,22 @@ impl Cases<'_> {
         self.write(|| async {
             let mut sks = self.response_keys(idempotency_key);
             sks.push(keys::case(id));
+            sks.extend(new.attachments.iter().map(|file| keys::file(id, file.as_str())));
             let mut snapshot = self.read_for_write(sks, Shards::Any).await?;
             let stored = snapshot.stored_response(self, idempotency_key)?;
             let before = snapshot.live(id, None)?;
             if let Some(comment) = stored.and_then(StoredResponse::into_comment) {
                 self.lab.recorder().record_granted(vec![id]).await?;
                 return Ok(Attempt::Done(CommentOutcome { comment, is_replay: true }));
+            }
+            // An item of a removed file has this attribute.
+            let is_there = |item: Item| !item.contains_key("removed");
+            let file = |id_of_file: &AttachmentId| snapshot.take_item(&keys::file(id, id_of_file.as_str()));
+            let files: Vec<bool> =
+                new.attachments.iter().map(file).map(|item| item.is_some_and(is_there)).collect();
+            if files.contains(&false) {
+                let invalid = Invalid::new(FieldCode::NotFound, "must be a file of the case").of_each();
+                return Err(Error::validation(vec![FieldError::new("/attachments", invalid)]));
             }
             let mut after = before.case.next_version();
             let user_id = self.lab.user_id().to_string();
@@ -85,11 +98,12 @@ impl Cases<'_> {
                 edited_at: None,
                 text: Some(new.text.clone()),
                 mentions: new.mentions.clone(),
+                attachments: new.attachments.clone(),
                 asks: new.asks,
                 removed: None,
             };
             let mut changes = ChangeSet::by(self.author(), snapshot.position);
-            changes.add_comment(Action::Commented, &before, &after, change(None, Some(&comment)))?;
+            changes.add_of_part(Action::Commented, &before, &after, change(None, Some(&comment)))?;
             changes.insert(&comment.sk(), to_item(&comment)?)?;
             changes.record(self.lab.recorder(), vec![id])?;
             if let Some(key) = idempotency_key {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Comment, CommentAuthor, Removal};
 use crate::{
-    base::{private::Private, wire_enum::Stored},
+    base::{AttachmentId, private::Private, wire_enum::Stored},
     case::event::{Action, Event},
 };
 
@@ -18,6 +18,9 @@ struct Content {
     id: u32,
     text: Option<Private<String>>,
     mentions: Vec<String>,
+    /// Events of earlier releases have none.
+    #[serde(default)]
+    attachments: Vec<AttachmentId>,
     asks: bool,
 }
 
@@ -32,7 +35,7 @@ pub(in crate::case) fn comments<'e>(events: impl IntoIterator<Item = &'e Event>)
         let (from, to) = (content(change.from.expose()), content(change.to.expose()));
         match event.action {
             Stored::Known(Action::Commented) => {
-                let Content { id, text, mentions, asks } = to;
+                let Content { id, text, mentions, attachments, asks } = to;
                 let comment = Comment {
                     id,
                     case_id: event.case_id,
@@ -41,6 +44,7 @@ pub(in crate::case) fn comments<'e>(events: impl IntoIterator<Item = &'e Event>)
                     edited_at: None,
                     text,
                     mentions,
+                    attachments,
                     asks,
                     removed: None,
                 };
@@ -56,6 +60,7 @@ pub(in crate::case) fn comments<'e>(events: impl IntoIterator<Item = &'e Event>)
                 if let Some(comment) = comments.get_mut(&from.id) {
                     comment.text = None;
                     comment.mentions.clear();
+                    comment.attachments.clear();
                     comment.removed = Some(Removal { at: event.at, user_id: event.user_id.clone() });
                 }
             }

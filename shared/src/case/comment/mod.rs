@@ -20,11 +20,12 @@ use super::{Case, Cases, event::Change, item::from_item, write::Snapshot};
 use crate::{
     auth::Permission,
     base::{
-        CaseId,
+        AttachmentId, CaseId,
         error::{Error, ErrorCode},
+        field_error::Invalid,
         private::Private,
         time::Timestamp,
-        validate::{Checked, distinct, reference, text},
+        validate::{Checked, distinct, not_text, reference, text},
     },
     table::keys,
 };
@@ -35,6 +36,8 @@ const EDIT_PERIOD: Duration = Duration::from_secs(15 * 60);
 const MAX_TEXT: usize = 4000;
 /// The name of a comment among the changed fields of an event.
 const CHANGED_FIELD: &str = "comment";
+/// The most files of a comment.
+const MAX_ATTACHMENTS: usize = 20;
 /// The most mentions of a comment.
 const MAX_MENTIONS: usize = 50;
 
@@ -55,6 +58,9 @@ pub struct Comment {
     text: Option<Private<String>>,
     /// The ids of the mentioned users.
     mentions: Vec<String>,
+    /// The files that it is about. Comments of earlier releases have none.
+    #[serde(default)]
+    attachments: Vec<AttachmentId>,
     /// Whether the case waits for an answer to it.
     asks: bool,
     /// Who removed it, and when.
@@ -94,8 +100,8 @@ impl Comment {
 /// The change of a comment in an event. The history of a case has each version of a comment, as that of any other field.
 fn change(before: Option<&Comment>, after: Option<&Comment>) -> Change {
     let content = |comment: Option<&Comment>| {
-        let content = comment.map(|Comment { id, text, mentions, asks, .. }| {
-            json!({"id": id, "text": text, "mentions": mentions, "asks": asks})
+        let content = comment.map(|Comment { id, text, mentions, attachments, asks, .. }| {
+            json!({"id": id, "text": text, "mentions": mentions, "attachments": attachments, "asks": asks})
         });
         Private::new(content.unwrap_or_default())
     };
@@ -112,12 +118,17 @@ fn mentions(value: &serde_json::Value) -> Checked<Vec<String>> {
     distinct(0..=MAX_MENTIONS, reference)(value)
 }
 
-impl Case {
-    /// The next version of the case, at the time of its next change.
-    fn next_version(&self) -> Self {
-        Self { version: self.version + 1, updated_at: self.next_moment(), ..self.clone() }
-    }
+/// Reads the files that a comment is about from a request.
+fn attachments(value: &serde_json::Value) -> Checked<Vec<AttachmentId>> {
+    let id = |value: &serde_json::Value| {
+        let text = value.as_str().ok_or_else(not_text)?;
+        let invalid = || Invalid::format("attachment_id", "must be the id of a file");
+        AttachmentId::parse(text).ok_or_else(invalid)
+    };
+    distinct(0..=MAX_ATTACHMENTS, id)(value)
+}
 
+impl Case {
     /// Adds a comment, and returns its number.
     fn add_comment(&mut self, user_id: &str, asks: bool) -> u32 {
         let id = self.thread.add(user_id, asks);

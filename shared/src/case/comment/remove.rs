@@ -30,7 +30,7 @@ impl Cases<'_> {
             after.remove_comment(comment_id);
             let removal = Removal { at: after.updated_at, user_id: self.lab.user_id().to_string() };
             let mut changes = ChangeSet::by(self.author(), snapshot.position);
-            changes.add_comment(Action::CommentRemoved, &case, &after, change(Some(&before), None))?;
+            changes.add_of_part(Action::CommentRemoved, &case, &after, change(Some(&before), None))?;
             changes.update(&before.sk(), mark(&removal)?)?;
             changes.record(self.lab.recorder(), vec![id])?;
             changes.commit(())
@@ -43,7 +43,8 @@ impl Cases<'_> {
 fn mark(removal: &Removal) -> Result<Update, Error> {
     let no_mentions: [&str; 0] = [];
     Ok(Update {
-        expression: "SET removed = :removal, mentions = :mentions REMOVE #text".to_owned(),
+        expression: "SET removed = :removal, mentions = :mentions, attachments = :mentions REMOVE #text"
+            .to_owned(),
         condition: Some("attribute_exists(sk)".to_owned()),
         names: vec![("#text".to_owned(), "text".to_owned())],
         values: vec![

@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// The fields that clients cannot set. An update may have them with their current values.
-const READ_ONLY: [&str; 7] = ["id", "case_id", "author", "created_at", "edited_at", "asks", "removed"];
+const READ_ONLY: [&str; 8] =
+    ["id", "case_id", "author", "created_at", "edited_at", "attachments", "asks", "removed"];
 
 /// An update of a comment: it sets the fields in the body. It holds the object, because each attempt to write checks it against
 /// the comment that it has read.
@@ -56,7 +57,7 @@ impl Cases<'_> {
             let after = case.case.next_version();
             comment.edited_at = Some(after.updated_at);
             let mut changes = ChangeSet::by(self.author(), snapshot.position);
-            changes.add_comment(
+            changes.add_of_part(
                 Action::CommentEdited,
                 &case,
                 &after,

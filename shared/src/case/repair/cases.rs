@@ -129,11 +129,12 @@ impl Repair {
                 true => None,
                 false => Some(self.verify(lab, id, &events, &items)?),
             };
-            let comments = match is_disposed {
-                true => Vec::new(),
-                false => self.comment_faults(lab, id, &events).await?,
-            };
-            if (verification.as_ref().is_some_and(|found| !found.valid) || !comments.is_empty())
+            let mut parts = Vec::new();
+            if !is_disposed {
+                parts.extend(self.comment_faults(lab, id, &events).await?);
+                parts.extend(self.file_faults(lab, id, &events).await?);
+            }
+            if (verification.as_ref().is_some_and(|found| !found.valid) || !parts.is_empty())
                 && attempts < ATTEMPTS
                 && reader.items(id).await?.differ_from(&items)
             {
@@ -143,7 +144,7 @@ impl Repair {
             if let Some(Verification { broken_at: Some(version), fault: Some(fault), .. }) = verification {
                 report.add(FaultKind::History, keys::event(id, version), fault, false);
             }
-            report.faults.extend(comments);
+            report.faults.extend(parts);
             match (&items.live, &items.deleted) {
                 (Some(_), _) => report.live = 1,
                 (None, Some(_)) if !is_disposed => report.deleted = 1,
@@ -288,7 +289,10 @@ fn deltas(now: Counted, is_live: bool, events: &[Event]) -> Vec<(Place, Vec<(Cou
                 | Action::Remade
                 | Action::Commented
                 | Action::CommentEdited
-                | Action::CommentRemoved,
+                | Action::CommentRemoved
+                | Action::FileAdded
+                | Action::FileScanned
+                | Action::FileRemoved,
             )
             | Stored::Newer(_) => {}
         }

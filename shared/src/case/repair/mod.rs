@@ -8,6 +8,7 @@
 mod cases;
 mod comments;
 mod counts;
+mod files;
 mod log;
 mod words;
 
@@ -22,6 +23,7 @@ use super::{item::from_item, verification::LogEntry, verify::HistoryReader};
 use crate::{
     base::{CaseId, LabId, error::Error, seal::SealKeys, time::Timestamp},
     config::{RETRY_BUDGET, VerificationConfig},
+    files::FileStore,
     table::{Query, Retry, Table, keys},
     wire_enum,
 };
@@ -38,7 +40,8 @@ pub enum Mode {
 wire_enum! {
     /// The kind of a fault.
     FaultKind {
-        History = "history", Case = "case", Comment = "comment", IndexKeys = "index_keys", SearchText = "search_text",
+        History = "history", Case = "case", Comment = "comment", Attachment = "attachment",
+        FileMissing = "file_missing", StorageCount = "storage_count", IndexKeys = "index_keys", SearchText = "search_text",
         WordsMissing = "words_missing", WordsStale = "words_stale", LogEntryMissing = "log_entry_missing",
         LogEntryWrong = "log_entry_wrong", ShardBehind = "shard_behind", StatusCount = "status_count",
         WaitingCount = "waiting_count", DayCount = "day_count", CounterBehind = "counter_behind", LabUnlisted = "lab_unlisted",
@@ -82,6 +85,7 @@ pub struct Repair {
     table: Table,
     seals: SealKeys,
     config: VerificationConfig,
+    files: Option<FileStore>,
     mode: Mode,
     /// The words of cases that changed later than this long ago are not compared, because the function on the streams may be
     /// about to write them.
@@ -98,6 +102,7 @@ impl Repair {
             table: Table::new(&config.table)?,
             seals: config.seal.seal_keys(),
             config: config.clone(),
+            files: config.files.as_ref().map(|files| FileStore::new(files, &config.table)).transpose()?,
             mode,
             unindexed_age: Duration::from_secs(120),
         })
@@ -119,6 +124,7 @@ impl Repair {
         self.check_words(lab, &seen, started, &mut report).await?;
         let last = self.check_log(lab, &seen, &before, &mut report).await?;
         self.check_counts(lab, &seen, &before, &last, &mut report).await?;
+        self.check_storage(lab, &mut report).await?;
         Ok(report)
     }
 

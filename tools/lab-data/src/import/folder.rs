@@ -1,4 +1,4 @@
-//! Imports a folder of `make export-lab`: exactly the same items, with their histories and audit records. A run that was killed is
+//! Imports a folder of `make export-lab`: the files of the cases, and exactly the same items, with their histories and audit records. A run that was killed is
 //! started again; items that are already there and equal are no fault, others are.
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -11,6 +11,7 @@ use shared::{
 };
 
 use crate::{
+    attachments,
     export::{Manifest, file_name, sha256},
     failed, patiently,
 };
@@ -29,6 +30,7 @@ pub async fn run(
     progress: impl Fn(String),
 ) -> Result<(Manifest, u64), String> {
     let manifest = Manifest::read(folder)?;
+    attachments::check(&manifest, folder)?;
     let data = LabData::new(config, manifest.lab_id)?;
     let mut missing = BTreeMap::<(bool, String), Vec<u8>>::new();
     for (kind, summary) in &manifest.files {
@@ -46,13 +48,14 @@ pub async fn run(
     }
     for part in Part::ALL {
         let read = data.read(part, |line| match missing.remove(&(part == Part::Audit, line.sk)) {
-            Some(same) if same == line.json => Ok(()),
+            Some(same) if attachments::are_same(&same, &line.json) => Ok(()),
             _ => Err("the lab has other data already".to_owned()),
         });
         read.await.map_err(|error| failed(&error))?;
     }
     let of = missing.len() as u64;
     if mode == Mode::Write {
+        attachments::import(&data, &manifest, &mut missing, folder).await?;
         let mut done = 0;
         for part in Part::ALL {
             let of_part = missing.iter().filter(|((is_audit, _), _)| *is_audit == (part == Part::Audit));
