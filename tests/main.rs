@@ -56,6 +56,7 @@ mod integration {
     mod public;
     mod random_walk;
     mod rate_limits;
+    mod realtime;
     mod remakes;
     mod repair;
     mod request_lines;
@@ -84,5 +85,6 @@ mod e2e {
     mod invoke;
     mod life_of_the_stack;
     mod load;
+    mod push;
     mod schemathesis;
 }

@@ -70,6 +70,8 @@ impl Stack {
             dynamodb: url("dynamodb"),
             // No measured function uses the archive.
             s3: "http://127.0.0.1:9".into(),
+            // Nor the WebSocket API.
+            realtime: "http://127.0.0.1:9".into(),
             ..Urls::default()
         };
         Ok(Self { _child: child, urls, settings: settings(root)? })

@@ -62,6 +62,20 @@ impl Client {
         self.send(Method::GET, url, &[], Bytes::new()).await
     }
 
+    /// Calls a function behind the cargo-lambda at this URL with an event.
+    ///
+    /// # Errors
+    /// When there is no answer within the limit.
+    pub async fn invoke(
+        &self,
+        cargo_lambda: &str,
+        function: &str,
+        event: &serde_json::Value,
+    ) -> Result<Answer> {
+        let url = format!("{cargo_lambda}/2015-03-31/functions/{function}/invocations");
+        self.send(Method::POST, &url, &[("content-type", "application/json")], event.to_string()).await
+    }
+
     /// Sends a request with these headers and this body.
     ///
     /// # Errors

@@ -5,13 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result, stack::Urls};
+use crate::{Error, Result, realtime, stack::Urls};
 
 /// The variables of the functions that the environment may set, with their defaults. A variable with an empty default is
 /// not set.
-const FUNCTION_DEFAULTS: [(&str, &str); 29] = [
+const FUNCTION_DEFAULTS: [(&str, &str); 30] = [
     ("TABLE_NAME", "lhcms-dev"),
     ("AUDIT_TABLE_NAME", "lhcms-dev-audit"),
+    ("CONNECTIONS_TABLE", "lhcms-dev-connections"),
     ("ARCHIVE_BUCKET_NAME", "lhcms-dev-archive"),
     ("FILES_BUCKET_NAME", "lhcms-dev-files"),
     ("FILES_QUOTA_BYTES", ""),
@@ -124,6 +125,8 @@ pub struct Ports {
     pub sqs: u16,
     /// The receiver of webhooks: `RECEIVER_PORT`, 5003.
     pub receiver: u16,
+    /// The WebSocket API: `REALTIME_PORT`, 5004.
+    pub realtime: u16,
 }
 
 impl Settings {
@@ -202,6 +205,7 @@ impl Settings {
                 s3: number("S3_PORT", 8001)?,
                 sqs: number("SQS_PORT", 8002)?,
                 receiver: number("RECEIVER_PORT", 5003)?,
+                realtime: number("REALTIME_PORT", 5004)?,
             },
             release: switch("RELEASE")?,
             watch,
@@ -226,6 +230,8 @@ impl Settings {
     pub fn child_environment(&self, urls: &Urls) -> Vec<(String, String)> {
         let mut environment = self.functions.clone();
         let path = format!("{}:{}", self.tools.display(), self.path);
+        let realtime = format!("{}/{}", urls.realtime, realtime::STAGE);
+        let socket = realtime.replacen("http", "ws", 1);
         for (name, value) in [
             ("STAGE", "dev"),
             ("AWS_ACCESS_KEY_ID", CREDENTIALS.0),
@@ -234,6 +240,8 @@ impl Settings {
             ("AWS_ENDPOINT_URL_S3", &urls.s3),
             ("AWS_ENDPOINT_URL_SQS", &urls.sqs),
             ("WEBHOOK_QUEUE_URL", &urls.sqs),
+            ("REALTIME_URL", &socket),
+            ("REALTIME_ENDPOINT", &realtime),
             ("UMS_BASE_URL", &urls.ums),
             ("LINKSHUB_BASE_URL", &urls.linkshub),
             ("RUST_LOG", &self.gateway_log),
@@ -307,7 +315,8 @@ mod tests {
                 dynamodb: 8000,
                 s3: 8001,
                 sqs: 8002,
-                receiver: 5003
+                receiver: 5003,
+                realtime: 5004
             }
         );
         assert_eq!(settings.data, Path::new("/project/.local"));
@@ -355,6 +364,7 @@ mod tests {
             s3: url("s"),
             sqs: url("q"),
             receiver: url("r"),
+            realtime: url("w"),
         };
         let environment = settings.child_environment(&urls);
         for expected in [
@@ -364,6 +374,8 @@ mod tests {
             ("AWS_ENDPOINT_URL_S3", "http://s"),
             ("AWS_ENDPOINT_URL_SQS", "http://q"),
             ("WEBHOOK_QUEUE_URL", "http://q"),
+            ("REALTIME_URL", "ws://w/live"),
+            ("REALTIME_ENDPOINT", "http://w/live"),
             ("STAGE", "dev"),
             ("PATH", "/project/.tools/venv/bin:/bin"),
         ] {
@@ -392,6 +404,7 @@ mod tests {
             s3: url(ports.s3),
             sqs: url(ports.sqs),
             receiver: url(ports.receiver),
+            realtime: url(ports.realtime),
         });
         given.retain(|(name, _)| !["PATH", "RUST_LOG"].contains(&name.as_str()));
         written.sort();

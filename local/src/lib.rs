@@ -4,7 +4,7 @@
 //!
 //! - [`dynamodb`]: an embedded DynamoDB; [`table`]: the service's table, made from template.yaml
 //! - [`streams`]: the events of the tables' streams; [`s3`]: an embedded S3; [`scanner`]: a stand-in for the scan of files
-//! - [`queue`]: a stand-in for SQS; [`receiver`]: a receiver of webhooks
+//! - [`realtime`]: a stand-in for the WebSocket API; [`queue`]: a stand-in for SQS; [`receiver`]: a receiver of webhooks
 //! - [`ums`] and [`linkshub`]: stand-ins for the two services that LHCMS calls; [`seed`]: their data in `make dev`
 //! - [`gateway`]: a stand-in for API Gateway in front of `cargo lambda watch`
 //! - [`stack`]: all of these with `cargo lambda watch`; [`config`]: its settings
@@ -17,6 +17,7 @@ pub mod linkshub;
 pub mod log;
 pub mod process;
 pub mod queue;
+pub mod realtime;
 pub mod receiver;
 pub mod s3;
 pub mod scanner;

@@ -11,7 +11,7 @@ use crate::{
     table::{Api, CallError},
 };
 
-/// The most records in one event.
+/// The most records in one event, unless a reader sets another number.
 const BATCH: u32 = 100;
 
 /// The place in each shard after which the next read begins: the sequence number of the last processed record.
@@ -23,6 +23,7 @@ pub struct StreamReader {
     endpoint: String,
     arn: String,
     positions: Positions,
+    batch: u32,
 }
 
 impl StreamReader {
@@ -35,7 +36,12 @@ impl StreamReader {
         let answer = answer.map_err(|error| error.into_error("DescribeTable", table))?;
         let arn = answer["Table"]["LatestStreamArn"].as_str();
         let arn = arn.ok_or_else(|| Error::new(format!("the table {table} has no stream")))?.to_owned();
-        Ok(Self { endpoint: endpoint.to_owned(), arn, positions })
+        Ok(Self { endpoint: endpoint.to_owned(), arn, positions, batch: BATCH })
+    }
+
+    /// The same reader, with at most this number of records in one event: 1,000 or less.
+    pub fn with_batch(self, records: u32) -> Self {
+        Self { batch: records, ..self }
     }
 
     /// The event with the next records of a shard, as Lambda makes it; `None` if there is nothing new. Without
@@ -55,7 +61,7 @@ impl StreamReader {
             }
             let iterator = self.call("GetShardIterator", request).await?["ShardIterator"].take();
             let mut answer =
-                self.call("GetRecords", json!({"ShardIterator": iterator, "Limit": BATCH})).await?;
+                self.call("GetRecords", json!({"ShardIterator": iterator, "Limit": self.batch})).await?;
             let Value::Array(records) = answer["Records"].take() else { continue };
             if !records.is_empty() {
                 return Ok(Some(StreamBatch { shard: shard.to_owned(), event: event(records, &self.arn) }));

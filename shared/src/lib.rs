@@ -20,9 +20,10 @@
 //! 17. [`webhook`]: the webhooks of a lab, and the delivery of messages to them
 //! 18. [`trail`]: the verification of the audit trail against the archive
 //! 19. [`streams`]: what happens after a change: archive, messages and disposal, on the tables' streams
-//! 20. [`migration`]: items of earlier releases
-//! 21. [`lab_data`]: all items of a lab, to move or destroy them
-//! 22. [`runtime`]: starts a function and wraps every request; health
+//! 20. [`realtime`]: tickets and connections of the WebSocket API, and the signals of changes to them
+//! 21. [`migration`]: items of earlier releases
+//! 22. [`lab_data`]: all items of a lab, to move or destroy them
+//! 23. [`runtime`]: starts a function and wraps every request; health
 
 pub mod archive;
 pub mod audit;
@@ -38,6 +39,7 @@ pub mod lab_data;
 pub mod message;
 pub mod migration;
 pub mod queue;
+pub mod realtime;
 pub mod runtime;
 mod s3;
 pub mod streams;

@@ -10,11 +10,13 @@ pub(crate) mod random;
 mod registry;
 pub(crate) mod reply;
 pub(crate) mod service;
+pub(crate) mod sockets;
 pub(crate) mod spec;
 pub(crate) mod stack;
 pub(crate) mod sts;
 pub(crate) mod tcp_proxy;
 pub(crate) mod webhooks;
+pub(crate) mod websocket;
 
 pub(crate) use call::Call;
 pub(crate) use proxy::Fault;

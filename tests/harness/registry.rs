@@ -17,6 +17,10 @@ pub(super) fn functions(start: &Start) -> BTreeMap<&'static str, Box<dyn AnyFunc
         ("create-attachment", start.lab(Operation::CreateAttachment, create_attachment::handler)),
         ("create-case", start.lab(Operation::CreateCase, create_case::handler)),
         ("create-comment", start.lab(Operation::CreateComment, create_comment::handler)),
+        (
+            "create-realtime-ticket",
+            start.lab(Operation::CreateRealtimeTicket, create_realtime_ticket::handler),
+        ),
         ("create-webhook", start.lab(Operation::CreateWebhook, create_webhook::handler)),
         ("delete-attachment", start.lab(Operation::DeleteAttachment, delete_attachment::handler)),
         ("delete-case", start.lab(Operation::DeleteCase, delete_case::handler)),

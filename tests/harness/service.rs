@@ -37,7 +37,15 @@ use shared::{
     webhook::Deliverer,
 };
 
-use super::{Reply, call::Call, leaks, proxy::Proxy, registry, spec};
+use super::{
+    Reply,
+    call::Call,
+    leaks,
+    proxy::Proxy,
+    registry,
+    sockets::{self, Sockets},
+    spec,
+};
 
 /// The key that the stand-in UMS signs tokens with.
 pub(crate) const SECRET: &str = "integration-tests-sign-with-this-key-0123456789";
@@ -49,6 +57,8 @@ pub(crate) const ORIGIN_SECRET: &str = "integration-tests-come-from-this-cdn-012
 pub(crate) const SEAL_KEYS: &str = "test:integration-tests-seal-with-this-key-0123456789";
 pub(crate) const TABLE: &str = "lhcms-test";
 pub(crate) const AUDIT_TABLE: &str = "lhcms-test-audit";
+/// The table of tickets and WebSocket connections.
+pub(crate) const CONNECTIONS_TABLE: &str = "lhcms-test-connections";
 /// The key that encrypts the secrets of webhooks.
 pub(crate) const WEBHOOK_KEYS: &str = "test:aW50ZWdyYXRpb24gdGVzdHMgZW5jcnlwdCBob29rcy4=";
 const BUCKET: &str = "lhcms-test-archive";
@@ -83,11 +93,15 @@ pub(crate) struct Service {
     pub(crate) s3: Proxy,
     /// The queue of webhooks.
     pub(crate) queue: Queue,
+    /// The WebSocket API.
+    pub(crate) sockets: Sockets,
     database: Server,
     expiry: Expiry,
     streams: tokio::sync::Mutex<Vec<StreamReader>>,
+    /// The second reader of the stream of cases.
+    push_stream: tokio::sync::Mutex<Option<StreamReader>>,
     archive: tempfile::TempDir,
-    _servers: [Server; 4],
+    _servers: [Server; 5],
     settings: BTreeMap<String, String>,
     tune: fn(&mut Config),
 }
@@ -137,7 +151,16 @@ impl Service {
                 streams.push(StreamReader::open(database.url(), name, Positions::new()).await.unwrap());
             }
         }
+        let (resource, _) = table::CONNECTIONS;
+        let definition = table::Definition::read(&spec::root().join("template.yaml"), resource).unwrap();
+        table::create(database.url(), CONNECTIONS_TABLE, &definition).await.unwrap();
+        let push_stream = if has_streams {
+            Some(StreamReader::open(database.url(), TABLE, Positions::new()).await.unwrap())
+        } else {
+            None
+        };
         let archive = tempfile::tempdir().unwrap();
+        let sockets = Sockets::default();
         let queue = Queue::default();
         let servers = [
             Server::start("UMS", listener().await, local::ums::router(ums.clone())).unwrap(),
@@ -145,6 +168,7 @@ impl Service {
             s3::serve(listener().await, archive.path(), &[BUCKET, FILES_BUCKET], ("test", "test"), None)
                 .unwrap(),
             queue.serve(listener().await).unwrap(),
+            sockets.serve(listener().await),
         ];
         let dynamodb = Proxy::start(database.url()).await;
         let ums_proxy = Proxy::start(servers[0].url()).await;
@@ -160,6 +184,9 @@ impl Service {
             ("AWS_ENDPOINT_URL_SQS", servers[3].url()),
             ("WEBHOOK_QUEUE_URL", servers[3].url()),
             ("WEBHOOK_KEYS", WEBHOOK_KEYS),
+            ("CONNECTIONS_TABLE", CONNECTIONS_TABLE),
+            ("REALTIME_URL", "wss://live.example.com/live"),
+            ("REALTIME_ENDPOINT", &format!("{}/{}", servers[4].url(), sockets::STAGE)),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -187,9 +214,11 @@ impl Service {
             linkshub_proxy,
             s3,
             queue,
+            sockets,
             database,
             expiry,
             streams: tokio::sync::Mutex::new(streams),
+            push_stream: tokio::sync::Mutex::new(push_stream),
             archive,
             _servers: servers,
             settings,
@@ -208,6 +237,11 @@ impl Service {
         self.restart_functions();
     }
 
+    /// The value of an environment variable of the functions.
+    pub(super) fn setting(&self, name: &str) -> Option<String> {
+        self.settings.get(name).cloned()
+    }
+
     /// Whether an environment variable of the functions was set.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.settings.contains_key(name)
@@ -222,6 +256,20 @@ impl Service {
             count += changes;
         }
         count
+    }
+
+    /// Calls the function that sends signals with the next changes, as an event source mapping does. Returns how many there were;
+    /// an error leaves the changes for the next call.
+    pub(crate) async fn push_changes(&self) -> Result<usize, String> {
+        let mut stream = self.push_stream.lock().await;
+        let stream = stream.as_mut().expect("the test must start the service with streams");
+        let mut count = 0;
+        while let Some(batch) = stream.next_event().await.unwrap() {
+            self.push(batch.event.clone()).await?;
+            count += batch.event["Records"].as_array().unwrap().len();
+            stream.advance(&batch, &Value::Null);
+        }
+        Ok(count)
     }
 
     /// Calls the function once more with every change since the start, in batches of `size`.
@@ -454,6 +502,16 @@ impl Service {
         self.items_of(AUDIT_TABLE, lab).await.into_values().collect()
     }
 
+    /// The tickets and connections of a lab, directly from their table.
+    pub(crate) async fn connections(&self, lab: i64) -> BTreeMap<String, Value> {
+        self.items_of(CONNECTIONS_TABLE, lab).await
+    }
+
+    /// Sets a number of a ticket or a connection behind the service's back.
+    pub(crate) async fn change_connection(&self, lab: i64, sk: &str, name: &str, value: i64) {
+        self.set_number(CONNECTIONS_TABLE, lab, sk, name, &value.to_string()).await;
+    }
+
     async fn items_of(&self, table: &str, lab: i64) -> BTreeMap<String, Value> {
         let mut items = BTreeMap::new();
         let mut start = Value::Null;
@@ -519,9 +577,13 @@ impl Service {
 
     /// Tampers with an item: sets one number behind the service's back.
     pub(crate) async fn change_number(&self, lab: i64, sk: &str, name: &str, value: u64) {
+        self.set_number(self.table(), lab, sk, name, &value.to_string()).await;
+    }
+
+    async fn set_number(&self, table: &str, lab: i64, sk: &str, name: &str, value: &str) {
         let update = json!({
-            "TableName": self.table(), "Key": key(lab, sk), "UpdateExpression": "SET #name = :value",
-            "ExpressionAttributeNames": {"#name": name}, "ExpressionAttributeValues": {":value": {"N": value.to_string()}},
+            "TableName": table, "Key": key(lab, sk), "UpdateExpression": "SET #name = :value",
+            "ExpressionAttributeNames": {"#name": name}, "ExpressionAttributeValues": {":value": {"N": value}},
         });
         self.call_database("UpdateItem", &update).await;
     }

@@ -51,9 +51,16 @@ pub(crate) fn command(data: &Path) -> Command {
     let program = program("lhcms-local");
     let mut command = Command::new(program);
     command.current_dir(root()).env("LOCAL_DATA_DIR", data).kill_on_drop(true);
-    for port in
-        ["API_PORT", "UMS_PORT", "LINKSHUB_PORT", "DYNAMODB_PORT", "S3_PORT", "SQS_PORT", "RECEIVER_PORT"]
-    {
+    for port in [
+        "API_PORT",
+        "UMS_PORT",
+        "LINKSHUB_PORT",
+        "DYNAMODB_PORT",
+        "S3_PORT",
+        "SQS_PORT",
+        "RECEIVER_PORT",
+        "REALTIME_PORT",
+    ] {
         command.env(port, "0");
     }
     command

@@ -392,6 +392,7 @@ async fn send_every_request(what: &str, proxy: fn(&Service) -> &Proxy, fault: Fa
         ("POST", &format!("{WEBHOOK}/deliveries/{DELIVERY}/retry"), None),
         ("POST", &format!("{WEBHOOK}/replay"), Some(json!({"since": "2026-11-24T09:30:00Z"}))),
         ("DELETE", WEBHOOK, None),
+        ("POST", "/api/v1/realtime/tickets", None),
     ];
     let calls = requests.into_iter().map(|(method, path, body)| {
         let call = service.as_user(user, method, path);

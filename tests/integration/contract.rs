@@ -10,7 +10,7 @@ use serde_json::Value;
 use shared::{
     auth,
     base::wire_enum::WireEnum,
-    config::{Config, DeliveryConfig, Env, Needs, StreamsConfig},
+    config::{Config, DeliveryConfig, Env, Needs, RealtimeConfig, StreamsConfig},
 };
 
 use crate::harness::{
@@ -149,6 +149,27 @@ fn every_object_of_the_contract_is_a_named_schema_and_null_is_said_where_it_has_
     check("paths", &SPEC["paths"], false);
 }
 
+/// redocly does not follow `x-websocket`.
+#[test]
+fn every_schema_of_the_contract_is_used() {
+    fn collect<'v>(part: &'v Value, found: &mut BTreeSet<&'v str>) {
+        match part {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|member| collect(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+            _ => {}
+        }
+    }
+    let mut used = BTreeSet::new();
+    collect(&SPEC, &mut used);
+    let schemas = SPEC["components"]["schemas"].as_object().unwrap().keys();
+    let unused: Vec<&String> =
+        schemas.filter(|name| !used.contains(&*format!("#/components/schemas/{name}"))).collect();
+    assert_eq!(unused, [""; 0]);
+}
+
 #[test]
 fn every_response_behind_a_login_declares_the_rate_limit_once_the_caller_is_known() {
     for operation in operations().into_iter().filter(|operation| !operation.is_public()) {
@@ -242,6 +263,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
     let _ = Config::read(Env::new(&lookup), Needs::ALL);
     let _ = StreamsConfig::read(Env::new(&lookup));
     let _ = DeliveryConfig::read(Env::new(&lookup));
+    let _ = RealtimeConfig::read(Env::new(&lookup));
     let text = |file: &str| fs::read_to_string(root().join(file)).unwrap();
     let (readme, example, template) = (text("README.md"), text(".env.example"), text("template.yaml"));
     // Lambda sets these by itself; the endpoint is for an emulator.

@@ -327,3 +327,24 @@ fn random_and_damaged_gateway_events_are_answered_unless_they_do_not_parse() {
         }
     });
 }
+
+#[test]
+fn random_and_damaged_messages_of_websockets_are_answered() {
+    let message = select(vec![
+        json!({"action": "subscribe", "lab_id": 123, "statuses": ["pending", "shipped"], "case_ids": [1, 2]}),
+        json!({"action": "renew", "ticket": format!("123.{}", "A".repeat(43))}),
+        json!({"action": "ping"}),
+    ]);
+    let text = prop_oneof![
+        4 => (message, damage()).prop_map(|(message, damage)| damaged(message, &damage).to_string()),
+        1 => any_json().prop_map(|value| value.to_string()),
+        1 => word(),
+    ];
+    holds(400, text, async |service, text| {
+        let client = service.connect("viewer").await;
+        match client.send_text(&text).await {
+            Some(answer) => assert_ne!(answer["code"], "internal_error", "{text}"),
+            None => assert!(!client.is_open(), "{text}"),
+        }
+    });
+}

@@ -80,7 +80,7 @@ def running_stack():
     if not program.is_file():
         sys.exit(f"check-clients: {program} is missing. Run `make check-clients`, which builds it.")
     with tempfile.TemporaryDirectory() as data, open(Path(data) / "stack.log", "w+") as log:
-        ports = {name: "0" for name in ("API_PORT", "UMS_PORT", "LINKSHUB_PORT", "DYNAMODB_PORT", "S3_PORT", "SQS_PORT", "RECEIVER_PORT")}
+        ports = {name: "0" for name in ("API_PORT", "UMS_PORT", "LINKSHUB_PORT", "DYNAMODB_PORT", "S3_PORT", "SQS_PORT", "RECEIVER_PORT", "REALTIME_PORT")}
         stack = subprocess.Popen([program], cwd=ROOT, env={**os.environ, **ports, "LOCAL_DATA_DIR": data},
                                  stdout=subprocess.PIPE, stderr=log, text=True)
         try:

@@ -12,6 +12,8 @@ DIFFERENCES = (
     ("The gateway's CORS is not tested", "it is part of that body"),
     ("The gateway's permissions are checked statically",
      "the emulator's gateway may call every function; the check compares the deployed permissions with the routes"),
+    ("The URL of the WebSocket API has the emulator's address, and no TLS", "the emulator has no names of hosts for APIs here; the stage is dev, in which the functions accept it"),
+    ("The response of the route of messages is left out", "the emulator does not know the resource, and sends each answer of the function to the client"),
     ("New versions get all requests at once", "the emulator has no CodeDeploy; cfn-lint checks its resources in the expansion"),
     ("Conditions on dynamodb:LeadingKeys are left out", "the emulator does not know this key; only the policies of the public functions and LabRole have such conditions"),
     ("PerLabRole is false",

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import archive
+import push
 import verification
 from processes import ROOT, free_port
 from report import Failure, say, wait_for
@@ -165,11 +166,25 @@ def without_archive(client):
             raise Failure(f"ProcessStreamsFunction: without a bucket it answers {answer}")
 
 
+def unsent(client):
+    """A change while a page is connected, and the function cannot reach API Gateway."""
+    case = client.call("createCase", 201, {"procedure_type": "Crown"}).json["id"]
+    page = push.Socket(push.ticket(client))
+    page.ask({"action": "subscribe", "lab_id": push.LAB})
+    with changed(client, "PushChangesFunction", REALTIME_ENDPOINT=f"http://127.0.0.1:{free_port()}"):
+        client.call("updateCase", id=case, body={"notes": "a signal that cannot be sent"})
+        log = f"/aws/lambda/{client.stack.resources['PushChangesFunction']}"
+        wait_for("PushChangesFunction: it reports no failure", 30, lambda: client.stack.emulator.client("logs").filter_log_events(
+            logGroupName=log, filterPattern='"PushFailures"')["events"])
+    page.close()
+
+
 FAILURES = (
     ("a defect ends a request", "panics", defect),
     ("the provider of token keys fails", "stale-keys", lost_keys),
     ("UMS fails for several users", "circuit-open", failing_for_many),
     ("the bucket of the archive is gone", "archive-failures", without_archive),
+    ("API Gateway cannot be reached for a signal", "push-failures", unsent),
     ("a client that sends too much", "rate-limited-burst", beyond_the_limit),
     ("UMS does not answer", "ums-failures", no_answer("ListCasesFunction", "UMS_BASE_URL", "listCases", 503)),
     ("LinksHub does not answer", "linkshub-failures", no_answer("GetDoctorFunction", "LINKSHUB_BASE_URL", "getDoctor", 503, doctor_id="doctor_77")),

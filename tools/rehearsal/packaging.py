@@ -45,7 +45,9 @@ def run(emulator, folder):
 
 
 def for_the_emulator(template):
-    """The template's text without what the emulator does not know: the preferences from which SAM makes CodeDeploy's resources, and
-    the plan of GuardDuty."""
+    """The template's text without what the emulator does not know: the preferences from which SAM makes CodeDeploy's resources,
+    the plan of GuardDuty, and the response of a route."""
     template = re.sub(r"^( +)DeploymentPreference:\n(?:\1 .*\n)+", "", template, flags=re.MULTILINE)
-    return re.sub(r"^( +)MalwareScanPlan:\n(?:\1 .*\n)+", "", template, flags=re.MULTILINE)
+    template = re.sub(r"^( +)MalwareScanPlan:\n(?:\1 .*\n)+", "", template, flags=re.MULTILINE)
+    template = re.sub(r"^( +)RealtimeMessageResponse:\n(?:\1 .*\n)+", "", template, flags=re.MULTILINE)
+    return template.replace("RealtimeMessageResponse, ", "")

@@ -111,7 +111,7 @@ class StandIns(Process):
     """The stand-ins of `make dev`: UMS and LinksHub. Its DynamoDB, S3 and SQS run as well, but nothing here uses them."""
 
     def __init__(self, folder, target):
-        ports = {f"{name}_PORT": "0" for name in ("API", "UMS", "LINKSHUB", "DYNAMODB", "S3", "SQS", "RECEIVER")}
+        ports = {f"{name}_PORT": "0" for name in ("API", "UMS", "LINKSHUB", "DYNAMODB", "S3", "SQS", "RECEIVER", "REALTIME")}
         super().__init__("stand-ins", [target / "debug/lhcms-local", "--without-api"], folder, {
             **ports, "LOCAL_DATA_DIR": str(folder / "stand-ins"), "JWT_SECRET_KEY": JWT_SECRET,
         })

@@ -9,6 +9,7 @@ import urllib.request
 import uuid
 
 import checks
+import push
 import webhooks
 from report import Failure, say, wait_for
 
@@ -48,6 +49,9 @@ def run(client):
     say("webhooks")
     # Another release may not have them yet; see upgrade.py.
     webhooks.run(client.where("createWebhook"), case)
+    say("push")
+    # Another release may not have it yet; see upgrade.py.
+    push.run(client.where("createRealtimeTicket"), case)
     say("deleting and restoring")
     delete_and_restore(client, case)
     missing = [f"{operation.id} ({operation.route})" for operation in client.stack.operations

@@ -45,8 +45,15 @@ def expand(template, root):
     return json.loads(result.stdout)
 
 
-def adapt(template):
-    """Changes the expanded template as far as the emulator needs it; differences.py has the reasons."""
+def adapt(template, emulator):
+    """The expanded template with what the emulator at this URL needs changed; differences.py has the reasons."""
+    host = "://${RealtimeApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/"
+    there = emulator.removeprefix("http") + "/_aws/execute-api/${RealtimeApi}/"
+    text = json.dumps(template).replace(f"https{host}", f"http{there}").replace(f"wss{host}", f"ws{there}")
+    template = json.loads(text)
+    # An earlier release may not have it.
+    if template["Resources"].pop("RealtimeMessageResponse", None):
+        template["Resources"]["RealtimeStage"]["DependsOn"].remove("RealtimeMessageResponse")
     for name in ("UmsBaseUrl", "LinksHubBaseUrl"):
         del template["Parameters"][name]["AllowedPattern"]
     # The body has the API's name and kind; without it they are properties.
@@ -67,6 +74,7 @@ def adapt(template):
             del statement["Condition"]
         if statement.get("Action") == "sqs:SendMessage":
             statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+    return template
 
 
 def statements(template):
@@ -163,8 +171,7 @@ class Stack:
                 raise Failure(
                     f"route {operation.route} ({operation.id}): gateway.yaml sends it to {operation.target}, which template.yaml "
                     f"does not make; is {operation.target.removesuffix('Function')} in the table Functions and in a loop?")
-        self.deployed = json.loads(json.dumps(self.template))
-        adapt(self.deployed)
+        self.deployed = adapt(self.template, self.emulator.url)
         self.template = chosen(self.template, OWN_TABLES)
         self.parameters = {
             "Stage": "dev", "UmsBaseUrl": self.stand_ins.ums, "LinksHubBaseUrl": self.stand_ins.linkshub,
@@ -253,7 +260,9 @@ class Stack:
                         or "stream" in str(statement["Resource"]).lower()):
                     continue
                 actions, resources = (it if isinstance(it, list) else [it] for it in (statement["Action"], statement["Resource"]))
-                [table] = [resource["Fn::GetAtt"][0] for resource in resources if "Fn::GetAtt" in resource]
+                # By the table itself, or by an index of it alone.
+                [table] = {resource["Fn::GetAtt"][0] if "Fn::GetAtt" in resource else resource["Fn::Sub"][2:].split(".")[0]
+                           for resource in resources}
                 of_table = [(action, index) for action, name, index in mine if name == self.resources[table]]
                 yield from ((row, f"{action} on {table}") for action in actions
                             if not any(action == used_action for used_action, _ in of_table))

@@ -18,7 +18,7 @@ class Released(unittest.TestCase):
         self.assertEqual({alias["FunctionName"]["Ref"] for alias in aliases.values()}, set(FUNCTIONS | TRIGGERED))
         self.assertEqual({alias["Name"] for alias in aliases.values()}, {"live"})
         text = json.dumps([it for it in EXPANDED["Resources"].values()
-                           if it["Type"] in ("AWS::Lambda::Permission", "AWS::Lambda::EventSourceMapping", "AWS::Events::Rule", "AWS::ApiGatewayV2::Api")])
+                           if it["Type"] in ("AWS::Lambda::Permission", "AWS::Lambda::EventSourceMapping", "AWS::Events::Rule", "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration")])
         self.assertNotRegex(text, r'"(Ref|Fn::GetAtt)": \[?"\w+Function"')
         self.assertNotRegex(text, r"\$\{\w+Function\.")
         self.assertEqual(set(re.findall(r"\w+FunctionAliaslive", text)), set(aliases))

@@ -19,6 +19,7 @@ SECRETS = {"JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY", "CURSOR_SECRET_KEY", "SE
 # The metrics in the lines of requests and of the functions without one (namespace LHCMS), with the sets of dimensions of each.
 # A test compares them with the code.
 BY_STAGE, BY_OPERATION = ("stage",), ("stage", "operation")
+PUSH_METRICS = {"PushConnections", "PushMessages", "PushFailures", "PushLatency", "SocketFailures"}
 WEBHOOK_METRICS = {"WebhookDeliveries", "WebhookFailures", "WebhookLatency", "WebhooksDisabled"}
 METRICS = {
     **{name: {BY_STAGE, BY_OPERATION} for name in ("Requests", "Latency", "ServerErrors", "ClientErrors")},
@@ -26,7 +27,7 @@ METRICS = {
         "ColdStarts", "DynamoDbCalls", "DynamoDbTime", "ReadUnits", "WriteUnits", "DynamoDbConflicts", "DynamoDbRetries",
         "UmsCalls", "UmsTime", "UmsFailures", "LinksHubCalls", "LinksHubTime", "LinksHubFailures", "CircuitOpen",
         "AuditFailures", "StaleKeys", "RateLimited", "Panics")},
-    **{name: {BY_STAGE} for name in WEBHOOK_METRICS},
+    **{name: {BY_STAGE} for name in WEBHOOK_METRICS | PUSH_METRICS},
     "Errors": {("stage", "code")}, "ArchiveFailures": {BY_OPERATION}, "SecurityEvents": {("stage", "event")},
 }
 
@@ -211,7 +212,7 @@ class Fits(unittest.TestCase):
         for name, row in ROWS.items():
             with self.subTest(name):
                 own = {"Cases", "Actions", "Index", "Audit", "Cursors"} if has_secrets(f"{name}Function") else {"Probe"}
-                self.assertEqual(set(row) - {"Concurrency", "Files", "WebhookKeys", "WebhookQueue"}, common | own)
+                self.assertEqual(set(row) - {"Concurrency", "Files", "WebhookKeys", "WebhookQueue", "Realtime"}, common | own)
 
     def test_an_index_in_a_row_is_one_of_the_table(self):
         indexes = {index["IndexName"] for index in SOURCE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]}
@@ -294,7 +295,8 @@ class Safe(unittest.TestCase):
         for name, function in FUNCTIONS.items():
             with self.subTest(name):
                 variables = function.get("Environment", {}).get("Variables", {})
-                self.assertLessEqual(set(variables), SECRETS | {"ORIGIN_SECRET", "SESSION_POLICY", "FILES_BUCKET_NAME", "WEBHOOK_QUEUE_URL"})
+                self.assertLessEqual(set(variables), SECRETS | {
+                    "ORIGIN_SECRET", "SESSION_POLICY", "FILES_BUCKET_NAME", "WEBHOOK_QUEUE_URL", "CONNECTIONS_TABLE", "REALTIME_URL"})
                 for variable, value in variables.items():
                     if variable not in SECRETS or value == "":
                         continue
@@ -320,7 +322,8 @@ class Safe(unittest.TestCase):
     def test_a_function_gets_the_keys_the_bucket_and_the_queue_that_its_operation_uses_and_no_others(self):
         code = (ROOT / "shared/src/auth/operation.rs").read_text()
         for method, variable in (("has_cursors", "CURSOR_SECRET_KEY"), ("uses_files", "FILES_BUCKET_NAME"),
-                                 ("uses_webhook_keys", "WEBHOOK_KEYS"), ("uses_webhook_queue", "WEBHOOK_QUEUE_URL")):
+                                 ("uses_webhook_keys", "WEBHOOK_KEYS"), ("uses_webhook_queue", "WEBHOOK_QUEUE_URL"),
+                                 ("uses_realtime", "CONNECTIONS_TABLE"), ("uses_realtime", "REALTIME_URL")):
             with self.subTest(variable):
                 arms = code.partition(f"fn {method}")[2].partition("\n    }\n")[0]
                 using = {f"{name}Function": it == "true" for name, it in re.findall(r"Self::(\w+) => (true|false),", arms)}
@@ -426,15 +429,15 @@ class Safe(unittest.TestCase):
                 self.assertLessEqual(len(alarm.get("Metrics", [])), 10)
 
     def test_every_index_and_table_has_alarms_on_its_throttles(self):
-        indexes = {index["IndexName"] for index in SOURCE["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]}
         watched = {}
         for alarm in of_type(EXPANDED, "AWS::CloudWatch::Alarm").values():
             if "ThrottleEvents" in alarm.get("MetricName", ""):
                 names = tuple(sorted((it["Name"], json.dumps(it["Value"])) for it in alarm["Dimensions"]))
                 watched.setdefault(names, set()).add(alarm["MetricName"])
-        tables = [(("TableName", json.dumps({"Ref": name})),) for name in ("Table", "AuditTable")]
-        expected = [*tables, *((("GlobalSecondaryIndexName", json.dumps(index)), ("TableName", json.dumps({"Ref": "Table"})))
-                               for index in indexes)]
+        tables = of_type(SOURCE, "AWS::DynamoDB::Table")
+        expected = [(("TableName", json.dumps({"Ref": name})),) for name in tables]
+        expected += [(("GlobalSecondaryIndexName", json.dumps(index["IndexName"])), ("TableName", json.dumps({"Ref": name})))
+                     for name, table in tables.items() for index in table.get("GlobalSecondaryIndexes", [])]
         self.assertEqual(watched, {names: {"ReadThrottleEvents", "WriteThrottleEvents"} for names in expected})
 
     def test_the_alarms_on_requests_watch_metrics_with_exactly_their_dimensions(self):
@@ -452,8 +455,8 @@ class Safe(unittest.TestCase):
         parts = {BY_OPERATION: line.split("fn of_operation")[1].split("fn of_stage")[0], BY_STAGE: line.split("fn of_stage")[1].split("fn serialize")[0]}
         written = {dimensions: set(re.findall(r'Value::(?:count|new)\("(\w+)"', part)) for dimensions, part in parts.items()}
         self.assertEqual(written[BY_OPERATION], {name for name, sets in METRICS.items() if sets == {BY_STAGE, BY_OPERATION}})
-        self.assertEqual(written[BY_STAGE], {name for name, sets in METRICS.items() if sets == {BY_STAGE}} - WEBHOOK_METRICS)
-        files = ("mod.rs", "security_event.rs", "webhook.rs")
+        self.assertEqual(written[BY_STAGE], {name for name, sets in METRICS.items() if sets == {BY_STAGE}} - WEBHOOK_METRICS - PUSH_METRICS)
+        files = ("mod.rs", "security_event.rs", "webhook.rs", "push.rs")
         elsewhere = set(re.findall(r'"([A-Z]\w+)"', "".join((telemetry / file).read_text() for file in files)))
         self.assertLessEqual(set(METRICS) - written[BY_OPERATION] - written[BY_STAGE] - {"Errors"}, elsewhere)
         self.assertIn('&[&["stage", "code"]], &errors', line)
@@ -462,7 +465,8 @@ class Safe(unittest.TestCase):
         body = re.sub(r"\$\{([\w.:]+)\}", r"\1", SOURCE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
         widgets = json.loads(body)["widgets"]
         aws = {"AWS/DynamoDB": {"ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
-               "AWS/Lambda": {"ConcurrentExecutions", "Throttles", "IteratorAge"}, "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"}}
+               "AWS/Lambda": {"ConcurrentExecutions", "Throttles", "IteratorAge"}, "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"},
+               "AWS/ApiGateway": {"ConnectCount", "MessageCount", "ClientError", "IntegrationError"}}
         shown, places = set(), set()
         for widget in widgets:
             places |= (area := {(x, y) for x in range(widget["x"], widget["x"] + widget["width"])
@@ -636,7 +640,7 @@ class Safe(unittest.TestCase):
         """A restored table has the stack's key. Its policy lets those with rights on a table use it, so no role names the key."""
         self.assertNotIn("Condition", SOURCE["Resources"]["TableKey"])
         users = {name for name, resource in EXPANDED["Resources"].items() if "TableKey" in references(resource)}
-        self.assertEqual(users, {"Table", "AuditTable", "BackupVault"})
+        self.assertEqual(users, {"Table", "AuditTable", "ConnectionsTable", "BackupVault"})
 
     def test_the_archive_cannot_be_changed_and_outlives_the_stack(self):
         bucket, key = SOURCE["Resources"]["ArchiveBucket"], SOURCE["Resources"]["ArchiveKey"]
@@ -704,7 +708,7 @@ class Safe(unittest.TestCase):
 
     def test_both_streams_keep_their_order_and_lose_no_change(self):
         mappings = of_type(SOURCE, "AWS::Lambda::EventSourceMapping")
-        del mappings["WebhookDeliveries"]
+        del mappings["WebhookDeliveries"], mappings["PushStream"]
         self.assertEqual({name: mapping["EventSourceArn"]["Fn::GetAtt"] for name, mapping in mappings.items()},
                          {"CasesStream": ["Table", "StreamArn"], "AuditStream": ["AuditTable", "StreamArn"]})
         for name, mapping in mappings.items():
@@ -724,6 +728,81 @@ class Safe(unittest.TestCase):
                       for name, mapping in of_type(SOURCE, "AWS::Lambda::EventSourceMapping").items() if name == "CasesStream"]
         found = {key["prefix"]: pattern.get("eventName") for pattern in patterns for key in pattern["dynamodb"]["Keys"]["sk"]["S"]}
         self.assertEqual(found, {"EVENT#": None, "CASE#": None, "DELETED#": ["REMOVE"], "UPLOAD#": ["REMOVE"]})
+
+    def test_push_is_the_second_reader_of_the_stream_of_cases_and_keeps_no_signal_for_later(self):
+        mappings = of_type(SOURCE, "AWS::Lambda::EventSourceMapping")
+        sources = [json.dumps(mapping["EventSourceArn"]) for mapping in mappings.values()]
+        # DynamoDB serves two readers of a shard.
+        self.assertLessEqual(max(sources.count(source) for source in sources), 2)
+        mapping = mappings["PushStream"]
+        self.assertEqual(mapping["EventSourceArn"], mappings["CasesStream"]["EventSourceArn"])
+        self.assertEqual(mapping["FunctionName"], {"Ref": "PushChangesFunction.Alias"})
+        self.assertEqual((mapping["StartingPosition"], mapping["MaximumBatchingWindowInSeconds"]), ("LATEST", 0))
+        self.assertLessEqual(mapping["MaximumRecordAgeInSeconds"], 60)
+        self.assertLessEqual(mapping["MaximumRetryAttempts"], 2)
+        self.assertNotIn("DestinationConfig", mapping)
+        [pattern] = mapping["FilterCriteria"]["Filters"]
+        self.assertEqual(json.loads(pattern["Pattern"]), {"dynamodb": {"Keys": {"sk": {"S": [{"prefix": "CASE#"}]}}}})
+
+    def test_the_websocket_api_has_the_three_routes_of_its_function_and_answers_messages(self):
+        routes = of_type(SOURCE, "AWS::ApiGatewayV2::Route")
+        self.assertEqual({route["RouteKey"] for route in routes.values()}, {"$connect", "$default", "$disconnect"})
+        for name, route in routes.items():
+            with self.subTest(name):
+                self.assertEqual((route["ApiId"], route["Target"]), ({"Ref": "RealtimeApi"}, {"Fn::Sub": "integrations/${RealtimeIntegration}"}))
+        self.assertEqual(routes["RealtimeMessage"]["RouteResponseSelectionExpression"], "$default")
+        response = SOURCE["Resources"]["RealtimeMessageResponse"]["Properties"]
+        self.assertEqual((response["RouteId"], response["RouteResponseKey"]), ({"Ref": "RealtimeMessage"}, "$default"))
+        integration = SOURCE["Resources"]["RealtimeIntegration"]["Properties"]
+        self.assertEqual({it for it in references(integration) if not it.startswith("AWS::")},
+                         {"RealtimeApi", "RealtimeFunction", "GatewayRole"})
+
+    def test_no_log_of_the_websocket_api_can_have_a_ticket(self):
+        stage = SOURCE["Resources"]["RealtimeStage"]["Properties"]
+        self.assertNotIn("AccessLogSettings", stage)
+        for settings in (stage["DefaultRouteSettings"], *stage["RouteSettings"].values()):
+            self.assertEqual(settings.get("LoggingLevel", "OFF"), "OFF")
+            self.assertFalse(settings.get("DataTraceEnabled", False))
+        self.assertEqual(set(stage["RouteSettings"]), {"$connect"})
+
+    def test_the_stage_of_the_websocket_api_is_made_after_its_routes_and_has_the_name_in_the_urls(self):
+        stage = SOURCE["Resources"]["RealtimeStage"]
+        made = {name for name, it in SOURCE["Resources"].items() if it["Type"] in ("AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::RouteResponse")}
+        self.assertEqual(set(stage["DependsOn"]), made)
+        name = stage["Properties"]["StageName"]
+        host = "${RealtimeApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
+        self.assertEqual(SOURCE["Outputs"]["RealtimeUrl"]["Value"], {"Fn::Sub": f"wss://{host}/{name}"})
+        ticket = FUNCTIONS["CreateRealtimeTicketFunction"]["Environment"]["Variables"]
+        self.assertEqual(ticket["REALTIME_URL"], {"Fn::Sub": f"wss://{host}/{name}"})
+        for function in ("RealtimeFunction", "PushChangesFunction"):
+            self.assertEqual(TRIGGERED[function]["Environment"]["Variables"]["REALTIME_ENDPOINT"], {"Fn::Sub": f"https://{host}/{name}"})
+            [managed] = [it for it in role_of(function) if "execute-api:ManageConnections" in actions(it)]
+            self.assertEqual({arn.split("${RealtimeApi}")[1] for arn in arns(managed["Resource"])},
+                             {f"/{name}/POST/@connections/*", f"/{name}/DELETE/@connections/*"})
+
+    def test_the_functions_of_push_read_no_case_and_manage_connections_only(self):
+        rights = {}
+        for name in ("RealtimeFunction", "PushChangesFunction"):
+            self.assertEqual(set(TRIGGERED[name]["Environment"]["Variables"]), {"CONNECTIONS_TABLE", "REALTIME_ENDPOINT", "CURSOR_SECRET_KEY"})
+            rights[name] = {(action, next(it for it in references(statement["Resource"]) if not it.startswith("AWS::")))
+                            for statement in role_of(name)[1:] for action in actions(statement)}
+        common = {("dynamodb:Query", "ConnectionsTable"), ("dynamodb:DeleteItem", "ConnectionsTable"), ("dynamodb:Query", "Table"),
+                  ("execute-api:ManageConnections", "RealtimeApi"), ("kms:Decrypt", "EnvironmentKey")}
+        self.assertEqual(rights["RealtimeFunction"], common | {(f"dynamodb:{action}", "ConnectionsTable") for action in ("GetItem", "PutItem", "UpdateItem")})
+        streams = {(f"dynamodb:{action}", "Table") for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
+        self.assertEqual(rights["PushChangesFunction"], common | streams)
+        policy = SOURCE["Resources"]["RealtimeTickets"]["Properties"]
+        self.assertEqual(policy["Roles"], [{"Ref": "CreateRealtimeTicketFunctionRole"}])
+        self.assertEqual(policy["PolicyDocument"]["Statement"], [
+            {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": {"Fn::GetAtt": ["ConnectionsTable", "Arn"]}}])
+
+    def test_the_table_of_connections_is_encrypted_forgets_and_ends_with_the_stack(self):
+        resource = SOURCE["Resources"]["ConnectionsTable"]
+        self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Delete", "Delete"))
+        table = resource["Properties"]
+        self.assertEqual(table["SSESpecification"]["SSEType"], "KMS")
+        self.assertTrue(table["TimeToLiveSpecification"]["Enabled"])
+        self.assertNotIn("StreamSpecification", table)
 
     def test_the_queue_of_webhooks_keeps_the_order_of_each_case_and_loses_no_message(self):
         queues = of_type(SOURCE, "AWS::SQS::Queue")

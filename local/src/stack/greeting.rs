@@ -6,6 +6,7 @@ use super::Urls;
 use crate::{
     config::Settings,
     linkshub::{Catalogue, Doctor, Product},
+    realtime::STAGE,
     seed::{self, Person},
 };
 
@@ -54,6 +55,13 @@ pub fn greeting(settings: &Settings, urls: &Urls) -> String {
         ["ARCHIVE_BUCKET_NAME", "FILES_BUCKET_NAME"].map(|name| settings.function_variable(name));
     lines.named("S3", format_args!("{}, buckets {archive} and {files}", local(&urls.s3)));
     lines.named("SQS", format_args!("{}, keeps its messages in memory", local(&urls.sqs)));
+    if !settings.without_api {
+        let socket = local(&urls.realtime).replacen("http", "ws", 1);
+        lines.named(
+            "WebSocket",
+            format_args!("{socket}/{STAGE}, with a ticket of POST {api}/api/v1/realtime/tickets"),
+        );
+    }
     lines.named("Receiver", format_args!("{}, prints the webhooks of lab 123", local(&urls.receiver)));
 
     if settings.ums.is_none() {

@@ -1,5 +1,6 @@
 //! The whole stack: the parts, the functions under `cargo lambda watch`, and the gateway in front of them.
 
+mod functions;
 mod greeting;
 mod mapping;
 
@@ -14,11 +15,10 @@ use std::{
 use axum::http::StatusCode;
 use contract::Contract;
 use futures_util::future::select_all;
-use serde_json::json;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Notify, mpsc},
-    time::{Instant, sleep},
+    time::Instant,
 };
 
 pub use greeting::greeting;
@@ -27,12 +27,13 @@ use mapping::Mapping;
 use crate::{
     Error, Result,
     client::Client,
-    config::{CREDENTIALS, Settings, WITHHELD},
+    config::{CREDENTIALS, Settings},
     dynamodb::{self, Expiry, Storage},
     gateway::{Gateway, Limits, Times},
     linkshub::{self, LinksHub},
-    process::{self, Supervised},
+    process::Supervised,
     queue::Queue,
+    realtime::{self, Realtime},
     receiver, s3, seed,
     server::{Server, listen},
     table::{self, Definition},
@@ -43,9 +44,6 @@ use crate::{
 const START: Duration = Duration::from_secs(180);
 /// How long the parts may take to become healthy.
 const HEALTHY: Duration = Duration::from_secs(20);
-
-/// What cargo-lambda logs when a process of a function ends by itself or by a signal. It does not restart the process.
-const FUNCTION_ENDED: [&str; 2] = ["command exited", "command killed"];
 
 /// The running stack. [`stop`](Self::stop) ends everything that [`start`](Self::start) has started, even if it failed.
 #[derive(Debug, Default)]
@@ -63,8 +61,16 @@ struct Api {
     functions: Supervised,
     function_ended: Arc<Notify>,
     gateway: Option<(Gateway, Server)>,
+    /// The WebSocket API.
+    realtime: Option<Server>,
     /// Call the functions on the streams, on the queue and on the results of scans. Dropping them ends that.
     mappings: Vec<Mapping>,
+}
+
+/// Where clients reach the functions.
+struct Listeners {
+    api: TcpListener,
+    realtime: TcpListener,
 }
 
 /// What functions are called for besides requests: the items that have expired, the messages of the queue, and new objects.
@@ -91,6 +97,8 @@ pub struct Urls {
     pub sqs: String,
     /// The receiver of webhooks.
     pub receiver: String,
+    /// The WebSocket API, whether or not the stack runs it; with `http`.
+    pub realtime: String,
 }
 
 impl Stack {
@@ -111,6 +119,7 @@ impl Stack {
         let s3_listener = listen("S3", "S3_PORT", ports.s3).await?;
         let sqs_listener = listen("SQS", "SQS_PORT", ports.sqs).await?;
         let receiver_listener = listen("the receiver of webhooks", "RECEIVER_PORT", ports.receiver).await?;
+        let realtime_listener = listen("the WebSocket API", "REALTIME_PORT", ports.realtime).await?;
         let ums_listener = match settings.ums {
             Some(_) => None,
             None => Some(listen("the stand-in UMS", "UMS_PORT", ports.ums).await?),
@@ -124,11 +133,15 @@ impl Stack {
         let storage = Storage::File(settings.data.join("dynamodb.sqlite"));
         let (dynamodb, expiry) = dynamodb::serve(dynamodb_listener, &storage)?;
         self.urls.api = url_of(&api_listener)?;
+        self.urls.realtime = url_of(&realtime_listener)?;
         self.urls.dynamodb = self.keep(dynamodb);
         for (resource, variable) in table::TABLES {
             let definition = Definition::read(&template, resource)?.with_stream();
             table::create(&self.urls.dynamodb, settings.function_variable(variable), &definition).await?;
         }
+        let (resource, variable) = table::CONNECTIONS;
+        let connections = Definition::read(&template, resource)?;
+        table::create(&self.urls.dynamodb, settings.function_variable(variable), &connections).await?;
         let buckets =
             ["ARCHIVE_BUCKET_NAME", "FILES_BUCKET_NAME"].map(|name| settings.function_variable(name));
         let (on_created, created) = mpsc::unbounded_channel();
@@ -157,7 +170,8 @@ impl Stack {
         };
         if !settings.without_api {
             let sources = Sources { expiry, queue, created };
-            self.start_api(settings, contract, api_listener, &functions, sources).await?;
+            let listeners = Listeners { api: api_listener, realtime: realtime_listener };
+            self.start_api(settings, contract, listeners, &functions, sources).await?;
         }
         Ok(())
     }
@@ -167,18 +181,19 @@ impl Stack {
         &mut self,
         settings: &Settings,
         contract: Contract,
-        listener: TcpListener,
+        listeners: Listeners,
         functions: &[String],
         Sources { expiry, queue, created }: Sources,
     ) -> Result<()> {
         // cargo-lambda needs a port number. This port was free a moment ago, and nobody else is likely to take it meanwhile.
         let cargo_lambda = url_of(&listen("cargo-lambda", "API_PORT", 0).await?)?;
-        let processes = start_functions(settings, &self.urls, &cargo_lambda)?;
+        let processes = functions::start(settings, &self.urls, &cargo_lambda)?;
         let function_ended = processes.printed();
         let api = self.api.insert(Api {
             functions: processes,
             function_ended,
             gateway: None,
+            realtime: None,
             mappings: Vec::new(),
         });
         tokio::select! {
@@ -188,7 +203,7 @@ impl Stack {
             () = api.function_ended.notified() => {
                 return Err(Error::new("a function ended as it started; see its output above"));
             }
-            awake = wake_functions(&cargo_lambda, functions) => awake?,
+            awake = functions::wake(&cargo_lambda, functions) => awake?,
         }
         let gateway = Gateway::new(
             contract,
@@ -198,12 +213,18 @@ impl Stack {
             Limits::of_concurrency(settings.concurrency),
             Times::default(),
         );
-        let server = Server::start("the API", listener, gateway.router())?;
+        let server = Server::start("the API", listeners.api, gateway.router())?;
         api.gateway = Some((gateway, server));
+        let realtime = Realtime::new(&cargo_lambda, settings.concurrency, realtime::Times::default());
+        let server = Server::start("the WebSocket API", listeners.realtime, realtime.router())?;
+        api.realtime = Some(server);
         let tables = table::TABLES.map(|(_, variable)| settings.function_variable(variable).to_owned());
         api.mappings.push(
             mapping::of_streams(&self.urls.dynamodb, &tables, &cargo_lambda, &settings.data, expiry).await?,
         );
+        let cases = settings.function_variable("TABLE_NAME");
+        let push = mapping::of_push(&self.urls.dynamodb, cases, &cargo_lambda, &settings.data).await?;
+        api.mappings.push(push);
         api.mappings.push(mapping::of_queue(queue, &cargo_lambda, settings.concurrency));
         let files = settings.function_variable("FILES_BUCKET_NAME");
         api.mappings.push(mapping::of_files(created, files, &cargo_lambda));
@@ -235,8 +256,11 @@ impl Stack {
 
     /// Stops everything, the gateway and the functions first, because they use the other parts.
     pub async fn stop(mut self) {
-        if let Some(Api { functions, gateway, mappings, .. }) = self.api.take() {
+        if let Some(Api { functions, gateway, realtime, mappings, .. }) = self.api.take() {
             drop(mappings);
+            if let Some(server) = realtime {
+                server.stop().await;
+            }
             if let Some((_, server)) = gateway {
                 server.stop().await;
             }
@@ -258,14 +282,18 @@ impl Api {
     /// Resolves when cargo-lambda or the gateway has ended. A process of a function that has ended is only reported: the
     /// other functions still work, and with `WATCH=1` the next change of a source file restarts it.
     async fn failed(&mut self) -> Error {
-        let Some((gateway, server)) = &mut self.gateway else { return pending().await };
+        let (Some((gateway, server)), Some(realtime)) = (&mut self.gateway, &mut self.realtime) else {
+            return pending().await;
+        };
         let mut gateway_failed = std::pin::pin!(server.failed());
+        let mut realtime_failed = std::pin::pin!(realtime.failed());
         loop {
             tokio::select! {
                 how = self.functions.ended() => {
                     return Error::new(format!("cargo lambda watch {how}; see above"));
                 }
                 error = &mut gateway_failed => return error,
+                error = &mut realtime_failed => return error,
                 () = self.function_ended.notified() => {
                     gateway.process_ended();
                     eprintln!(
@@ -303,64 +331,6 @@ fn serve_ums(listener: TcpListener, settings: &Settings) -> Result<Server> {
     directory.api_key = Some(key.to_owned()).filter(|key| !key.is_empty());
     let ums = Ums::new(directory, settings.function_variable("JWT_SECRET_KEY"));
     Server::start("UMS", listener, ums::router(ums))
-}
-
-fn start_functions(settings: &Settings, urls: &Urls, cargo_lambda: &str) -> Result<Supervised> {
-    let port = cargo_lambda.rsplit(':').next().unwrap_or_default();
-    let program = settings.tools.join("cargo-lambda");
-    if !program.is_file() {
-        return Err(Error::new(format!("{} is missing; `make dev` installs it", program.display())));
-    }
-    process::start(&program, settings.supervisor.as_deref(), &FUNCTION_ENDED, |command| {
-        // No --timeout: it also limits the time that a function waits for the next request, so it would end every function
-        // that gets no request for that long (cargo-lambda 1.9.2).
-        command.args(["lambda", "watch", "--quiet", "--invoke-address", "127.0.0.1"]);
-        command.args(["--invoke-port", port]);
-        command.args(["--concurrency", &settings.concurrency.to_string()]);
-        if settings.release {
-            command.arg("--release");
-        }
-        if !settings.watch {
-            command.arg("--ignore-changes");
-        }
-        command.current_dir(&settings.root);
-        for name in WITHHELD {
-            command.env_remove(name);
-        }
-        command.envs(settings.child_environment(urls));
-    })
-}
-
-/// Waits for cargo-lambda and sends a first request to each function, which starts it. One after the other: each start runs
-/// cargo, which can only run once at a time.
-async fn wake_functions(cargo_lambda: &str, functions: &[String]) -> Result<()> {
-    let address = cargo_lambda.trim_start_matches("http://");
-    let deadline = Instant::now() + START;
-    while let Err(error) = TcpStream::connect(address).await {
-        if Instant::now() > deadline {
-            return Err(Error::new(format!("cargo lambda watch does not listen on {address}: {error}")));
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    let client = Client::new(START);
-    for function in functions {
-        let is_triggered = contract::TRIGGERED.contains(&function.as_str());
-        let answer = if is_triggered {
-            mapping::invoke(&client, cargo_lambda, function, &json!({"Records": []})).await
-        } else {
-            // cargo-lambda sends this path to the function of that name. Without a token, and on a path that no function has,
-            // the request changes nothing. Any answer of the function is fine.
-            client.get(&format!("{cargo_lambda}/lambda-url/{function}/first-request")).await
-        };
-        let why = match answer {
-            // A run without a request may fail while the machine is busy; its log says why.
-            Ok(answer) if is_triggered || answer.status != StatusCode::INTERNAL_SERVER_ERROR => continue,
-            Ok(answer) => format!("answers {}", answer.status),
-            Err(_) => format!("did not answer its first request in {} s", START.as_secs()),
-        };
-        return Err(Error::new(format!("the function {function} {why}; see its output above")));
-    }
-    Ok(())
 }
 
 /// Sends requests through the gateway, as clients do, until the API and all parts are healthy. On a busy machine the first

@@ -15,6 +15,7 @@ fn settings(folder: &Path, variables: &[(&str, &str)]) -> Settings {
         ("S3_PORT", "0"),
         ("SQS_PORT", "0"),
         ("RECEIVER_PORT", "0"),
+        ("REALTIME_PORT", "0"),
         ("LOCAL_DATA_DIR", data),
         ("WITHOUT_API", "1"),
     ];
@@ -44,9 +45,16 @@ async fn a_port_in_use_is_named_with_the_variable_that_changes_it() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for variable in
-        ["API_PORT", "UMS_PORT", "LINKSHUB_PORT", "DYNAMODB_PORT", "S3_PORT", "SQS_PORT", "RECEIVER_PORT"]
-    {
+    for variable in [
+        "API_PORT",
+        "UMS_PORT",
+        "LINKSHUB_PORT",
+        "DYNAMODB_PORT",
+        "S3_PORT",
+        "SQS_PORT",
+        "RECEIVER_PORT",
+        "REALTIME_PORT",
+    ] {
         let settings = settings(folder.path(), &[(variable, &port)]);
         let mut stack = Stack::default();
         let error = stack.start(&settings).await.unwrap_err().to_string();
@@ -136,11 +144,13 @@ fn the_greeting_names_every_part_and_every_id() {
         s3: "http://127.0.0.1:5".into(),
         sqs: "http://127.0.0.1:6".into(),
         receiver: "http://127.0.0.1:7".into(),
+        realtime: "http://127.0.0.1:8".into(),
     };
     let text = greeting(&settings, &urls);
     for part in 1..=7 {
         assert!(text.contains(&format!("http://localhost:{part}")), "{text}");
     }
+    assert!(text.contains("ws://localhost:8/live"), "{text}");
     let row = |cells: &[&str]| {
         let is_row = |line: &str| {
             let mut rest = line;

@@ -36,8 +36,11 @@ pub enum Created {
     Existing,
 }
 
-/// The tables, by the names of their resources in template.yaml and of the functions' variables.
+/// The tables with streams, by the names of their resources in template.yaml and of the functions' variables.
 pub const TABLES: [(&str, &str); 2] = [("Table", "TABLE_NAME"), ("AuditTable", "AUDIT_TABLE_NAME")];
+
+/// The table of tickets and connections, likewise. Its changes are of no interest to anybody.
+pub const CONNECTIONS: (&str, &str) = ("ConnectionsTable", "CONNECTIONS_TABLE");
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

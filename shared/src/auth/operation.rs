@@ -47,6 +47,7 @@ wire_enum! {
         ListWebhookDeliveries = "listWebhookDeliveries",
         RetryWebhookDelivery = "retryWebhookDelivery",
         ReplayWebhook = "replayWebhook",
+        CreateRealtimeTicket = "createRealtimeTicket",
     }
 }
 
@@ -94,6 +95,7 @@ impl Operation {
             Self::ListWebhookDeliveries => Permission::ManageWebhooks,
             Self::RetryWebhookDelivery => Permission::ManageWebhooks,
             Self::ReplayWebhook => Permission::ManageWebhooks,
+            Self::CreateRealtimeTicket => Permission::Read,
         }
     }
 
@@ -140,6 +142,7 @@ impl Operation {
             Self::ListWebhookDeliveries => "GET /api/v1/webhooks/{webhook_id}/deliveries",
             Self::RetryWebhookDelivery => "POST /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry",
             Self::ReplayWebhook => "POST /api/v1/webhooks/{webhook_id}/replay",
+            Self::CreateRealtimeTicket => "POST /api/v1/realtime/tickets",
         }
     }
 
@@ -187,6 +190,7 @@ impl Operation {
             Self::ListWebhookDeliveries => false,
             Self::RetryWebhookDelivery => false,
             Self::ReplayWebhook => false,
+            Self::CreateRealtimeTicket => false,
         }
     }
 
@@ -233,6 +237,7 @@ impl Operation {
             Self::ListWebhookDeliveries => true,
             Self::RetryWebhookDelivery => false,
             Self::ReplayWebhook => true,
+            Self::CreateRealtimeTicket => false,
         }
     }
 
@@ -279,6 +284,7 @@ impl Operation {
             Self::ListWebhookDeliveries => false,
             Self::RetryWebhookDelivery => false,
             Self::ReplayWebhook => false,
+            Self::CreateRealtimeTicket => false,
         }
     }
 
@@ -325,6 +331,7 @@ impl Operation {
             Self::ListWebhookDeliveries => false,
             Self::RetryWebhookDelivery => false,
             Self::ReplayWebhook => false,
+            Self::CreateRealtimeTicket => false,
         }
     }
 
@@ -371,6 +378,54 @@ impl Operation {
             Self::ListWebhookDeliveries => false,
             Self::RetryWebhookDelivery => true,
             Self::ReplayWebhook => true,
+            Self::CreateRealtimeTicket => false,
+        }
+    }
+
+    /// Whether its function writes to the table of WebSocket connections: `x-uses` in the contract.
+    pub const fn uses_realtime(self) -> bool {
+        match self {
+            Self::ListCases => false,
+            Self::CreateCase => false,
+            Self::GetCase => false,
+            Self::UpdateCase => false,
+            Self::PatchCase => false,
+            Self::DeleteCase => false,
+            Self::UpdateCaseStatus => false,
+            Self::GetCaseHistory => false,
+            Self::VerifyCaseHistory => false,
+            Self::RestoreCase => false,
+            Self::RemakeCase => false,
+            Self::ListComments => false,
+            Self::CreateComment => false,
+            Self::UpdateComment => false,
+            Self::DeleteComment => false,
+            Self::ListAttachments => false,
+            Self::CreateAttachment => false,
+            Self::GetAttachment => false,
+            Self::DeleteAttachment => false,
+            Self::GetAttachmentUpload => false,
+            Self::CompleteAttachment => false,
+            Self::GetCaseAccess => false,
+            Self::ListAccess => false,
+            Self::VerifyAudit => false,
+            Self::CaseStats => false,
+            Self::CaseChanges => false,
+            Self::ExportCases => false,
+            Self::SearchCases => false,
+            Self::BulkUpdateStatus => false,
+            Self::GetDoctor => false,
+            Self::ListWebhooks => false,
+            Self::CreateWebhook => false,
+            Self::GetWebhook => false,
+            Self::UpdateWebhook => false,
+            Self::DeleteWebhook => false,
+            Self::TestWebhook => false,
+            Self::RotateWebhookSecret => false,
+            Self::ListWebhookDeliveries => false,
+            Self::RetryWebhookDelivery => false,
+            Self::ReplayWebhook => false,
+            Self::CreateRealtimeTicket => true,
         }
     }
 
@@ -381,6 +436,7 @@ impl Operation {
             files: self.uses_files(),
             webhook_keys: self.uses_webhook_keys(),
             webhook_queue: self.uses_webhook_queue(),
+            realtime: self.uses_realtime(),
         }
     }
 }

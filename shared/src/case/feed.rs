@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{
     base::{
-        CaseId,
+        CaseId, LabId,
         cursor::CursorKey,
         error::{Error, ErrorCode},
         time::Timestamp,
     },
     http::{MAX_RESPONSE_BYTES, PageRequest, Query as Parameters, Request, size_in_response},
-    table::{Consistency, Query, keys},
+    table::{Consistency, Query, Table, keys},
 };
 
 /// A case that does not exist this long after its last change was removed at the end of its retention. Before that time,
@@ -97,9 +97,9 @@ impl Cases<'_> {
         let paging = &self.services.paging;
         let limit = PageRequest::read_limit_of(&mut query, paging).unwrap_or(paging.default_size) as usize;
         query.finish()?;
-        let list = format!("changes of {}", self.lab.lab_id());
+        let list = list_of(self.lab.lab_id());
         let cursors = self.lab.cursors()?;
-        let (newest, epochs) = self.newest().await?;
+        let (newest, epochs) = newest(self.table(), self.lab.lab_id()).await?;
         let mut cursor = match since.as_deref() {
             None => epochs.cursor(Numbers::default()),
             Some("now") => epochs.cursor(newest),
@@ -154,23 +154,6 @@ impl Cases<'_> {
             has_more,
             is_waiting: is_waiting && has_more,
         })
-    }
-
-    /// Reads the number of the last change in each shard, and the epochs of the log.
-    async fn newest(&self) -> Result<(Numbers, Epochs), Error> {
-        let range = Query::of_table(keys::SHARD_PREFIX, format!("{}{}", keys::SHARD_PREFIX, keys::PAST_ALL));
-        let shards = self.table().query_all(self.lab.lab_id(), range.consistent()).await?;
-        let (mut newest, mut epochs) = (Numbers::default(), Epochs::default());
-        for shard in shards {
-            let sk = shard.get("sk").and_then(|sk| sk.as_s().ok());
-            let number = sk.and_then(|sk| sk.strip_prefix(keys::SHARD_PREFIX)?.parse::<usize>().ok());
-            if let Some(slot) = number.and_then(|number| newest.get_mut(number)) {
-                *slot = last_change(&shard);
-            } else if sk.is_some_and(|sk| sk == keys::EPOCHS) {
-                epochs = Epochs::of_item(Some(shard))?;
-            }
-        }
-        Ok((newest, epochs))
     }
 
     /// Reads the next entries of all shards, merged by time, each with its shard. It stops where an entry could be missing.
@@ -250,6 +233,37 @@ impl Cases<'_> {
             .extend(self.disposed(&missing).await?.map(|(id, version)| (id, State { version, case: None })));
         Ok(states)
     }
+}
+
+/// The name of the list that the feed of a lab is.
+fn list_of(lab: LabId) -> String {
+    format!("changes of {lab}")
+}
+
+/// Reads the cursor after all existing changes of a lab, as the feed returns it for `since=now`.
+///
+/// # Errors
+/// Unavailable.
+pub(crate) async fn newest_cursor(table: &Table, lab: LabId, cursors: &CursorKey) -> Result<String, Error> {
+    let (newest, epochs) = newest(table, lab).await?;
+    Ok(cursors.seal(&list_of(lab), &epochs.cursor(newest).to_bytes()))
+}
+
+/// Reads the number of the last change in each shard, and the epochs of the log.
+async fn newest(table: &Table, lab: LabId) -> Result<(Numbers, Epochs), Error> {
+    let range = Query::of_table(keys::SHARD_PREFIX, format!("{}{}", keys::SHARD_PREFIX, keys::PAST_ALL));
+    let shards = table.query_all(lab, range.consistent()).await?;
+    let (mut newest, mut epochs) = (Numbers::default(), Epochs::default());
+    for shard in shards {
+        let sk = shard.get("sk").and_then(|sk| sk.as_s().ok());
+        let number = sk.and_then(|sk| sk.strip_prefix(keys::SHARD_PREFIX)?.parse::<usize>().ok());
+        if let Some(slot) = number.and_then(|number| newest.get_mut(number)) {
+            *slot = last_change(&shard);
+        } else if sk.is_some_and(|sk| sk == keys::EPOCHS) {
+            epochs = Epochs::of_item(Some(shard))?;
+        }
+    }
+    Ok((newest, epochs))
 }
 
 /// The error for a reader who has read changes that are gone.

@@ -59,6 +59,7 @@ pub use changed_since::ChangedCase;
 pub use comment::{Comment, CommentCreate, CommentPage, CommentUpdate};
 pub use create::CaseCreate;
 pub use feed::FeedPage;
+pub(crate) use feed::newest_cursor;
 pub use fields::{FIELDS, Field, FieldKind};
 pub use filter::{Direction, Sort};
 pub use history::EventPage;

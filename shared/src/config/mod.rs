@@ -11,6 +11,7 @@ mod files;
 mod import;
 mod lab_data;
 mod queue;
+mod realtime;
 mod seal;
 mod table;
 mod token;
@@ -33,6 +34,7 @@ pub use files::{FilesConfig, ScansConfig};
 pub use import::ImportConfig;
 pub use lab_data::LabDataConfig;
 pub use queue::QueueConfig;
+pub use realtime::{RealtimeConfig, TicketsConfig};
 pub use seal::SealConfig;
 pub use table::{LabRoleConfig, TableConfig};
 pub use token::{JwksConfig, KeyConfig, SecretConfig, TokenConfig};
@@ -198,11 +200,14 @@ pub struct Needs {
     pub webhook_keys: bool,
     /// The queue of webhooks.
     pub webhook_queue: bool,
+    /// The table of WebSocket connections.
+    pub realtime: bool,
 }
 
 impl Needs {
     /// All of it, for tests that run every function with one configuration.
-    pub const ALL: Self = Self { cursor_key: true, files: true, webhook_keys: true, webhook_queue: true };
+    pub const ALL: Self =
+        Self { cursor_key: true, files: true, webhook_keys: true, webhook_queue: true, realtime: true };
 }
 
 /// The configuration of the functions that need an access token.
@@ -238,6 +243,8 @@ pub struct Config {
     pub webhook_keys: Option<WebhookKeysConfig>,
     /// The queue of webhooks. Only functions that send messages read it.
     pub webhook_queue: Option<QueueConfig>,
+    /// Tickets of WebSockets. Only the function that makes them reads it.
+    pub tickets: Option<TicketsConfig>,
     /// Rate limits.
     pub rate: RateConfig,
     /// `AUDIT_TABLE_DAYS`: how long the table keeps an audit record. The archive keeps it longer.
@@ -295,6 +302,7 @@ impl Config {
             cursor_key: needs.cursor_key.then(|| env.secret("CURSOR_SECRET_KEY", stage)),
             webhook_keys: needs.webhook_keys.then(|| WebhookKeysConfig::read(&mut env)),
             webhook_queue: needs.webhook_queue.then(|| QueueConfig::read(&mut env, stage)),
+            tickets: needs.realtime.then(|| TicketsConfig::read(&mut env, stage)),
             rate: RateConfig::read(&mut env),
             holidays: env.dates("HOLIDAYS"),
             audit_table_days: env.parsed(

@@ -17,7 +17,8 @@ const GOOD: &[(&str, &str)] = &[
     ("CORS_ORIGINS", "https://app.example.com, https://lab.example.com"),
 ];
 
-const NOTHING: Needs = Needs { cursor_key: false, files: false, webhook_keys: false, webhook_queue: false };
+const NOTHING: Needs =
+    Needs { cursor_key: false, files: false, webhook_keys: false, webhook_queue: false, realtime: false };
 const CURSORS: Needs = Needs { cursor_key: true, ..NOTHING };
 
 /// The variables that `UMS_JWKS_URL` needs besides itself.
@@ -290,4 +291,54 @@ fn seal_keys_need_distinct_ids_and_32_bytes() {
     }
     let error = read(&[("SEALED_SINCE", "yesterday")]).unwrap_err().to_string();
     assert_eq!(error, "the configuration has 1 error(s):\n  SEALED_SINCE: must be a date such as 2026-12-01");
+}
+
+#[test]
+fn a_websocket_url_is_of_wss_and_has_no_query() {
+    let read = |changes: &[(&str, &str)]| {
+        let needs = Needs { realtime: true, ..CURSORS };
+        let all: Vec<_> =
+            [("CONNECTIONS_TABLE", "lhcms-prod-connections")].iter().chain(changes).copied().collect();
+        read_for(needs, &all).map(|config| config.tickets.unwrap().url)
+    };
+    let url = "wss://live.example.com/live";
+    assert_eq!(read(&[("REALTIME_URL", url)]), Ok(url.to_owned()));
+    assert!(read(&[("STAGE", "dev"), ("REALTIME_URL", "ws://localhost:5004/live")]).is_ok());
+    let no_url = "must be a URL such as wss://live.example.com, without a query";
+    for (text, detail) in [
+        ("", "is required"),
+        ("ws://live.example.com", no_url),
+        ("https://live.example.com", no_url),
+        ("wss://", no_url),
+        ("wss://live.example.com?a=b", no_url),
+    ] {
+        let error = read(&[("REALTIME_URL", text)]).unwrap_err().to_string();
+        assert_eq!(error, format!("the configuration has 1 error(s):\n  REALTIME_URL: {detail}"), "{text}");
+    }
+}
+
+#[test]
+fn the_functions_that_know_the_connections_read_their_table_and_the_address_for_messages() {
+    let read = |changes: &[(&str, &str)]| {
+        let lookup = |name: &str| {
+            let set = changes.iter().chain(GOOD).find(|(key, _)| *key == name);
+            set.map(|(_, value)| (*value).to_owned())
+        };
+        RealtimeConfig::read(Env::new(&lookup))
+    };
+    let endpoint = "https://a1b2.execute-api.us-east-1.amazonaws.com/live";
+    let set = [("CONNECTIONS_TABLE", "lhcms-prod-connections"), ("REALTIME_ENDPOINT", endpoint)];
+    let config = read(&set).unwrap();
+    assert_eq!(
+        (config.table.name.as_str(), config.connections.name.as_str()),
+        ("lhcms-prod", "lhcms-prod-connections")
+    );
+    assert_eq!(config.endpoint, endpoint);
+    assert_eq!(
+        read(&[("CURSOR_SECRET_KEY", "")]).unwrap_err().to_string(),
+        "the configuration has 3 error(s):\
+         \n  CONNECTIONS_TABLE: is required\
+         \n  REALTIME_ENDPOINT: is required\
+         \n  CURSOR_SECRET_KEY: is required"
+    );
 }

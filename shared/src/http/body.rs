@@ -51,6 +51,18 @@ pub(super) fn object(request: &Request, media_type: &str) -> Result<Map<String, 
         let detail = format!("Send JSON with Content-Type: {media_type}.");
         return Err(Error::new(ErrorCode::UnsupportedMediaType, detail));
     }
+    parse_object(bytes)
+}
+
+/// Reads a text as a validated value.
+///
+/// # Errors
+/// Malformed JSON unless it is a JSON object without duplicate names; validation with every error when its fields break the rules.
+pub(crate) fn parse<T: FromObject>(text: &[u8]) -> Result<T, Error> {
+    read(&parse_object(text)?)
+}
+
+fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
     let detail = match json::parse(bytes) {
         Ok(Value::Object(object)) => return Ok(object),
         Ok(_) => "The body must be a JSON object.".to_owned(),

@@ -15,6 +15,7 @@ mod query;
 mod rate_limit;
 mod respond;
 
+pub(crate) use body::parse;
 pub use body::{MAX_BODY_BYTES, json_body, merge_patch_body};
 pub(crate) use compress::{accepts_gzip, compress};
 pub use conditional::{EntityTags, if_match, ok_or_not_modified};
@@ -36,8 +37,8 @@ pub use problem::problem_response;
 pub use query::{Query, Source};
 pub use rate_limit::RateLimitStatus;
 pub use respond::{
-    File, Located, Resource, accepted, catalogue, created, created_at, file, no_content, ok, resource,
-    with_header, with_status,
+    File, Located, Resource, accepted, catalogue, created, created_at, created_once, file, no_content, ok,
+    resource, with_header, with_status,
 };
 pub(crate) use respond::{MAX_RESPONSE_BYTES, add_standard_headers, length_in_json, size_in_response};
 

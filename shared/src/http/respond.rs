@@ -50,6 +50,11 @@ pub fn accepted(body: &impl Serialize) -> Result {
     with_status(StatusCode::ACCEPTED, body)
 }
 
+/// 201 with a JSON body: something new that has no path of its own.
+pub fn created_once(body: &impl Serialize) -> Result {
+    with_status(StatusCode::CREATED, body)
+}
+
 /// A JSON body with this status.
 pub fn with_status(status: StatusCode, body: &impl Serialize) -> Result {
     let text = serde_json::to_string(body).map_err(|_| Error::internal("a response does not serialize"))?;

@@ -10,6 +10,7 @@ mod stored_response;
 pub use labs::Labs;
 pub use linkshub::{Address, Doctor};
 pub use scope::LabScope;
+pub(crate) use services::Realtime;
 pub use services::Services;
 pub(crate) use stored_response::{check_stored_response, response_expires_at};
 

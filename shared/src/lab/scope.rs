@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Scope, Services,
+    Realtime, Scope, Services,
     linkshub::{Doctor, LinksHub},
     membership::{break_glass, choose},
 };
@@ -268,6 +268,17 @@ impl LabScope {
         queue
             .filter(|_| self.context.operation.uses_webhook_queue())
             .ok_or_else(|| Error::internal("the contract has no queue of webhooks in this operation"))
+    }
+
+    /// The WebSocket API.
+    ///
+    /// # Errors
+    /// Internal, in an operation that does not use it in the contract. Its function has no rights on the table of connections.
+    pub(crate) fn realtime(&self) -> Result<&Realtime, Error> {
+        let realtime = self.services.realtime.as_ref();
+        realtime
+            .filter(|_| self.context.operation.uses_realtime())
+            .ok_or_else(|| Error::internal("the contract has no WebSocket in this operation"))
     }
 
     /// The clients and keys of the deployment.

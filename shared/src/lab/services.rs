@@ -12,10 +12,10 @@ use crate::{
     archive::Archive,
     auth::Authenticator,
     base::{calendar::Calendar, cursor::CursorKey, encryption::EncryptionKeys, error::Error, seal::SealKeys},
-    config::{ArchiveConfig, Config, PagingConfig, Stage, TableConfig},
+    config::{ArchiveConfig, Config, PagingConfig, Stage, TableConfig, TicketsConfig},
     files::FileStore,
     queue::Queue,
-    table::LabTables,
+    table::{LabTables, Table},
     upstream,
 };
 
@@ -35,6 +35,7 @@ pub struct Services {
     pub(super) files: Option<FileStore>,
     pub(super) webhook_keys: Option<EncryptionKeys>,
     pub(super) webhook_queue: Option<Queue>,
+    pub(super) realtime: Option<Realtime>,
     pub(crate) retention_days: u32,
     pub(crate) audit_table_days: u32,
     archive: OnceLock<Archive>,
@@ -46,6 +47,21 @@ pub struct Services {
     pub(super) retry_budget: Duration,
     /// How old a change may be whose words are not in the index of words yet.
     pub(crate) unindexed_age: Duration,
+}
+
+/// The WebSocket API, as the function of tickets needs it.
+pub(crate) struct Realtime {
+    /// The table of tickets and connections. Its items are no data of a lab, so the function's own identity writes them.
+    pub connections: Table,
+    /// The URL that clients open, without a query.
+    pub url: String,
+}
+
+impl Realtime {
+    fn new(config: &TicketsConfig, identity: &TableConfig) -> Result<Self, String> {
+        let connections = TableConfig { name: config.table.clone(), ..identity.clone() };
+        Ok(Self { connections: Table::new(&connections)?, url: config.url.clone() })
+    }
 }
 
 impl Services {
@@ -70,6 +86,9 @@ impl Services {
             webhook_keys: config.webhook_keys.as_ref().map(|keys| keys.encryption_keys()).transpose()?,
             webhook_queue: (config.webhook_queue.as_ref())
                 .map(|queue| Queue::new(queue, &config.table))
+                .transpose()?,
+            realtime: (config.tickets.as_ref())
+                .map(|tickets| Realtime::new(tickets, &config.table))
                 .transpose()?,
             paging: config.paging.clone(),
             retention_days: config.retention_days,

@@ -25,9 +25,13 @@ use crate::{
     auth::{Operation, SourceLimit},
     base::{error::Error, wire_enum::WireEnum},
     case::{ScanEvent, ScanOutcome, ScanProcessor, ScheduledVerification, VerificationReport},
-    config::{Common, Config, DeliveryConfig, Env, ScansConfig, Stage, StreamsConfig, VerificationConfig},
+    config::{
+        Common, Config, DeliveryConfig, Env, RealtimeConfig, ScansConfig, Stage, StreamsConfig,
+        VerificationConfig,
+    },
     http::{self, Readable, Request, Response, pass_origin},
     lab::{Scope, Services},
+    realtime::{ChangePusher, Socket, SocketEvent, SocketResponse},
     streams::{StreamEvent, StreamProcessor, StreamReport},
     telemetry::{self, Incident},
     webhook::{Deliverer, QueueEvent, QueueReport},
@@ -108,7 +112,39 @@ where
     run_triggered(start, handler)
 }
 
-/// Runs a function that gets batches, and reports what must be delivered again.
+/// Runs the function of the WebSocket API.
+pub fn run_socket<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(Arc<Socket>, SocketEvent) -> F,
+    F: Future<Output = SocketResponse>,
+{
+    let start = || {
+        let config = RealtimeConfig::read(Env::process())?;
+        Ok((LogSettings::of(&config.common), Arc::new(Socket::new(&config)?)))
+    };
+    run_triggered(start, handler)
+}
+
+/// Runs the function that sends signals of changes. A batch whose connections cannot be read is a failed call, and is delivered again.
+pub fn run_push<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(Arc<ChangePusher>, StreamEvent) -> F,
+    F: Future<Output = Result<(), Error>>,
+{
+    let start = || {
+        let config = RealtimeConfig::read(Env::process())?;
+        Ok((LogSettings::of(&config.common), Arc::new(ChangePusher::new(&config)?)))
+    };
+    launch(start, async |pusher: Arc<ChangePusher>| {
+        let (handler, pusher) = (&handler, &pusher);
+        let service = service_fn(|event: lambda_runtime::LambdaEvent<StreamEvent>| async move {
+            Box::pin(handler(pusher.clone(), event.payload)).await.map_err(failed_call)
+        });
+        lambda_runtime::run(service).await
+    })
+}
+
+/// Runs a function that gets events, and answers each: with what must be delivered again, or with a response.
 fn run_triggered<T, H, F, E, R>(
     start: impl FnOnce() -> Result<(LogSettings, Arc<T>), Box<dyn std::error::Error>>,
     handler: H,

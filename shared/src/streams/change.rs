@@ -9,18 +9,18 @@ use crate::base::{CaseId, LabId, time::Timestamp};
 const DYNAMODB: (&str, &str) = ("Service", "dynamodb.amazonaws.com");
 
 /// An item's attributes as JSON.
-pub(super) type Image = Map<String, Value>;
+pub(crate) type Image = Map<String, Value>;
 
 /// What a change did to an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Insert,
     Modify,
     Remove,
 }
 
 /// One change of one item.
-pub(super) struct Change {
+pub(crate) struct Change {
     /// The id of the change, the same in each delivery.
     pub stream_id: String,
     /// Its place in the stream, for the report of failures.
@@ -43,7 +43,7 @@ pub(super) struct Change {
 
 impl Change {
     /// Reads a record of a stream. It accepts every item, because a tampered item must not stop the stream.
-    pub(super) fn of_record(record: EventRecord) -> Self {
+    pub(crate) fn of_record(record: EventRecord) -> Self {
         let user = record.user_identity.as_ref();
         let is_by_dynamodb =
             user.is_some_and(|user| (user.type_.as_str(), user.principal_id.as_str()) == DYNAMODB);
@@ -74,18 +74,18 @@ impl Change {
     }
 
     /// The lab, if the partition key is a lab's id.
-    pub(super) fn lab_id(&self) -> Option<LabId> {
+    pub(crate) fn lab_id(&self) -> Option<LabId> {
         LabId::parse(&self.lab)
     }
 
     /// The case in a sort key that begins with `prefix`.
-    pub(super) fn case_id(&self, prefix: &str) -> Option<CaseId> {
+    pub(crate) fn case_id(&self, prefix: &str) -> Option<CaseId> {
         let digits = self.sk.strip_prefix(prefix)?.split('#').next()?;
         digits.parse().ok().and_then(CaseId::new)
     }
 
     /// The item: after the change, or before its removal.
-    pub(super) fn image(&self) -> &Image {
+    pub(crate) fn image(&self) -> &Image {
         if self.kind == Kind::Remove { &self.before } else { &self.after }
     }
 }

@@ -1,11 +1,11 @@
-//! Which changes are told to webhooks.
+//! Which changes are told to other systems and to clients.
 
 use super::change::{Change, Kind};
-use crate::{table::keys, webhook};
+use crate::{message::ItemChange, table::keys};
 
 /// The change of a live case; `None` for other items. A delete and a restore move the item of a case to another key.
-pub(super) fn of_change(change: &Change) -> Option<webhook::Change<'_>> {
-    Some(webhook::Change {
+pub(crate) fn of_change(change: &Change) -> Option<ItemChange<'_>> {
+    Some(ItemChange {
         id: &change.stream_id,
         lab: change.lab_id()?,
         case: change.case_id(keys::CASE_PREFIX)?,

@@ -28,12 +28,15 @@ use crate::{
     },
     config::{Stage, StreamsConfig},
     files::FileStore,
+    message::ItemChange,
     queue::Queue,
     table::{Table, keys},
     telemetry::{self, Details, SecurityEvent},
     webhook,
 };
-use change::{Change, Kind};
+pub(crate) use change::Change;
+use change::Kind;
+pub(crate) use messages::of_change as change_of_case;
 
 /// How long one invocation may work on disposals. The rest of a long history follows when the batch is delivered again.
 const DISPOSAL_BUDGET: Duration = Duration::from_secs(20);
@@ -109,7 +112,7 @@ impl StreamProcessor {
     /// Returns the ids of the changes whose messages could not be put into the queue.
     async fn publish(&self, changes: &[Change]) -> Vec<String> {
         let of_cases = changes.iter().filter(|change| change.table != self.audit_table);
-        let of_cases: Vec<webhook::Change> = of_cases.filter_map(messages::of_change).collect();
+        let of_cases: Vec<ItemChange> = of_cases.filter_map(change_of_case).collect();
         match webhook::publish(&self.table, &self.queue, &of_cases).await {
             Ok(()) => Vec::new(),
             Err((failed, error)) => {

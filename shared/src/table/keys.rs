@@ -91,6 +91,24 @@ pub(crate) fn last_webhook() -> String {
     format!("{WEBHOOK_PREFIX}{PAST_ALL}")
 }
 
+/// The sort key of a ticket for a WebSocket, in the table of connections: the SHA-256 of the ticket in hexadecimal digits.
+pub(crate) fn ticket(sha256: &str) -> String {
+    format!("TICKET#{sha256}")
+}
+
+/// The sort key of a WebSocket connection, in the table of connections.
+pub(crate) fn connection(id: &str) -> String {
+    format!("{CONNECTION_PREFIX}{id}")
+}
+
+/// The prefix of the sort keys of connections.
+pub(crate) const CONNECTION_PREFIX: &str = "CONNECTION#";
+
+/// The end of the range of the lab's connections.
+pub(crate) fn last_connection() -> String {
+    format!("{CONNECTION_PREFIX}{PAST_ALL}")
+}
+
 /// The sort key of what is left of a case after the end of its retention.
 pub(crate) fn tombstone(id: CaseId) -> String {
     format!("TOMBSTONE#{:010}", id.get())

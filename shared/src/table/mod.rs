@@ -3,6 +3,7 @@
 
 mod canonical;
 pub(crate) mod client;
+mod connections;
 mod connector;
 mod key_items;
 pub(crate) mod keys;

@@ -3,6 +3,7 @@
 
 mod context;
 mod metric;
+mod push;
 mod request_line;
 mod security_event;
 mod trace;
@@ -23,6 +24,7 @@ use crate::{
 };
 pub use context::LogContext;
 pub(crate) use context::{headers_of_call, within};
+pub(crate) use push::{PushBatch, push_failure, socket_event, socket_failure};
 pub(crate) use request_line::Failure;
 use request_line::RequestLine;
 pub use security_event::SecurityEvent;

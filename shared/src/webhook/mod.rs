@@ -30,7 +30,7 @@ pub use delivery::{Assignment, Delivery, DeliveryState};
 pub use endpoint::{Endpoint, parse_url};
 pub use input::WebhookInput;
 pub use model::{DisabledReason, MessageFilter, Webhook, WebhookId};
-pub(crate) use publish::{Change, publish};
+pub(crate) use publish::publish;
 pub use replay::{Replay, Replayed};
 pub use secrets::SigningSecrets;
 pub use view::{WebhookList, WebhookView, WebhookWithSecret};

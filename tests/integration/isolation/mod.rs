@@ -209,7 +209,10 @@ async fn snapshot(service: &Service) -> [BTreeMap<String, Value>; 2] {
     let other = service.access_records(456).await.into_iter().enumerate();
     let mut of_other = service.items(456).await;
     of_other.extend(other.map(|(number, record)| (format!("ACCESS {number}"), record)));
-    [service.items(123).await, of_other]
+    of_other.extend(service.connections(456).await);
+    let mut of_own = service.items(123).await;
+    of_own.extend(service.connections(123).await);
+    [of_own, of_other]
 }
 
 #[track_caller]

@@ -35,6 +35,7 @@ pub(crate) fn row(operation: &Operation) -> Row {
         "updateComment" => (Some(json!({"text": "by its author"})), 200),
         "remakeCase" => (Some(json!({"reason_code": "fit", "reason": "too tight"})), 201),
         "searchCases" => (Some(json!({"limit": 1})), 200),
+        "createRealtimeTicket" => (None, 201),
         "createWebhook" => (Some(json!({"url": "https://example.com/hook"})), 201),
         "updateWebhook" => (Some(json!({"description": "by its owner"})), 200),
         "testWebhook" | "retryWebhookDelivery" => (None, 202),

@@ -19,13 +19,14 @@ pub use route::Route;
 pub const FALLBACK: &str = "fallback";
 
 /// The functions that AWS calls for another reason than a request. No operation of the contract names them.
-pub const TRIGGERED: [&str; 4] = ["deliver-webhooks", "process-streams", "scan-results", "verify-histories"];
+pub const TRIGGERED: [&str; 6] =
+    ["deliver-webhooks", "process-streams", "push-changes", "realtime", "scan-results", "verify-histories"];
 
 /// The permission of an operation that needs no login.
 const PUBLIC: &str = "public";
 
 /// What the function of an operation can need besides the rest of the configuration.
-pub const USES: [&str; 3] = ["files", "webhook_keys", "webhook_queue"];
+pub const USES: [&str; 4] = ["files", "webhook_keys", "webhook_queue", "realtime"];
 
 /// The methods that an operation can have, as OpenAPI writes them.
 const METHODS: [&str; 6] = ["get", "head", "post", "put", "patch", "delete"];

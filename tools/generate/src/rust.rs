@@ -31,6 +31,7 @@ pub(crate) fn operations(contract: &Contract) -> Output {
     let cursors = arms(&|of| of.cursors.to_string());
     let uses = |name: &str| arms(&|of| of.uses.iter().any(|it| it == name).to_string());
     let (files, webhook_keys, webhook_queue) = (uses("files"), uses("webhook_keys"), uses("webhook_queue"));
+    let realtime = uses("realtime");
     let public = contract.operations().iter().filter(|operation| operation.is_public());
     let public: String = public
         .map(|of| format!("    ({:?}, {:?}),\n", of.id, format!("{} {}", of.method, of.path)))
@@ -93,6 +94,12 @@ impl Operation {{
 {webhook_queue}        }}
     }}
 
+    /// Whether its function writes to the table of WebSocket connections: `x-uses` in the contract.
+    pub const fn uses_realtime(self) -> bool {{
+        match self {{
+{realtime}        }}
+    }}
+
     /// What its function needs besides the rest of the configuration.
     pub const fn needs(self) -> Needs {{
         Needs {{
@@ -100,6 +107,7 @@ impl Operation {{
             files: self.uses_files(),
             webhook_keys: self.uses_webhook_keys(),
             webhook_queue: self.uses_webhook_queue(),
+            realtime: self.uses_realtime(),
         }}
     }}
 }}

@@ -1,5 +1,7 @@
 //! The messages that tell other systems of changes: a change of a live case as a thin message without patient data.
 
+mod item;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,8 @@ wire_enum! {
         WebhookTest = "webhook.test",
     }
 }
+
+pub(crate) use item::ItemChange;
 
 /// The version of the messages' schema. It rises only if a member changes its meaning or goes.
 const SCHEMA: u32 = 1;

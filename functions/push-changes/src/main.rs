@@ -1,0 +1,9 @@
+//! The Lambda entry point.
+
+use std::process::ExitCode;
+
+use shared::runtime;
+
+fn main() -> ExitCode {
+    runtime::run_push(push_changes::handler)
+}
