@@ -2,20 +2,18 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use aws_sdk_sqs::{
-    Client, Config,
-    config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig},
-    error::{ProvideErrorMetadata, SdkError},
-    operation::RequestId,
-    types::SendMessageBatchRequestEntry,
-};
+use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
 
 use crate::{
     base::error::Error,
     config::{QueueConfig, TableConfig},
-    table::{self, client},
+    table::client,
 };
 
+/// Its name in errors.
+const NAME: &str = "The queue";
+/// The most attempts of a call.
+const ATTEMPTS: u32 = 4;
 /// SQS's limit of messages in one call.
 const BATCH: usize = 10;
 /// SQS hides a message for 12 hours at most, counted from when it was received.
@@ -41,19 +39,8 @@ pub(crate) struct Outgoing {
 impl Queue {
     /// Makes a client with the function's own identity. Sends nothing yet.
     pub(crate) fn new(config: &QueueConfig, identity: &TableConfig) -> Result<Self, String> {
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(Duration::from_secs(2))
-            .operation_timeout(Duration::from_secs(5))
-            .build();
-        let mut sdk = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(identity.region.clone()))
-            .credentials_provider(client::credentials(identity))
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(4))
-            .http_client(client::http_client(config.endpoint.as_deref(), identity.ca_bundle.as_deref())?);
-        sdk.set_endpoint_url(config.endpoint.clone());
-        Ok(Self { client: Client::from_conf(sdk.build()), url: config.url.clone() })
+        let sdk = client::sdk_config(identity, config.endpoint.as_deref(), ATTEMPTS)?;
+        Ok(Self { client: Client::new(&sdk), url: config.url.clone() })
     }
 
     /// Sends messages. Returns the places of those that were not sent, with the error of one of them. After one that was not
@@ -99,13 +86,14 @@ impl Queue {
             (batch.to_vec(), Error::internal(format!("a request does not build: {error}")))
         })?;
         let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send();
-        let answer = sent.await.map_err(|error| (batch.to_vec(), failed("SendMessageBatch", &error)))?;
+        let answer =
+            sent.await.map_err(|error| (batch.to_vec(), client::failed(NAME, "SendMessageBatch", &error)))?;
         let refused: Vec<usize> =
             answer.failed().iter().filter_map(|entry| entry.id().parse().ok()).collect();
         if refused.is_empty() {
             return Ok(());
         }
-        Err((refused, Error::unavailable("The queue", "SendMessageBatch: some messages were refused")))
+        Err((refused, Error::unavailable(NAME, "SendMessageBatch: some messages were refused")))
     }
 
     /// Hides a received message for this long from now on. Its group waits for it.
@@ -116,12 +104,6 @@ impl Queue {
         let seconds = time.min(LONGEST_HIDING).as_secs_f64().ceil() as i32;
         let hide = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
         let answer = hide.visibility_timeout(seconds).send().await;
-        answer.map(|_| ()).map_err(|error| failed("ChangeMessageVisibility", &error))
+        answer.map(|_| ()).map_err(|error| client::failed(NAME, "ChangeMessageVisibility", &error))
     }
-}
-
-/// The error of a failed call to SQS. The log gets its kind and the request's id.
-fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Error {
-    let cause = table::cause(operation, error, error.request_id());
-    Error::unavailable("The queue", cause)
 }

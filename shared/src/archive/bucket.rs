@@ -14,6 +14,7 @@ use crate::{
     base::{LabId, error::Error},
     config::{ArchiveConfig, TableConfig},
     s3,
+    table::client,
 };
 
 /// How many objects are read or written at the same time.
@@ -118,5 +119,5 @@ impl Archive {
 
 /// The error of a failed call to S3.
 fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Error {
-    s3::failed("The archive", operation, error)
+    client::failed("The archive", operation, error)
 }

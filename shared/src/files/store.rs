@@ -21,6 +21,7 @@ use crate::{
     base::error::Error,
     config::{FilesConfig, TableConfig},
     s3,
+    table::client,
 };
 
 /// Its name in problem details.
@@ -363,5 +364,5 @@ fn is_missing<E>(error: &SdkError<E>) -> bool {
 }
 
 fn failed<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E>) -> Error {
-    s3::failed(NAME, operation, error)
+    client::failed(NAME, operation, error)
 }

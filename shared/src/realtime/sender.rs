@@ -1,23 +1,15 @@
 //! Sends messages to connections, and closes connections.
 
-use std::time::Duration;
-
 use aws_sdk_apigatewaymanagement::{
-    Client, Config,
-    config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::RequestId,
     primitives::Blob,
 };
 
-use crate::{
-    base::error::Error,
-    config::RealtimeConfig,
-    table::{self, client},
-};
+use crate::{base::error::Error, config::RealtimeConfig, table::client};
 
-/// The time for a message. API Gateway answers within milliseconds.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// The most attempts for a message. API Gateway answers within milliseconds.
+const ATTEMPTS: u32 = 2;
 /// The status for a connection that is closed.
 const GONE: u16 = 410;
 
@@ -38,17 +30,8 @@ pub(super) struct Sender {
 impl Sender {
     /// Makes a client with the function's own identity. Sends nothing yet.
     pub(super) fn new(config: &RealtimeConfig) -> Result<Self, String> {
-        let identity = &config.table;
-        let timeouts = TimeoutConfig::builder().operation_timeout(TIMEOUT).build();
-        let sdk = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(identity.region.clone()))
-            .credentials_provider(client::credentials(identity))
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .http_client(client::http_client(Some(&config.endpoint), identity.ca_bundle.as_deref())?)
-            .endpoint_url(&config.endpoint);
-        Ok(Self { client: Client::from_conf(sdk.build()) })
+        let sdk = client::sdk_config(&config.table, Some(&config.endpoint), ATTEMPTS)?;
+        Ok(Self { client: Client::new(&sdk) })
     }
 
     /// Sends a message.
@@ -79,8 +62,6 @@ fn delivery<T, E: ProvideErrorMetadata>(
         Err(error) if error.raw_response().is_some_and(|it| it.status().as_u16() == GONE) => {
             Ok(Delivery::Gone)
         }
-        Err(error) => {
-            Err(Error::unavailable("The WebSocket API", table::cause(operation, &error, error.request_id())))
-        }
+        Err(error) => Err(client::failed("The WebSocket API", operation, &error)),
     }
 }

@@ -5,15 +5,21 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Config,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{
+        BehaviorVersion, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
+    error::{ProvideErrorMetadata, SdkError},
+    operation::RequestId,
 };
+use aws_types::SdkConfig;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::{connector::Connector, metering::Metering};
-use crate::{config::TableConfig, upstream};
+use super::{cause, connector::Connector, metering::Metering};
+use crate::{base::error::Error, config::TableConfig, upstream};
 
 /// The certificate authorities of AWS (Amazon Trust Services). To parse these five instead of the system's bundle saves
 /// more time at a cold start than anything else.
@@ -56,6 +62,37 @@ pub(crate) fn config(config: &TableConfig) -> Result<Config, String> {
         );
     sdk.set_endpoint_url(config.endpoint.clone());
     Ok(sdk.http_client(http_client(config.endpoint.as_deref(), config.ca_bundle.as_deref())?).build())
+}
+
+/// The configuration of the client of another service of AWS, with the function's own identity: `attempts` of at most 2 s, and
+/// at most 5 s together. An `endpoint` is that of an emulator.
+///
+/// # Errors
+/// The text says why the HTTP client cannot be made.
+pub(crate) fn sdk_config(
+    identity: &TableConfig,
+    endpoint: Option<&str>,
+    attempts: u32,
+) -> Result<SdkConfig, String> {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(Duration::from_secs(2))
+        .operation_timeout(Duration::from_secs(5))
+        .build();
+    let mut sdk = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(identity.region.clone()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials(identity)))
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(attempts))
+        .http_client(http_client(endpoint, identity.ca_bundle.as_deref())?);
+    sdk.set_endpoint_url(endpoint.map(str::to_owned));
+    Ok(sdk.build())
+}
+
+/// The error of a failed call to such a service, which `what` names for people. The log gets its kind and the request's id.
+pub(crate) fn failed<E: ProvideErrorMetadata>(what: &str, operation: &str, error: &SdkError<E>) -> Error {
+    Error::unavailable(what, cause(operation, error, error.request_id()))
 }
 
 /// The HTTP client for an endpoint; `None` for AWS itself. An emulator with TLS needs a file with its certificate authorities.
