@@ -31,6 +31,7 @@ mod integration {
     mod documents;
     mod due_dates;
     mod epochs;
+    mod event_bus;
     mod export;
     mod faults_of_one;
     mod feed;

@@ -17,13 +17,14 @@
 //! 14. [`audit_log`]: reading the audit records
 //! 15. [`case`]: the catalogue, the workflow, the case and one file per operation
 //! 16. [`message`]: the messages that tell other systems of changes
-//! 17. [`webhook`]: the webhooks of a lab, and the delivery of messages to them
-//! 18. [`trail`]: the verification of the audit trail against the archive
-//! 19. [`streams`]: what happens after a change: archive, messages and disposal, on the tables' streams
-//! 20. [`realtime`]: tickets and connections of the WebSocket API, and the signals of changes to them
-//! 21. [`migration`]: items of earlier releases
-//! 22. [`lab_data`]: all items of a lab, to move or destroy them
-//! 23. [`runtime`]: starts a function and wraps every request; health
+//! 17. `event_bus`: the event bus that gets each message, if there is one
+//! 18. [`webhook`]: the webhooks of a lab, and the delivery of messages to them
+//! 19. [`trail`]: the verification of the audit trail against the archive
+//! 20. [`streams`]: what happens after a change: archive, messages and disposal, on the tables' streams
+//! 21. [`realtime`]: tickets and connections of the WebSocket API, and the signals of changes to them
+//! 22. [`migration`]: items of earlier releases
+//! 23. [`lab_data`]: all items of a lab, to move or destroy them
+//! 24. [`runtime`]: starts a function and wraps every request; health
 
 pub mod archive;
 pub mod audit;
@@ -32,6 +33,7 @@ pub mod auth;
 pub mod base;
 pub mod case;
 pub mod config;
+mod event_bus;
 mod files;
 pub mod http;
 pub mod lab;

@@ -276,6 +276,7 @@ fn every_variable_that_is_read_is_documented_and_deployed() {
         "AWS_ENDPOINT_URL_DYNAMODB",
         "AWS_ENDPOINT_URL_S3",
         "AWS_ENDPOINT_URL_SQS",
+        "AWS_ENDPOINT_URL_EVENTBRIDGE",
         "AWS_ENDPOINT_URL_STS",
         "AWS_CA_BUNDLE",
     ];

@@ -79,7 +79,7 @@ class Emulator(Process):
             "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0",
             # The functions inherit these, and so find the emulated services.
             "AWS_ENDPOINT_URL_DYNAMODB": dynamodb, "AWS_ENDPOINT_URL_S3": self.url, "AWS_ENDPOINT_URL_SQS": self.url,
-            "AWS_ENDPOINT_URL_STS": self.url,
+            "AWS_ENDPOINT_URL_STS": self.url, "AWS_ENDPOINT_URL_EVENTBRIDGE": self.url,
         })
         self.session = botocore.session.Session()
         self.session.set_credentials(ROOT_KEY, ROOT_SECRET)

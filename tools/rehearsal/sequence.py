@@ -9,6 +9,7 @@ import urllib.request
 import uuid
 
 import checks
+import event_bus
 import push
 import webhooks
 from report import Failure, say, wait_for
@@ -49,6 +50,7 @@ def run(client):
     say("webhooks")
     # Another release may not have them yet; see upgrade.py.
     webhooks.run(client.where("createWebhook"), case)
+    event_bus.run(client.where("updateCase"), case)
     say("push")
     # Another release may not have it yet; see upgrade.py.
     push.run(client.where("createRealtimeTicket"), case)

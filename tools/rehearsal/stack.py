@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import yaml
 from botocore.exceptions import ClientError
 
+import event_bus
 from processes import JWT_SECRET, ROOT
 from report import Failure, say, wait_for
 
@@ -161,6 +162,7 @@ class Stack:
                 s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         secret = {"JWT_SECRET_KEY": JWT_SECRET, "CURSOR_SECRET_KEY": CURSOR_SECRET, "SEAL_KEYS": SEAL_KEYS, "WEBHOOK_KEYS": WEBHOOK_KEYS,
                   "UMS_API_KEY": "", "ORIGIN_SECRET": ORIGIN_SECRET}
+        event_bus.create(self.emulator)
         self.emulator.client("secretsmanager").create_secret(Name=SECRET_NAME, SecretString=json.dumps(secret))
 
     def deploy(self, template):
@@ -175,7 +177,7 @@ class Stack:
         self.template = chosen(self.template, OWN_TABLES)
         self.parameters = {
             "Stage": "dev", "UmsBaseUrl": self.stand_ins.ums, "LinksHubBaseUrl": self.stand_ins.linkshub,
-            "CorsOrigins": "https://app.example.com", "SecretName": SECRET_NAME,
+            "CorsOrigins": "https://app.example.com", "SecretName": SECRET_NAME, "EventBusName": event_bus.NAME,
         }
         # Too large for a request, so it is an object, as with `sam deploy`.
         self.emulator.client("s3").put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(self.deployed))

@@ -897,7 +897,7 @@ class Safe(unittest.TestCase):
 
     def test_the_function_on_the_streams_adds_to_the_archive_and_holds_no_secret(self):
         function = TRIGGERED["ProcessStreamsFunction"]
-        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_QUEUE_URL", "FILES_BUCKET_NAME"})
+        self.assertEqual(set(function["Environment"]["Variables"]), {"WEBHOOK_QUEUE_URL", "EVENT_BUS_NAME", "FILES_BUCKET_NAME"})
         allowed = set()
         for statement in role_of("ProcessStreamsFunction"):
             statement = statement["Fn::If"][1] if "Fn::If" in statement else statement

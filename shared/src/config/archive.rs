@@ -1,6 +1,6 @@
 //! The configuration of the archive, and of the function on the tables' streams.
 
-use super::{Common, ConfigError, Env, FilesConfig, QueueConfig, Stage, TableConfig};
+use super::{Common, ConfigError, Env, EventBusConfig, FilesConfig, QueueConfig, Stage, TableConfig};
 
 /// The S3 bucket of the archive. The identity for access to it is that of the table.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct StreamsConfig {
     pub files: FilesConfig,
     /// The queue of webhooks.
     pub queue: QueueConfig,
+    /// The event bus, if the operator wants one.
+    pub event_bus: Option<EventBusConfig>,
 }
 
 impl StreamsConfig {
@@ -53,6 +55,7 @@ impl StreamsConfig {
             archive: ArchiveConfig::read(&mut env, stage),
             files: FilesConfig::read(&mut env, stage),
             queue: QueueConfig::read(&mut env, stage),
+            event_bus: EventBusConfig::read(&mut env, stage),
         };
         env.finish().map(|()| config)
     }

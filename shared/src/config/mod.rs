@@ -7,6 +7,7 @@
 mod archive;
 mod delivery;
 mod env;
+mod event_bus;
 mod files;
 mod import;
 mod lab_data;
@@ -30,6 +31,7 @@ use crate::{
 pub use archive::{ArchiveConfig, StreamsConfig};
 pub use delivery::{DeliveryConfig, DeliveryTimes};
 pub use env::{ConfigError, Env};
+pub use event_bus::EventBusConfig;
 pub use files::{FilesConfig, ScansConfig};
 pub use import::ImportConfig;
 pub use lab_data::LabDataConfig;

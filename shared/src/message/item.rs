@@ -8,8 +8,8 @@ use crate::{
     case::workflow::Status,
 };
 
-/// A change of the item of a live case.
-pub(crate) struct ItemChange<'a> {
+/// The images of the item of a live case, before and after a change.
+pub(crate) struct CaseImages<'a> {
     /// The id of the change, the same in each delivery of the stream.
     pub id: &'a str,
     pub lab: LabId,
@@ -24,7 +24,7 @@ pub(crate) struct ItemChange<'a> {
 
 impl Message {
     /// The message of a change of an item; `None` for one that does not change the case.
-    pub(crate) fn of_item(change: &ItemChange<'_>) -> Option<Self> {
+    pub(crate) fn of_item(change: &CaseImages<'_>) -> Option<Self> {
         let version = |item: &Map<String, Value>| u32::try_from(item.get("version")?.as_u64()?).ok();
         let number = |item: &Map<String, Value>, name| item.get(name).and_then(Value::as_u64).unwrap_or(0);
         let text = |item: &Map<String, Value>, name| Some(item.get(name)?.as_str()?.to_owned());
@@ -83,7 +83,7 @@ mod tests {
     }
 
     fn of(before: Value, after: Value) -> Value {
-        let change = ItemChange {
+        let change = CaseImages {
             id: "1",
             lab: LabId::new(123).unwrap(),
             case: CaseId::new(42).unwrap(),

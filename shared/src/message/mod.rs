@@ -21,7 +21,7 @@ wire_enum! {
     }
 }
 
-pub(crate) use item::ItemChange;
+pub(crate) use item::CaseImages;
 
 /// The version of the messages' schema. It rises only if a member changes its meaning or goes.
 const SCHEMA: u32 = 1;

@@ -1,11 +1,11 @@
 //! Which changes are told to other systems and to clients.
 
 use super::change::{Change, Kind};
-use crate::{message::ItemChange, table::keys};
+use crate::{message::CaseImages, table::keys};
 
 /// The change of a live case; `None` for other items. A delete and a restore move the item of a case to another key.
-pub(crate) fn of_change(change: &Change) -> Option<ItemChange<'_>> {
-    Some(ItemChange {
+pub(crate) fn of_change(change: &Change) -> Option<CaseImages<'_>> {
+    Some(CaseImages {
         id: &change.stream_id,
         lab: change.lab_id()?,
         case: change.case_id(keys::CASE_PREFIX)?,

@@ -11,7 +11,10 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use aws_lambda_events::event::{
     dynamodb::Event,
@@ -27,8 +30,9 @@ use crate::{
         tokens::{self, NameChange},
     },
     config::{Stage, StreamsConfig},
+    event_bus::EventBus,
     files::FileStore,
-    message::ItemChange,
+    message::Message,
     queue::Queue,
     table::{Table, keys},
     telemetry::{self, Details, SecurityEvent},
@@ -53,6 +57,7 @@ pub struct StreamProcessor {
     archive: Archive,
     files: FileStore,
     queue: Queue,
+    event_bus: Option<EventBus>,
     audit_table: String,
 }
 
@@ -68,6 +73,7 @@ impl StreamProcessor {
             archive: Archive::new(&config.archive, &config.table)?,
             files: FileStore::new(&config.files, &config.table)?,
             queue: Queue::new(&config.queue, &config.table)?,
+            event_bus: config.event_bus.as_ref().map(|bus| EventBus::new(bus, &config.table)).transpose()?,
             audit_table: config.audit_table.clone(),
         })
     }
@@ -109,17 +115,31 @@ impl StreamProcessor {
         report
     }
 
-    /// Returns the ids of the changes whose messages could not be put into the queue.
+    /// Returns the ids of the changes whose messages could not be sent.
     async fn publish(&self, changes: &[Change]) -> Vec<String> {
         let of_cases = changes.iter().filter(|change| change.table != self.audit_table);
-        let of_cases: Vec<ItemChange> = of_cases.filter_map(change_of_case).collect();
-        match webhook::publish(&self.table, &self.queue, &of_cases).await {
-            Ok(()) => Vec::new(),
-            Err((failed, error)) => {
-                telemetry::stream_failure("messages", &error);
-                failed.into_iter().collect()
-            }
+        let of_cases = of_cases.filter_map(change_of_case);
+        let messages: Vec<(&str, Message)> =
+            of_cases.filter_map(|change| Some((change.id, Message::of_item(&change)?))).collect();
+        let (queued, put) =
+            tokio::join!(webhook::publish(&self.table, &self.queue, &messages), self.put_on_bus(&messages));
+        let mut failed = Vec::new();
+        for (ids, error) in [queued.err(), put.err()].into_iter().flatten() {
+            telemetry::stream_failure("messages", &error);
+            failed.extend(ids);
         }
+        failed
+    }
+
+    /// Puts messages on the event bus, if there is one.
+    async fn put_on_bus(&self, messages: &[(&str, Message)]) -> Result<(), (HashSet<String>, Error)> {
+        let Some(bus) = &self.event_bus else { return Ok(()) };
+        let (ids, messages): (Vec<&str>, Vec<&Message>) =
+            messages.iter().map(|(id, message)| (*id, message)).unzip();
+        let put = bus.put(&messages).await;
+        put.map_err(|(places, error)| {
+            (places.into_iter().map(|place| ids[place].to_owned()).collect(), error)
+        })
     }
 
     /// Returns the ids of the changes that could not be archived.

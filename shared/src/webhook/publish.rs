@@ -1,33 +1,31 @@
-//! Turns changes of cases into messages, and puts those into the queue that a webhook of the lab wants.
+//! Puts the messages of changes into the queue that a webhook of the lab wants.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Assignment, Webhook, delivery, model};
 use crate::{
     base::{LabId, error::Error},
-    message::{ItemChange, Message},
+    message::Message,
     queue::Queue,
     table::Table,
 };
 
-/// Puts the messages of changes into the queue. Returns the ids of the changes whose messages are not all there, with the error of
-/// one of them.
+/// Puts the messages of changes into the queue. Each comes with the id of its change. Returns the ids of the changes whose messages
+/// are not all there, with the error of one of them.
 pub(crate) async fn publish(
     table: &Table,
     queue: &Queue,
-    changes: &[ItemChange<'_>],
+    messages: &[(&str, Message)],
 ) -> Result<(), (HashSet<String>, Error)> {
-    let messages: Vec<(&ItemChange<'_>, Message)> =
-        changes.iter().filter_map(|change| Some((change, Message::of_item(change)?))).collect();
     let mut webhooks: BTreeMap<LabId, Vec<Webhook>> = BTreeMap::new();
     let (mut failed, mut failure) = (HashSet::new(), None);
-    for lab in messages.iter().map(|(change, _)| change.lab) {
+    for lab in messages.iter().map(|(_, message)| message.data.lab_id) {
         if webhooks.contains_key(&lab) {
             continue;
         }
         let found = model::enabled(table, lab).await.unwrap_or_else(|error| {
-            let of_lab = messages.iter().filter(|(change, _)| change.lab == lab);
-            failed.extend(of_lab.map(|(change, _)| change.id.to_owned()));
+            let of_lab = messages.iter().filter(|(_, message)| message.data.lab_id == lab);
+            failed.extend(of_lab.map(|(change, _)| (*change).to_owned()));
             failure.get_or_insert(error);
             Vec::new()
         });
@@ -36,10 +34,10 @@ pub(crate) async fn publish(
     let (sources, assignments): (Vec<&str>, Vec<Assignment>) = messages
         .iter()
         .flat_map(|(change, message)| {
-            let of_lab = webhooks.get(&change.lab).into_iter().flatten();
+            let lab = message.data.lab_id;
+            let of_lab = webhooks.get(&lab).into_iter().flatten();
             let wanting = of_lab.filter(|webhook| webhook.types.passes(message.kind));
-            wanting
-                .map(|webhook| (change.id, Assignment::new(change.lab, webhook.id.clone(), message.clone())))
+            wanting.map(move |webhook| (*change, Assignment::new(lab, webhook.id.clone(), message.clone())))
         })
         .unzip();
     if let Err((unsent, error)) = delivery::enqueue(queue, &assignments).await {
