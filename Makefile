@@ -10,6 +10,8 @@ CHECK_VENV := $(TOOLS)/venv-check
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FUNCTIONS  := $(patsubst functions/%/Cargo.toml,%,$(sort $(wildcard functions/*/Cargo.toml)))
 BINS       := $(addprefix --bin ,$(FUNCTIONS))
+TS_CLIENT  := clients/typescript
+HAS_NODE   := $(shell command -v npm)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,12 +41,13 @@ $(VENV)/.dev-installed $(VENV)/.test-installed: $(VENV)/.%-installed: tools/requ
 
 # test
 
-# Tests that need a browser report here when there is none; with CI set they fail.
+# Tests that need a browser or Node.js report here when there is none; with CI set they fail.
 SKIPPED := $(TARGET_DIR)/tmp/skipped-tests.txt
 
 # The end-to-end tests start what `make dev` starts, so it is built first, as `make dev` builds it.
-test: $(VENV)/.dev-installed $(VENV)/.test-installed ## run every test
+test: $(VENV)/.dev-installed $(VENV)/.test-installed $(if $(HAS_NODE),$(TS_CLIENT)/node_modules/.installed) ## run every test
 	@rm -f $(SKIPPED)
+	$(if $(HAS_NODE),npm --prefix $(TS_CLIENT) run --silent build)
 	cargo build --locked --bin lhcms-local $(BINS)
 	cargo test --locked --workspace
 	@if [ -f $(SKIPPED) ]; then cat $(SKIPPED); fi
@@ -100,11 +103,9 @@ check: check-rust check-deps check-contract check-template check-archive check-r
 
 # What needs Node.js is skipped without it, and says so; in CI that is a failure.
 NODE_TOOLS    := $(TOOLS)/node
-TS_CLIENT    := clients/typescript
-CLIENT_VENV  := $(TOOLS)/venv-clients
+CLIENT_VENV   := $(TOOLS)/venv-clients
 REDOCLY_ENV   := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
-WITHOUT_NODE   = @echo 'make: SKIPPED $(1): install Node.js 20 or newer with npm (Debian and Ubuntu: apt install nodejs npm)' >&2; test -z "$(CI)"
-HAS_NODE      := $(shell command -v npm)
+WITHOUT_NODE   = @echo 'make: SKIPPED $(1): install Node.js 20.19 or newer with npm (Debian and Ubuntu: apt install nodejs npm)' >&2; test -z "$(CI)"
 
 check-rust:
 	cargo fmt --all --check
@@ -335,4 +336,4 @@ rollback: $(CHECK_VENV)/.installed ## say what going back to a release needs, an
 
 clean: ## delete everything that was built or installed here (keeps the data of `make dev`)
 	cargo clean
-	rm -rf $(TOOLS) dist $(TS_CLIENT)/node_modules
+	rm -rf $(TOOLS) dist $(TS_CLIENT)/node_modules $(TS_CLIENT)/dist

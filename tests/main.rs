@@ -80,6 +80,7 @@ mod integration {
 
 /// The stack of `make dev` as a process, driven over HTTP as its users do.
 mod e2e {
+    mod board;
     mod docs_page;
     mod first_request;
     mod function_start;

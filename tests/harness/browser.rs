@@ -1,4 +1,4 @@
-//! The docs page in a real browser: headless Chromium, driven over WebDriver by its own chromedriver. Debian's
+//! Pages in a real browser: headless Chromium, driven over WebDriver by its own chromedriver. Debian's
 //! packages `chromium` and `chromium-driver` are needed; without them a test is skipped and says so, and in CI it fails.
 
 use std::io::Write;
@@ -16,8 +16,8 @@ const PACKAGES: &str =
     "install Chromium and its driver (on Debian: apt-get install chromium chromium-driver)";
 
 /// How long to wait for something to appear on the page, and how often to look.
-const PATIENCE: Duration = Duration::from_secs(20);
-const INTERVAL: Duration = Duration::from_millis(50);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Chromium without its own traffic, updates and first-run pages. No sandbox, because CI runs as root.
 const FLAGS: [&str; 10] = [
@@ -33,8 +33,7 @@ const FLAGS: [&str; 10] = [
     "--window-size=1280,800",
 ];
 
-/// Whether there is no browser, so that the test of this name is to be skipped. The report goes to standard error and to
-/// a file that `make test` prints at its end, since the output of a test that passes is not shown.
+/// Whether there is no browser, so that the test of this name is to be skipped, which is reported.
 ///
 /// # Panics
 /// In CI (`CI` is set), where every test has to run.
@@ -45,15 +44,24 @@ pub(crate) fn is_missing(test: &str) -> bool {
     if is_there("chromedriver") && browsers.into_iter().any(is_there) {
         return false;
     }
+    skip(test, PACKAGES);
+    true
+}
+
+/// Reports that a test of this name is skipped, and what to do to run it. The report goes to standard error and to a file that
+/// `make test` prints at its end, since the output of a test that passes is not shown.
+///
+/// # Panics
+/// In CI.
+pub(crate) fn skip(test: &str, remedy: &str) {
     let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-    assert!(!in_ci, "there is no browser for {test}: {PACKAGES}");
-    let report = format!("skipped: {test}; to run it, {PACKAGES}\n");
+    assert!(!in_ci, "{test} cannot run: {remedy}");
+    let report = format!("skipped: {test}; to run it, {remedy}\n");
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("skipped-tests.txt");
     let file = std::fs::OpenOptions::new().create(true).append(true).open(file);
     file.and_then(|mut file| file.write_all(report.as_bytes())).unwrap_or_else(|error| panic!("{error}"));
     // Not `eprint!`, which the test harness keeps to itself.
     let _ = std::io::stderr().write_all(report.as_bytes());
-    true
 }
 
 /// Starts a browser with a profile of its own, lets `visit` use it, and ends it whatever comes of that.
@@ -177,8 +185,6 @@ pub(crate) async fn visit_docs(
     answer.scroll_into_view().await?;
     browser.screenshot(screenshot).await?;
 
-    let log = browser.browser_log().await?;
-    let errors = log.into_iter().filter(|entry| entry.level == "SEVERE");
     Ok(DocsVisit {
         title: browser.title().await?,
         operations,
@@ -186,8 +192,15 @@ pub(crate) async fn visit_docs(
         filtered,
         status,
         body,
-        console_errors: errors.map(|entry| entry.message).collect(),
+        console_errors: console_errors(browser).await?,
     })
+}
+
+/// Errors in the browser's console, violations of the Content-Security-Policy among them.
+pub(crate) async fn console_errors(browser: &WebDriver) -> WebDriverResult<Vec<String>> {
+    let log = browser.browser_log().await?;
+    let errors = log.into_iter().filter(|entry| entry.level == "SEVERE");
+    Ok(errors.map(|entry| entry.message).collect())
 }
 
 /// The operations that the page shows, as "GET /api/v1/cases read".
@@ -202,11 +215,13 @@ async fn shown(browser: &WebDriver) -> WebDriverResult<Vec<String>> {
     Ok(operations)
 }
 
-async fn first(within: &impl ElementQueryable, css: &str) -> WebDriverResult<WebElement> {
+/// The first element that is shown, as soon as there is one.
+pub(crate) async fn first(within: &impl ElementQueryable, css: &str) -> WebDriverResult<WebElement> {
     within.query(By::Css(css)).wait(PATIENCE, INTERVAL).and_displayed().first().await
 }
 
-async fn click(within: &impl ElementQueryable, css: &str) -> WebDriverResult<()> {
+/// Clicks an element, as soon as there is one.
+pub(crate) async fn click(within: &impl ElementQueryable, css: &str) -> WebDriverResult<()> {
     let element = within.query(By::Css(css)).wait(PATIENCE, INTERVAL).and_clickable().first().await?;
     element.click().await
 }

@@ -1,10 +1,14 @@
 import createClient, { type Client } from "openapi-fetch";
 
+import type { OpenSocket } from "./connection.js";
 import { ok } from "./error.js";
+import { putByFetch, putByXhr } from "./put.js";
 import { type Send, withRetries } from "./retry.js";
 import type { components, operations, paths } from "./schema.js";
+import { upload, type UploadOptions } from "./upload.js";
 import { type FeedEvent, watch, type WatchOptions } from "./watch.js";
 
+type Attachment = components["schemas"]["Attachment"];
 type Case = components["schemas"]["Case"];
 type Page = components["schemas"]["CaseList"];
 /** The filters and the order of a list. */
@@ -22,6 +26,8 @@ export interface LhcmsOptions {
   attempts?: number;
   /** Sends requests. Default: `fetch`. */
   fetch?: Send;
+  /** Opens the connections of push. Default: the `WebSocket` of browsers, and of Node 22. */
+  webSocket?: OpenSocket;
 }
 
 /** A client of the API for one user. */
@@ -32,6 +38,8 @@ export interface Lhcms {
   cases(query?: ListQuery): AsyncGenerator<Case, void>;
   /** Follows the changes of the lab. */
   watch(options?: WatchOptions): AsyncGenerator<FeedEvent, void>;
+  /** Sends a file to a case. Returns it when the store has it; then it is scanned. */
+  upload(caseId: number, file: Blob, options: UploadOptions): Promise<Attachment>;
 }
 
 /** Makes a client. It sends the token and the lab, gives each POST an idempotency key, and sends requests again when that is safe. */
@@ -50,11 +58,18 @@ export function createLhcms(options: LhcmsOptions): Lhcms {
       return request;
     },
   });
+  // A `fetch` of the user's own is used for everything. Otherwise, in a browser, there is one that shows the progress.
+  const put = options.fetch === undefined && typeof XMLHttpRequest !== "undefined" ? putByXhr : putByFetch(send);
   return {
     api,
     cases: (query) => cases(api, query),
-    watch: (watchOptions) => watch(api, watchOptions),
+    watch: (watchOptions) => watch(api, options.webSocket ?? globalSocket(), watchOptions),
+    upload: (caseId, file, uploadOptions) => upload(api, put, caseId, file, uploadOptions),
   };
+}
+
+function globalSocket(): OpenSocket | undefined {
+  return typeof WebSocket === "undefined" ? undefined : (url) => new WebSocket(url);
 }
 
 /** Sends the token. After 401 it asks for another one, once. */

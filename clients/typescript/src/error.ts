@@ -8,7 +8,7 @@ export class LhcmsError extends Error {
   override readonly name = "LhcmsError";
 
   constructor(
-    /** The HTTP status. */
+    /** The HTTP status; 0 if the store of files does not answer. */
     readonly status: number,
     /** The stable word for the cause, such as `not_found`. Answers of the gateway have none. */
     readonly code: string | undefined,
@@ -53,4 +53,9 @@ export async function ok<T>(call: Promise<{ data?: T; error?: unknown; response:
     throw LhcmsError.of(response, error);
   }
   return data as T;
+}
+
+/** Whether the service refuses the request, so that sending it again would not help. */
+export function isRefusal(error: unknown): error is LhcmsError {
+  return error instanceof LhcmsError && error.status < 500 && error.status !== 429;
 }

@@ -1,29 +1,31 @@
 /**
  * Waits, but not longer than the computer sleeps: in a browser it ends early when the page is looked at again or the network is
- * back.
+ * back. It also ends early when `signals` has an event `signal`. Returns whether it ended early.
  */
-export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+export function pause(milliseconds: number, signal?: AbortSignal, signals?: EventTarget): Promise<boolean> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);
       return;
     }
     const page = typeof document === "undefined" ? undefined : document;
-    const onVisible = () => page?.visibilityState === "visible" && end(resolve);
-    const onOnline = () => end(resolve);
+    const onVisible = () => page?.visibilityState === "visible" && onEarly();
+    const onEarly = () => end(() => resolve(true));
     const onAbort = () => end(() => reject(signal?.reason));
-    const timer = setTimeout(() => end(resolve), milliseconds);
+    const timer = setTimeout(() => end(() => resolve(false)), milliseconds);
 
     function end(then: () => void) {
       clearTimeout(timer);
       page?.removeEventListener("visibilitychange", onVisible);
-      globalThis.removeEventListener?.("online", onOnline);
+      globalThis.removeEventListener?.("online", onEarly);
+      signals?.removeEventListener("signal", onEarly);
       signal?.removeEventListener("abort", onAbort);
       then();
     }
 
     page?.addEventListener("visibilitychange", onVisible);
-    globalThis.addEventListener?.("online", onOnline);
+    globalThis.addEventListener?.("online", onEarly);
+    signals?.addEventListener("signal", onEarly);
     signal?.addEventListener("abort", onAbort);
   });
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { createLhcms, type FeedEvent, type WatchOptions } from "../src/index.js";
 
-/** Watches a feed that gives these answers, and returns what the watcher hears and which cursors it sends. */
+/** Watches a feed without push that gives these answers, and returns what the watcher hears and which cursors it sends. */
 async function watched(answers: (Response | Error)[], options: WatchOptions = {}) {
   const end = new AbortController();
   const sinces: (string | null)[] = [];
@@ -24,7 +24,7 @@ async function watched(answers: (Response | Error)[], options: WatchOptions = {}
     },
   });
   const events: FeedEvent[] = [];
-  for await (const event of lhcms.watch({ interval: 1, signal: end.signal, ...options })) {
+  for await (const event of lhcms.watch({ interval: 1, push: false, signal: end.signal, ...options })) {
     events.push(event);
   }
   return { events, sinces };

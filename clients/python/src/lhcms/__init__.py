@@ -5,5 +5,6 @@ The package `lhcms.generated` is generated from the contract; it has a function 
 
 from .client import cases, connect
 from .error import LhcmsError
+from .files import UploadProgress, upload
 
-__all__ = ["LhcmsError", "cases", "connect"]
+__all__ = ["LhcmsError", "UploadProgress", "cases", "connect", "upload"]

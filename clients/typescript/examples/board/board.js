@@ -1,5 +1,8 @@
 // A board of the open cases that follows the changes of the lab.
-import { createLhcms, LhcmsError, ok } from "lhcms-client";
+import { createLhcms } from "lhcms-client";
+
+import { openCase, refreshCase } from "./case.js";
+import { attempt, element, say } from "./page.js";
 
 /** Each column, and the status that its button moves a case to. */
 const COLUMNS = { pending: "in_progress", in_progress: "quality_check", quality_check: "completed", completed: "shipped" };
@@ -8,9 +11,6 @@ const COLUMNS = { pending: "in_progress", in_progress: "quality_check", quality_
 const parameters = new URLSearchParams(location.search);
 const baseUrl = parameters.get("api") ?? "http://localhost:5001";
 const umsUrl = parameters.get("ums") ?? "http://localhost:5000";
-
-const element = (id) => document.getElementById(id);
-const say = (text) => (element("state").textContent = text);
 
 for (const status of Object.keys(COLUMNS)) {
   const section = document.createElement("section");
@@ -41,7 +41,7 @@ async function follow(lhcms) {
     event.target.reset();
   };
   let isLoaded = false;
-  for await (const event of lhcms.watch({ since: "now", interval: 500 })) {
+  for await (const event of lhcms.watch({ since: "now" })) {
     // The first event says where the changes begin. What changes while the list is read comes with the next one.
     if (!isLoaded || event.type === "restart") {
       document.querySelectorAll("article").forEach((card) => card.remove());
@@ -56,6 +56,8 @@ async function follow(lhcms) {
       if (one) {
         show(lhcms, one).className = "new";
       }
+      // A comment, and each step of a file, is a change of its case.
+      refreshCase(lhcms, id);
     }
   }
 }
@@ -65,7 +67,9 @@ const remove = (id) => document.querySelector(`article[data-id="${id}"]`)?.remov
 function show(lhcms, one) {
   const card = element("card").content.cloneNode(true).firstElementChild;
   card.dataset.id = one.id;
-  const [number, procedure, patient, move] = card.children;
+  card.dataset.version = one.version;
+  card.dataset.waiting = one.waiting_for_answer;
+  const [number, procedure, patient, move, open] = card.children;
   number.textContent = one.case_number;
   procedure.textContent = one.procedure_type ?? "";
   patient.textContent = one.patient_name ?? "";
@@ -73,16 +77,7 @@ function show(lhcms, one) {
   move.textContent = `→ ${next?.replaceAll("_", " ")}`;
   move.onclick = () =>
     attempt(lhcms.api.PATCH("/api/v1/cases/{id}/status", { params: { path: { id: one.id } }, body: { status: next } }));
+  open.onclick = () => openCase(lhcms, one);
   element(one.status)?.append(card);
   return card;
-}
-
-/** Makes a change. The board shows it when the feed tells it. */
-async function attempt(call) {
-  try {
-    await ok(call);
-    say("");
-  } catch (error) {
-    say(error instanceof LhcmsError ? `${error.message} (${error.code})` : "The service cannot be reached.");
-  }
 }
