@@ -243,10 +243,10 @@ impl LabScope {
     /// # Errors
     /// Internal, in an operation that does not use it in the contract. Its function has no rights on the bucket.
     pub(crate) fn files(&self) -> Result<&FileStore, Error> {
-        let files = self.services.files.as_ref();
-        files
-            .filter(|_| self.context.operation.uses_files())
-            .ok_or_else(|| Error::internal("the contract has no files in this operation"))
+        if !self.context.operation.uses_files() {
+            return Err(Error::internal("the contract has no files in this operation"));
+        }
+        self.services.files()
     }
 
     /// The keys that encrypt the secrets of webhooks.
@@ -264,10 +264,10 @@ impl LabScope {
     /// # Errors
     /// Internal, in an operation that does not use it in the contract. Its function may not send to the queue.
     pub(crate) fn webhook_queue(&self) -> Result<&Queue, Error> {
-        let queue = self.services.webhook_queue.as_ref();
-        queue
-            .filter(|_| self.context.operation.uses_webhook_queue())
-            .ok_or_else(|| Error::internal("the contract has no queue of webhooks in this operation"))
+        if !self.context.operation.uses_webhook_queue() {
+            return Err(Error::internal("the contract has no queue of webhooks in this operation"));
+        }
+        self.services.webhook_queue()
     }
 
     /// The WebSocket API.

@@ -12,7 +12,9 @@ use crate::{
     archive::Archive,
     auth::Authenticator,
     base::{calendar::Calendar, cursor::CursorKey, encryption::EncryptionKeys, error::Error, seal::SealKeys},
-    config::{ArchiveConfig, Config, PagingConfig, Stage, TableConfig, TicketsConfig},
+    config::{
+        ArchiveConfig, Config, FilesConfig, PagingConfig, QueueConfig, Stage, TableConfig, TicketsConfig,
+    },
     files::FileStore,
     queue::Queue,
     table::{LabTables, Table},
@@ -32,14 +34,16 @@ pub struct Services {
     pub(crate) sealed_since: Option<Date>,
     pub(crate) paging: PagingConfig,
     pub(super) cursors: Option<CursorKey>,
-    pub(super) files: Option<FileStore>,
     pub(super) webhook_keys: Option<EncryptionKeys>,
-    pub(super) webhook_queue: Option<Queue>,
     pub(super) realtime: Option<Realtime>,
     pub(crate) retention_days: u32,
     pub(crate) audit_table_days: u32,
     archive: OnceLock<Archive>,
     archive_config: ArchiveConfig,
+    files: OnceLock<FileStore>,
+    files_config: Option<FilesConfig>,
+    webhook_queue: OnceLock<Queue>,
+    queue_config: Option<QueueConfig>,
     /// How many bytes the files of one lab may have together.
     pub(crate) files_quota_bytes: u64,
     identity: TableConfig,
@@ -82,11 +86,7 @@ impl Services {
             seals: Arc::new(config.seal.seal_keys()),
             sealed_since: config.seal.since,
             cursors: config.cursor_key.as_ref().map(CursorKey::new),
-            files: (config.files.as_ref()).map(|files| FileStore::new(files, &config.table)).transpose()?,
             webhook_keys: config.webhook_keys.as_ref().map(|keys| keys.encryption_keys()).transpose()?,
-            webhook_queue: (config.webhook_queue.as_ref())
-                .map(|queue| Queue::new(queue, &config.table))
-                .transpose()?,
             realtime: (config.tickets.as_ref())
                 .map(|tickets| Realtime::new(tickets, &config.table))
                 .transpose()?,
@@ -95,6 +95,10 @@ impl Services {
             audit_table_days: config.audit_table_days,
             archive: OnceLock::new(),
             archive_config: config.archive.clone(),
+            files: OnceLock::new(),
+            files_config: config.files.clone(),
+            webhook_queue: OnceLock::new(),
+            queue_config: config.webhook_queue.clone(),
             files_quota_bytes: config.files_quota_bytes,
             identity: config.table.clone(),
             calendar: Calendar::new(config.holidays.clone()),
@@ -111,15 +115,42 @@ impl Services {
         let _ = tokio::time::timeout(WARM_UP_BUDGET, all).await;
     }
 
-    /// The archive. Its client is made on the first call, because only one function needs it.
+    /// The archive.
     ///
     /// # Errors
     /// Internal, when the client cannot be made.
     pub(crate) fn archive(&self) -> Result<&Archive, Error> {
-        if let Some(archive) = self.archive.get() {
-            return Ok(archive);
-        }
-        let made = Archive::new(&self.archive_config, &self.identity).map_err(Error::internal)?;
-        Ok(self.archive.get_or_init(|| made))
+        on_first_use(&self.archive, || Archive::new(&self.archive_config, &self.identity))
     }
+
+    /// The store of files.
+    ///
+    /// # Errors
+    /// Internal, when the function does not get the bucket, or the client cannot be made.
+    pub(super) fn files(&self) -> Result<&FileStore, Error> {
+        let config = self.files_config.as_ref();
+        let config =
+            config.ok_or_else(|| Error::internal("the operation does not get the bucket of files"))?;
+        on_first_use(&self.files, || FileStore::new(config, &self.identity))
+    }
+
+    /// The queue of webhooks.
+    ///
+    /// # Errors
+    /// Internal, when the function does not get the queue, or the client cannot be made.
+    pub(super) fn webhook_queue(&self) -> Result<&Queue, Error> {
+        let config = self.queue_config.as_ref();
+        let config =
+            config.ok_or_else(|| Error::internal("the operation does not get the queue of webhooks"))?;
+        on_first_use(&self.webhook_queue, || Queue::new(config, &self.identity))
+    }
+}
+
+/// A client that is made on its first use: functions that never use it do not contain its code, which makes them smaller.
+fn on_first_use<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, String>) -> Result<&T, Error> {
+    if let Some(client) = cell.get() {
+        return Ok(client);
+    }
+    let made = make().map_err(Error::internal)?;
+    Ok(cell.get_or_init(|| made))
 }
