@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use local::scanner;
 use serde_json::{Value, json};
 use shared::{
-    base::LabId,
+    base::{LabId, time::Timestamp},
     case::{
         ScanOutcome,
         repair::{Mode, Repair},
@@ -521,7 +521,16 @@ async fn a_file_that_is_not_completed_or_is_cancelled_disappears() {
     assert_eq!(service.items(LAB).await["STORAGE"]["file_bytes"], 10 + 15 + 15);
     send(&service, "admin", "DELETE", &format!("{PATH}/{cancelled}")).await.expect(204);
     complete(&service, "admin", &cancelled).await.expect_problem(409, "attachment_removed");
-    service.change_number(LAB, &format!("UPLOAD#0000000001#{late}"), "expires_at", 1_000_000_000).await;
+    let upload = |id: &str| format!("UPLOAD#0000000001#{id}");
+    // The requests that were signed before can be used for another hour.
+    let ends_at = service.items(LAB).await[&upload(&cancelled)]["expires_at"].as_i64().unwrap();
+    assert!(ends_at - Timestamp::now().epoch_seconds() > 3500);
+    for id in [&late, &cancelled] {
+        service.change_number(LAB, &upload(id), "expires_at", 1_000_000_000).await;
+    }
+    send(&service, "admin", "GET", &format!("{PATH}/{late}/upload"))
+        .await
+        .expect_problem(404, "attachment_not_found");
     let mut expired = 0;
     while expired < 2 {
         expired += service.expire_items().await;

@@ -99,9 +99,13 @@ impl StreamProcessor {
             }
         }
         for change in changes.iter().filter(|change| is_end_of_upload(change)) {
-            if let Err(error) = self.end_upload(change, started).await {
-                telemetry::stream_failure("uploads", &error);
-                failed.push(change.stream_id.clone());
+            match self.end_upload(change, started).await {
+                Ok(true) => {}
+                Ok(false) => failed.push(change.stream_id.clone()),
+                Err(error) => {
+                    telemetry::stream_failure("uploads", &error);
+                    failed.push(change.stream_id.clone());
+                }
             }
         }
         let first = changes.iter().find(|change| failed.contains(&change.stream_id));
@@ -188,12 +192,12 @@ impl StreamProcessor {
         disposal::dispose(table, files, lab, case, &change.before, change.changed_at, deadline).await
     }
 
-    /// Removes a file that was not completed in time.
-    async fn end_upload(&self, change: &Change, started: Instant) -> Result<(), Error> {
+    /// Removes a file that was not completed in time. Returns whether it is done.
+    async fn end_upload(&self, change: &Change, started: Instant) -> Result<bool, Error> {
         let id = change.sk.rsplit('#').next().and_then(AttachmentId::parse);
         let (Some(lab), Some(case), Some(id)) = (change.lab_id(), change.case_id(keys::UPLOAD_PREFIX), id)
         else {
-            return Ok(());
+            return Ok(true);
         };
         let (file, deadline) = ((lab, case, &id), started + DISPOSAL_BUDGET);
         attachment::disposal::end_upload(&self.table, &self.files, file, &change.before, deadline).await

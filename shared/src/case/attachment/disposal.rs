@@ -47,7 +47,7 @@ pub(in crate::case) async fn remove_all(
 }
 
 /// Removes a file whose upload has expired: what the store has of it, and its item. `upload` is the removed item. A completed file
-/// stays.
+/// stays. Returns whether it is done; otherwise the deadline came first, and a repetition continues.
 ///
 /// # Errors
 /// Unavailable, when the database or the store fails. A repetition continues.
@@ -57,18 +57,22 @@ pub(crate) async fn end_upload(
     (lab, case, id): (LabId, CaseId, &AttachmentId),
     upload: &Map<String, Value>,
     deadline: Instant,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let sk = keys::file(case, id.as_str());
     let item = table.get(lab, &sk).await?;
     let state = item.as_ref().and_then(|item| item.get("state")?.as_s().ok());
     if state.is_some_and(|state| state != "pending") {
-        return Ok(());
+        return Ok(true);
     }
     // The upload is gone, so nobody can complete the file any more.
     let key = object_key(lab, case, id);
     if let Some(upload_id) = upload.get("upload_id").and_then(Value::as_str) {
         store.abort_parts(&key, upload_id).await?;
     }
-    store.delete_all(&key, deadline).await?;
-    storage::release(table, lab, &sk, Retry::until(deadline), Some(FileState::Pending)).await
+    // The item goes last: without it nothing would tell of an object that is still there.
+    if !store.delete_all(&key, deadline).await? {
+        return Ok(false);
+    }
+    storage::release(table, lab, &sk, Retry::until(deadline), Some(FileState::Pending)).await?;
+    Ok(true)
 }

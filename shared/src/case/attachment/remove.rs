@@ -1,7 +1,8 @@
 //! Removes a file. It stays as a mark, and the store keeps the object until the end of the case's retention. A file that is not
-//! completed is cancelled: its upload expires at once, and then the function on the streams removes it.
+//! completed is cancelled: its upload expires when the requests that were signed for it do, so that nothing is sent afterwards, and
+//! then the function on the streams removes it.
 
-use super::{FileRemoval, FileState, Upload, VERSION, change};
+use super::{FileRemoval, FileState, Upload, VERSION, change, upload::VALID};
 use crate::{
     auth::Permission,
     base::{
@@ -46,7 +47,7 @@ impl Cases<'_> {
                 let mut transaction = Transaction::new(self.table(), self.lab.lab_id());
                 transaction.update(&sk, mark)?;
                 if let Ok(upload) = snapshot.upload(id, attachment_id) {
-                    transaction.update(&upload_sk, upload.end(removal.at))?;
+                    transaction.update(&upload_sk, upload.end(removal.at.plus(VALID)))?;
                 }
                 self.lab.recorder().add_granted(&mut transaction, vec![id])?;
                 return Ok(Attempt::Commit(transaction, ()));
@@ -62,10 +63,10 @@ impl Cases<'_> {
 }
 
 impl Upload {
-    /// Lets the upload expire at this time.
+    /// Lets the upload expire at this time, if it does not sooner.
     fn end(&self, at: Timestamp) -> Update {
         let mut change = ItemChange::default();
-        change.set(EXPIRES_AT, number(at.epoch_seconds()));
+        change.set(EXPIRES_AT, number(at.epoch_seconds().min(self.expires_at)));
         change.if_equal(VERSION, number(self.version))
     }
 }

@@ -18,8 +18,8 @@ use crate::{
     table::keys,
 };
 
-/// How long the requests are valid.
-const VALID: Duration = Duration::from_secs(60 * 60);
+/// How long the requests are valid at most.
+pub(super) const VALID: Duration = Duration::from_secs(60 * 60);
 
 /// An announced file, and the requests that send it.
 #[derive(Serialize)]
@@ -111,7 +111,11 @@ impl Cases<'_> {
         Ok((1..).zip(&sizes).filter(|_| is_there).map(|(number, _)| number).collect())
     }
 
-    /// Signs the requests that send a file. `is_sent` says for each part whether the store has it.
+    /// Signs the requests that send a file. They are valid no longer than the upload, so that nothing can be sent once the file is
+    /// removed. `is_sent` says for each part whether the store has it.
+    ///
+    /// # Errors
+    /// Attachment not found, when the upload has expired.
     pub(super) async fn sign_upload(
         &self,
         attachment: Attachment,
@@ -120,7 +124,10 @@ impl Cases<'_> {
     ) -> Result<AttachmentUpload, Error> {
         let store = self.lab.files()?;
         let key = attachment.object_key(self.lab.lab_id());
-        let expires_at = Timestamp::now().plus(VALID);
+        let now = Timestamp::now();
+        let left = u64::try_from(upload.expires_at - now.epoch_seconds()).ok().filter(|seconds| *seconds > 0);
+        let valid = VALID.min(Duration::from_secs(left.ok_or_else(Error::attachment_not_found)?));
+        let expires_at = now.plus(valid);
         let sizes = part_sizes(attachment.size);
         let parts = (1..).zip(sizes.iter().copied()).map(|(number, size)| {
             let (key, is_sent) = (&key, is_sent(number));
@@ -132,8 +139,8 @@ impl Cases<'_> {
                 };
                 let object = NewObject { key, size, sha256 };
                 let SignedRequest { url, headers } = match &upload.upload_id {
-                    Some(upload_id) => store.sign_part(&object, upload_id, number, VALID).await?,
-                    None => store.sign_put(&object, attachment.content_type.as_str(), VALID).await?,
+                    Some(upload_id) => store.sign_part(&object, upload_id, number, valid).await?,
+                    None => store.sign_put(&object, attachment.content_type.as_str(), valid).await?,
                 };
                 Ok::<_, Error>(PartRequest { number, size, is_sent, url, headers })
             }
